@@ -1,0 +1,163 @@
+/**
+ * Whether what a client sends is well-formed, so that a broker reading it on a shared connection finds nothing to close
+ * that connection for. Pure: bytes in, verdict out. What is checked is what RabbitMQ checks (rabbit_framing,
+ * rabbit_binary_parser), no more.
+ */
+
+/** True when buf[at..end) is valid UTF-8 (RFC 3629). */
+export function isUtf8(buf: Buffer, at: number, end: number): boolean {
+  while (at < end) {
+    const byte = buf[at++];
+    if (byte < 0x80) continue;
+    let more: number;
+    let low = 0x80;
+    let high = 0xbf;
+    if (byte >= 0xc2 && byte <= 0xdf) more = 1;
+    else if (byte >= 0xe0 && byte <= 0xef) {
+      more = 2;
+      if (byte === 0xe0) low = 0xa0;
+      else if (byte === 0xed) high = 0x9f;
+    } else if (byte >= 0xf0 && byte <= 0xf4) {
+      more = 3;
+      if (byte === 0xf0) low = 0x90;
+      else if (byte === 0xf4) high = 0x8f;
+    } else return false;
+    if (at + more > end || buf[at] < low || buf[at] > high) return false;
+    for (let i = 1; i < more; i++) if ((buf[at + i] & 0xc0) !== 0x80) return false;
+    at += more;
+  }
+  return true;
+}
+
+/** Bytes of a field value of fixed size, by type letter; -1 for types of variable size and unknown ones. */
+const FIXED = new Int8Array(256).fill(-1);
+for (const [letters, size] of [
+  ['tbB', 1],
+  ['su', 2],
+  ['Iif', 4],
+  ['lTd', 8],
+  ['D', 5],
+  ['V', 0],
+] as const)
+  for (const letter of letters) FIXED[letter.charCodeAt(0)] = size;
+
+const MAX_DEPTH = 100;
+
+const u32 = (buf: Buffer, at: number): number =>
+  ((buf[at] << 24) | (buf[at + 1] << 16) | (buf[at + 2] << 8) | buf[at + 3]) >>> 0;
+
+/** Where a field value ends, -1 if it is malformed. */
+function valueEnd(buf: Buffer, at: number, end: number, depth: number): number {
+  if (at >= end) return -1;
+  const type = buf[at++];
+  const fixed = FIXED[type];
+  if (fixed >= 0) return at + fixed <= end ? at + fixed : -1;
+  if (at + 4 > end) return -1;
+  const stop = at + 4 + u32(buf, at);
+  if (stop > end || depth > MAX_DEPTH) return -1;
+  at += 4;
+  switch (type) {
+    case 0x53: // 'S' long string
+    case 0x78: // 'x' byte array
+      return stop;
+    case 0x46: // 'F' table
+      return isFields(buf, at, stop, depth + 1) ? stop : -1;
+    case 0x41: // 'A' array
+      while (at < stop) {
+        at = valueEnd(buf, at, stop, depth + 1);
+        if (at < 0) return -1;
+      }
+      return at === stop ? stop : -1;
+    default:
+      return -1;
+  }
+}
+
+function isFields(buf: Buffer, at: number, end: number, depth: number): boolean {
+  while (at < end) {
+    at = valueEnd(buf, at + 1 + buf[at], end, depth);
+    if (at < 0) return false;
+  }
+  return at === end;
+}
+
+/** Where the field table at `at` ends, -1 if it is malformed. */
+export function tableEnd(buf: Buffer, at: number, end: number): number {
+  if (at + 4 > end) return -1;
+  const stop = at + 4 + u32(buf, at);
+  return stop <= end && isFields(buf, at + 4, stop, 0) ? stop : -1;
+}
+
+/** Where a short string ends, -1 if it is cut off or not UTF-8. */
+function shortstrEnd(buf: Buffer, at: number, end: number): number {
+  if (at >= end) return -1;
+  const stop = at + 1 + buf[at];
+  return stop <= end && isUtf8(buf, at + 1, stop) ? stop : -1;
+}
+
+/** True when buf[at..end) is exactly the arguments that `spec` (see the method table) prescribes. */
+export function isArguments(spec: string, buf: Buffer, at: number, end: number): boolean {
+  for (let i = 0; i < spec.length; i++) {
+    switch (spec.charCodeAt(i)) {
+      case 0x6f: // o
+      case 0x62: // b
+        at += 1;
+        break;
+      case 0x73: // s
+        at += 2;
+        break;
+      case 0x6c: // l
+        at += 4;
+        break;
+      case 0x4c: // L
+        at += 8;
+        break;
+      case 0x53: // S
+        at = shortstrEnd(buf, at, end);
+        if (at < 0) return false;
+        break;
+      case 0x58: // X
+        if (at + 4 > end) return false;
+        at += 4 + u32(buf, at);
+        break;
+      case 0x54: // T
+        at = tableEnd(buf, at, end);
+        if (at < 0) return false;
+        break;
+      default:
+        throw new Error(`method table: unknown argument type ${spec[i]}`);
+    }
+    if (at > end) return false;
+  }
+  return at === end;
+}
+
+/** The basic properties in the order of their flag bits, from bit 15 down (AMQP 0-9-1 section 4.2.6.1). */
+const PROPERTIES = 'SSTooSSSSLSSSS';
+
+/** True when buf[at..end) is a property flags field and exactly the properties it announces. */
+export function isProperties(buf: Buffer, at: number, end: number): boolean {
+  if (at + 2 > end) return false;
+  const flags = (buf[at] << 8) | buf[at + 1];
+  at += 2;
+  if (flags & 3) return false; // no 15th property, and no class has more flags to continue with
+  for (let i = 0; i < 14; i++) {
+    if (!(flags & (0x8000 >> i))) continue;
+    switch (PROPERTIES.charCodeAt(i)) {
+      case 0x53:
+        at = shortstrEnd(buf, at, end);
+        if (at < 0) return false;
+        break;
+      case 0x54:
+        at = tableEnd(buf, at, end);
+        if (at < 0) return false;
+        break;
+      case 0x6f:
+        at += 1;
+        break;
+      default:
+        at += 8;
+    }
+  }
+  return at === end;
+}

@@ -1,0 +1,34 @@
+/** The two mechanisms RabbitMQ has by default (rabbit_auth_mechanism_plain, rabbit_auth_mechanism_amqplain). */
+import { decodeTable } from './table.ts';
+
+export interface Credentials {
+  user: string;
+  secret: Buffer;
+}
+
+export const MECHANISMS = ['PLAIN', 'AMQPLAIN'];
+
+/** Reads a SASL response; null when it is not what the mechanism prescribes. */
+export function readResponse(mechanism: string, response: Buffer): Credentials | null {
+  if (mechanism === 'PLAIN') {
+    const user = response.indexOf(0);
+    const secret = response.indexOf(0, user + 1);
+    if (user < 0 || secret < 0 || response.indexOf(0, secret + 1) >= 0) return null;
+    return { user: response.toString('utf8', user + 1, secret), secret: response.subarray(secret + 1) };
+  }
+  // AMQPLAIN is a field table without its length
+  const whole = Buffer.allocUnsafe(response.length + 4);
+  whole.writeUInt32BE(response.length, 0);
+  response.copy(whole, 4);
+  try {
+    const { LOGIN: user, PASSWORD: secret } = decodeTable(whole, 0, whole.length);
+    if (typeof user !== 'string' || typeof secret !== 'string') return null;
+    return { user, secret: Buffer.from(secret, 'utf8') };
+  } catch {
+    return null;
+  }
+}
+
+/** The PLAIN response for a login (RFC 4616 with an empty authorization identity). */
+export const plainResponse = ({ user, secret }: Credentials): Buffer =>
+  Buffer.concat([Buffer.from(`\0${user}\0`, 'utf8'), secret]);

@@ -1,0 +1,234 @@
+/**
+ * Cuts a stream of bytes into frames without joining or copying what it can leave alone.
+ *
+ * A chunk from the socket is scanned in place. A frame that lies whole in it is handed over as (buffer, offset). Of a
+ * frame that does not, only a head of less than 7 bytes, or an incomplete method or header frame (small), is carried
+ * over; the pieces of a large body frame are handed over as they come.
+ */
+import { FRAME_BODY, FRAME_END, FRAME_HEAD, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD } from './frame.ts';
+
+/** What a frame handler says: go on; stop after this frame; or stop and offer this frame again when fed again. */
+export const NEXT = 0;
+export const STOP = 1;
+export const AGAIN = 2;
+export type Verdict = typeof NEXT | typeof STOP | typeof AGAIN;
+
+export type BadFrame =
+  | { kind: 'type'; type: number; channel: number; size: number; payload: Buffer }
+  | { kind: 'size'; type: number; channel: number; size: number; max: number }
+  | { kind: 'end'; type: number; channel: number; size: number; end: number; payload: Buffer };
+
+const NOTHING = Buffer.alloc(0);
+
+export abstract class FrameScanner {
+  /** Largest payload taken; frame_max - 8 once tuned. */
+  maxPayload = 4096 - 8;
+  private partial: Buffer = NOTHING;
+  private partialLength = 0;
+  /** Payload bytes and the end byte still to come of the body frame that is passing, 0 if none is. */
+  private openBody = 0;
+  private stash: Buffer[] = [];
+  private stopped = false;
+  /** Bytes of earlier frames to be scanned again, before the one that a handler stops at. */
+  protected rewound: Buffer | null = null;
+
+  /** A whole frame lies at buf[at]. */
+  protected abstract frame(type: number, channel: number, buf: Buffer, at: number, size: number): Verdict;
+  /** A body frame begins at buf[at] and goes on past `end`; `bodyPart` brings the rest. */
+  protected abstract bodyBegins(channel: number, buf: Buffer, at: number, end: number, size: number): Verdict;
+  /** More of the open body frame; `last` when it ends here (end byte included and checked). */
+  protected abstract bodyPart(buf: Buffer, at: number, end: number, last: boolean): void;
+  /** All of `buf` has been scanned: what refers to it must be sent or kept now. */
+  protected abstract chunkEnds(buf: Buffer, end: number): void;
+  /** A frame that breaks the framing rules; nothing after it can be trusted. */
+  protected abstract badFrame(bad: BadFrame): void;
+
+  get isStopped(): boolean {
+    return this.stopped;
+  }
+
+  /** Bytes kept while stopped. */
+  get stashed(): number {
+    let bytes = 0;
+    for (const chunk of this.stash) bytes += chunk.length;
+    return bytes;
+  }
+
+  /** True when a frame has begun that has not ended. */
+  get midFrame(): boolean {
+    return this.openBody > 0 || this.partialLength > 0;
+  }
+
+  /** Scans a chunk, or keeps it while the scanner is stopped. */
+  feed(chunk: Buffer): void {
+    if (this.stopped) {
+      this.stash.push(chunk);
+      return;
+    }
+    this.scan(chunk);
+  }
+
+  /** Goes on after a STOP or AGAIN. */
+  resumeScan(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    const chunks = this.stash;
+    this.stash = [];
+    for (const chunk of chunks) this.feed(chunk);
+  }
+
+  /** Stops now: what is fed from here on is kept. */
+  protected halt(): void {
+    this.stopped = true;
+  }
+
+  /** Puts bytes back in front of what is kept (only while stopped). */
+  protected unread(bytes: Buffer): void {
+    if (bytes.length > 0) this.stash.unshift(bytes);
+  }
+
+  /** Forgets everything and takes nothing more. */
+  protected discardInput(): void {
+    this.stopped = true;
+    this.stash = [];
+    this.partial = NOTHING;
+    this.partialLength = 0;
+  }
+
+  private scan(chunk: Buffer): void {
+    let at = 0;
+    if (this.openBody > 0) {
+      at = this.continueBody(chunk);
+      if (at < 0) return;
+    } else if (this.partialLength > 0) {
+      at = this.completePartial(chunk);
+      if (at < 0) return;
+    }
+    this.scanFrom(chunk, at);
+  }
+
+  private continueBody(chunk: Buffer): number {
+    const n = Math.min(this.openBody, chunk.length);
+    const last = n === this.openBody;
+    if (last && chunk[n - 1] !== FRAME_END) {
+      this.stopped = true;
+      this.badFrame({
+        kind: 'end',
+        type: FRAME_BODY,
+        channel: 0,
+        size: 0,
+        end: chunk[n - 1],
+        payload: NOTHING,
+      });
+      return -1;
+    }
+    this.openBody -= n;
+    this.bodyPart(chunk, 0, n, last);
+    if (this.stopped) {
+      this.unread(chunk.subarray(n));
+      return -1;
+    }
+    return n;
+  }
+
+  /** Adds from the chunk what the carried frame lacks; returns where scanning goes on, -1 if the chunk is used up. */
+  private completePartial(chunk: Buffer): number {
+    let used = 0;
+    if (this.partialLength < FRAME_HEAD) {
+      used = Math.min(FRAME_HEAD - this.partialLength, chunk.length);
+      this.carry(chunk, 0, used);
+      if (this.partialLength < FRAME_HEAD) return -1;
+    }
+    const { partial } = this;
+    const size = partial.readUInt32BE(3);
+    if (partial[0] !== FRAME_BODY && size <= this.maxPayload) {
+      const need = Math.min(size + 8 - this.partialLength, chunk.length - used);
+      this.carry(chunk, used, used + need);
+      used += need;
+      if (this.partialLength < size + 8) return -1;
+    }
+    const whole = this.partial.subarray(0, this.partialLength);
+    this.partial = NOTHING;
+    this.partialLength = 0;
+    this.scanFrom(whole, 0);
+    if (this.stopped) {
+      this.stash.push(chunk.subarray(used));
+      return -1;
+    }
+    if (this.openBody > 0) {
+      if (used === chunk.length) return -1;
+      const rest = this.continueBody(used === 0 ? chunk : chunk.subarray(used));
+      return rest < 0 ? -1 : used + rest;
+    }
+    return used;
+  }
+
+  private carry(chunk: Buffer, start: number, end: number): void {
+    const needed = this.partialLength + end - start;
+    if (needed > this.partial.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, 64, this.partial.length * 2));
+      this.partial.copy(grown, 0, 0, this.partialLength);
+      this.partial = grown;
+    }
+    chunk.copy(this.partial, this.partialLength, start, end);
+    this.partialLength = needed;
+  }
+
+  private scanFrom(buf: Buffer, at: number): void {
+    const end = buf.length;
+    while (end - at >= FRAME_HEAD) {
+      const type = buf[at];
+      const channel = (buf[at + 1] << 8) | buf[at + 2];
+      const size = ((buf[at + 3] << 24) | (buf[at + 4] << 16) | (buf[at + 5] << 8) | buf[at + 6]) >>> 0;
+      if (size > this.maxPayload) {
+        this.chunkEnds(buf, at);
+        this.stopped = true;
+        this.badFrame({ kind: 'size', type, channel, size, max: this.maxPayload });
+        return;
+      }
+      const next = at + size + 8;
+      if (next > end) {
+        if (type !== FRAME_BODY) break;
+        const verdict = this.bodyBegins(channel, buf, at, end, size);
+        if (verdict === NEXT) {
+          this.openBody = next - end;
+          this.chunkEnds(buf, end);
+          return;
+        }
+        this.chunkEnds(buf, at);
+        this.stopped = true;
+        this.stash.unshift(buf.subarray(at));
+        return;
+      }
+      if (buf[next - 1] !== FRAME_END) {
+        this.chunkEnds(buf, at);
+        this.stopped = true;
+        const payload = buf.subarray(at + FRAME_HEAD, next - 1);
+        this.badFrame({ kind: 'end', type, channel, size, end: buf[next - 1], payload });
+        return;
+      }
+      if (type !== FRAME_METHOD && type !== FRAME_BODY && type !== FRAME_HEADER && type !== FRAME_HEARTBEAT) {
+        this.chunkEnds(buf, at);
+        this.stopped = true;
+        const payload = buf.subarray(at + FRAME_HEAD, next - 1);
+        this.badFrame({ kind: 'type', type, channel, size, payload });
+        return;
+      }
+      const verdict = this.frame(type, channel, buf, at, size);
+      if (verdict !== NEXT) {
+        const rest = verdict === AGAIN ? at : next;
+        this.chunkEnds(buf, rest);
+        this.stopped = true;
+        if (rest < end) this.stash.unshift(buf.subarray(rest));
+        if (this.rewound !== null) {
+          this.stash.unshift(this.rewound);
+          this.rewound = null;
+        }
+        return;
+      }
+      at = next;
+    }
+    this.chunkEnds(buf, at);
+    if (at < end) this.carry(buf, at, end);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * One channel of a client: what it is doing, the upstream channel it has leased, and what must go with it to another.
+ *
+ *   open ──channel.close──▶ releasing ──settled──▶ (closed)
+ *    │ └──idle or promotion──▶ moving ──settled──▶ open, unbound
+ *    └──error──▶ closing ──close-ok──▶ (closed)
+ */
+import type { CloseReason } from '../amqp/errors.ts';
+import type { Lessee, UpstreamChannel } from '../upstream/upstream-channel.ts';
+import type { Client } from './client.ts';
+
+export type ClientChannelState = 'open' | 'moving' | 'releasing' | 'closing' | 'closed';
+
+/** What the channel expects next (AMQP 0-9-1 section 4.2.6). */
+export const METHOD = 0;
+export const HEADER = 1;
+export const BODY = 2;
+
+const NOTHING = Buffer.alloc(0);
+
+export class ClientChannel implements Lessee {
+  readonly id: number;
+  readonly peer: Client;
+  state: ClientChannelState = 'open';
+  up: UpstreamChannel | null = null;
+
+  // content on its way in
+  expect: typeof METHOD | typeof HEADER | typeof BODY = METHOD;
+  bodyLeft = 0;
+  held: Buffer[] = [];
+  /** Part of a message has gone to the upstream already. */
+  streamed = false;
+
+  // what a lease has done, and what another upstream channel needs to know
+  /** Something that only channel.close undoes: consumers, unacked deliveries, tx, global qos. */
+  dirty = false;
+  confirm = false;
+  /** Publishes since confirm.select. */
+  published = 0;
+  /** Deliveries the client has been sent. */
+  delivered = 0;
+  /** basic.qos frames to repeat on another upstream channel: per consumer, and global. */
+  qos: Buffer | null = null;
+  globalQos: Buffer | null = null;
+  /** The last declared queue, as a short string with its length octet, and where the broker knows it. */
+  lastQueue: Buffer | null = null;
+  lastQueueOn: UpstreamChannel | null = null;
+
+  // the last publish and properties that were found well-formed: the same bytes need no second check
+  checkedPublish: Buffer = NOTHING;
+  checkedProperties: Buffer = NOTHING;
+
+  constructor(peer: Client, id: number) {
+    this.peer = peer;
+    this.id = id;
+  }
+
+  queueDeclared(queue: Buffer): void {
+    this.lastQueue = Buffer.from(queue);
+    this.lastQueueOn = this.up;
+  }
+
+  channelClosed(why: CloseReason): void {
+    this.peer.channelClosedByBroker(this, why);
+  }
+
+  upstreamLost(why: CloseReason | null): void {
+    this.peer.upstreamLost(this, why);
+  }
+}

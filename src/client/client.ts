@@ -1,0 +1,448 @@
+/**
+ * A connection from an application: its life from the protocol header to the last byte. The frames of its open channels
+ * are handled in `frames.ts` (the way to the broker); moving between upstreams in `lease.ts`.
+ *
+ *   header ▶ start ▶ tune ▶ open ▶ login ▶ running ─┬─ client closes ──▶ leaving ──▶ closed
+ *                                                   └─ we close ──▶ closing ──▶ closed
+ */
+import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { type CloseReason, reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { M } from '../amqp/methods.ts';
+import type { BadFrame, Verdict } from '../amqp/scanner.ts';
+import { NEXT, STOP } from '../amqp/scanner.ts';
+import { clock } from '../clock.ts';
+import type { Config } from '../config/options.ts';
+import { Heartbeat } from '../io/heartbeat.ts';
+import { Outbox } from '../io/outbox.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { Stats } from '../stats.ts';
+import type { Broker } from '../upstream/broker.ts';
+import { type Holder, Refused, type Upstream } from '../upstream/upstream.ts';
+import type { Peer } from '../upstream/upstream-channel.ts';
+import { ClientFrames } from './frames.ts';
+import * as handshake from './handshake.ts';
+import { PAUSE } from './lease.ts';
+
+/** What a client needs from the proxy. */
+export interface ClientContext {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly stats: Stats;
+  readonly broker: Broker;
+  /** Resolves, never rejects, when the broker has been met or cannot be. */
+  meetBroker(): Promise<void>;
+  pool(login: handshake.Login, vhost: string): Pool;
+  /** Why this login may not come in now, null if it may. */
+  admission(client: Client, user: string): CloseReason | null;
+  clientGone(client: Client): void;
+}
+
+export type ClientState =
+  | 'header'
+  | 'start'
+  | 'tune'
+  | 'open'
+  | 'login'
+  | 'running'
+  | 'leaving'
+  | 'closing'
+  | 'closed';
+
+/** Milliseconds a client has to answer connection.close, or to hang up after close-ok. */
+const LINGER_MS = 10_000;
+
+/** What a client on a shared upstream may have waiting beyond client_buffer: one message got, of the largest size. */
+const LARGEST_MESSAGE = 128 * 1024 * 1024;
+
+export class Client extends ClientFrames implements Peer, Holder {
+  readonly socket: Socket;
+  readonly out: Outbox;
+  readonly address: string;
+  readonly heartbeat: Heartbeat;
+  readonly acceptedAt = clock.now;
+  state: ClientState = 'header';
+  user = '';
+  /** Counts among the clients of its user. */
+  counted = false;
+  vhost = '';
+  private login: handshake.Login | null = null;
+  private headerBytes: Buffer = Buffer.alloc(0);
+  private pauses = 0;
+  private pausedUpstream: Upstream | null = null;
+  private blockedNotify = false;
+  private toldBlocked = false;
+  /** The client broke the framing: what it sends from here on is not looked at. */
+  private rawDiscard = false;
+  private endTimer: NodeJS.Timeout | null = null;
+  private readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
+
+  constructor(socket: Socket, context: ClientContext) {
+    super(context);
+    this.socket = socket;
+    this.out = new Outbox(socket);
+    this.heartbeat = new Heartbeat(this.out, clock.now);
+    this.address = `${socket.remoteAddress}:${socket.remotePort}`;
+    socket.on('data', (chunk: Buffer) => this.read(chunk));
+    socket.on('drain', () => this.drained());
+    socket.on('error', () => {});
+    socket.on('end', () => this.peerEnded());
+    socket.on('close', () => this.gone());
+  }
+
+  get facts(): object {
+    return { user: this.user || undefined, vhost: this.vhost || undefined, client: this.address };
+  }
+
+  private read(chunk: Buffer): void {
+    this.heartbeat.lastRead = clock.now;
+    this.stats.clientBytesIn += chunk.length;
+    if (this.state === 'header') this.readHeader(chunk);
+    else if (this.state !== 'closed' && !this.rawDiscard) {
+      this.feed(chunk);
+      if (this.isStopped) this.pause(PAUSE.SCAN);
+    }
+  }
+
+  // ---- handshake
+
+  private readHeader(chunk: Buffer): void {
+    const bytes = this.headerBytes.length > 0 ? Buffer.concat([this.headerBytes, chunk]) : chunk;
+    if (bytes.length < 8 && frames.PROTOCOL_HEADER.subarray(0, bytes.length).equals(bytes)) {
+      this.headerBytes = bytes;
+      return;
+    }
+    if (!handshake.isProtocolHeader(bytes)) {
+      this.stats.refuse('protocol_header');
+      this.context.log.info(this.facts, 'Client refused: its protocol header is not AMQP 0-9-1');
+      this.out.write(frames.PROTOCOL_HEADER);
+      this.finish();
+      return;
+    }
+    this.headerBytes = Buffer.alloc(0);
+    this.state = 'start';
+    const rest = bytes.subarray(8);
+    if (this.context.broker.met) this.start(rest);
+    else {
+      this.halt();
+      void this.context.meetBroker().then(() => {
+        if (this.state !== 'start') return;
+        this.start(rest);
+        this.goOn();
+      });
+    }
+  }
+
+  private start(rest: Buffer): void {
+    this.out.write(handshake.start(this.context.broker));
+    if (rest.length > 0) this.feed(rest);
+  }
+
+  /** A method on channel 0 before connection.open-ok. */
+  protected override handshakeMethod(methodKey: number, buf: Buffer, at: number, size: number): Verdict {
+    const { context } = this;
+    const args = buf.subarray(at + 11, at + 7 + size);
+    if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) {
+      const login = handshake.readStartOk(args);
+      if (typeof login === 'string') return this.offend(reason('SYNTAX_ERROR', login, methodKey));
+      if (login.credentials === null) {
+        this.refuse('authentication', handshake.badMechanism(login));
+        return NEXT;
+      }
+      this.login = login;
+      this.user = login.credentials.user;
+      this.cancelNotify = login.cancelNotify;
+      this.blockedNotify = login.blockedNotify;
+      this.state = 'tune';
+      this.out.write(handshake.tune(context.broker));
+      return NEXT;
+    }
+    if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
+      const agreed = handshake.readTuneOk(args, context.broker);
+      if ('code' in agreed) return this.offend(agreed);
+      this.channelMax = agreed.channelMax;
+      this.maxPayload = agreed.frameMax - frames.FRAME_OVERHEAD;
+      this.framePayload = this.maxPayload;
+      this.heartbeat.interval = agreed.heartbeat;
+      this.state = 'open';
+      return NEXT;
+    }
+    if (this.state === 'open' && methodKey === M.CONNECTION_OPEN) {
+      this.vhost = frames.readShortstr(args, 0);
+      this.state = 'login';
+      this.openVhost();
+      return (this.state as ClientState) === 'login' ? STOP : NEXT;
+    }
+    if (methodKey === M.CONNECTION_CLOSE && this.state !== 'start') {
+      this.clientCloses();
+      return NEXT;
+    }
+    return this.offend(reason('COMMAND_INVALID', 'unimplemented method', methodKey));
+  }
+
+  private openVhost(): void {
+    const login = this.login!;
+    const denied = this.context.admission(this, this.user);
+    if (denied !== null) {
+      this.refuse('admission', denied);
+      return;
+    }
+    this.pool = this.context.pool(login, this.vhost);
+    this.login = null;
+    const { pool } = this;
+    const started = performance.now();
+    const reused = pool.live;
+    const admitted = (): void => {
+      if (this.state !== 'login') return;
+      if (this.config.poolMode === 'session') {
+        this.stopWaiting = pool.acquire(this, outcome => {
+          this.stopWaiting = null;
+          if (!outcome.ok) this.refuse('no_upstream', outcome.why);
+          else if (this.state !== 'login') pool.giveBack(outcome.value, false);
+          else {
+            this.private = outcome.value;
+            opened();
+          }
+        });
+      } else opened();
+    };
+    const opened = (): void => {
+      this.stats.logins++;
+      if (reused) this.stats.loginsReused++;
+      this.stats.loginSeconds.add((performance.now() - started) / 1000);
+      this.state = 'running';
+      pool.blockedListeners.add(this.onBlocked);
+      this.out.write(frames.connectionOpenOk());
+      this.goOn();
+    };
+    if (reused) admitted();
+    else
+      pool.admit().then(admitted, (error: Error) => {
+        if (this.state !== 'login') return;
+        if (error instanceof Refused) {
+          const { why } = error;
+          if (why === null || (why.code === 403 && !login.failureClose)) {
+            this.stats.loginsRefused++;
+            this.context.log.info(this.facts, `Login refused: ${error.message}`);
+            this.finish();
+          } else this.refuse('refused', why);
+        } else this.refuse('unreachable', reason('CONNECTION_FORCED', error.message));
+      });
+  }
+
+  /** Turns a login down with the broker's words. */
+  private refuse(cause: string, why: CloseReason): void {
+    this.stats.loginsRefused++;
+    this.stats.refuse(cause);
+    this.context.log.info(this.facts, `Login refused: ${why.text}`);
+    this.sendClose(why);
+  }
+
+  // ---- connection methods while running
+
+  protected override clientCloses(): void {
+    this.state = 'leaving';
+    if (this.config.close === 'instant') {
+      this.releaseAll(null);
+      this.out.write(frames.connectionCloseOk());
+      this.finish();
+    } else
+      this.releaseAll(() => {
+        if (this.state !== 'leaving') return;
+        this.out.write(frames.connectionCloseOk());
+        this.finish();
+      });
+  }
+
+  protected override closeOkReceived(): void {
+    this.finish();
+  }
+
+  /** Closes the client's connection for what it did; the reason is the broker's own. Frames that follow are ignored. */
+  override offend(why: CloseReason): Verdict {
+    this.stats.refuse(String(why.code));
+    this.context.log.info(this.facts, `Client closed: ${why.code} ${why.text}`);
+    this.sendClose(why);
+    return NEXT;
+  }
+
+  /** Ends the connection from our side: connection.close, then the socket once it is answered. */
+  sendClose(why: CloseReason): void {
+    if (this.state === 'closing' || this.state === 'closed') return;
+    if (this.state === 'leaving') {
+      this.out.write(frames.connectionCloseOk());
+      this.finish();
+      return;
+    }
+    this.state = 'closing';
+    this.out.write(frames.connectionClose(why));
+    this.releaseAll(null);
+    this.goOn();
+    this.linger();
+  }
+
+  protected override badFrame(bad: BadFrame): void {
+    if (this.state === 'closing') {
+      this.finish();
+      return;
+    }
+    this.offend(handshake.badFrameReason(bad));
+    this.rawDiscard = true;
+  }
+
+  /** Our side is done: sends what is queued, half-closes, and reads on (no reset) until the client hangs up. */
+  private finish(): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.discardInput();
+    this.releaseAll(null);
+    this.out.end();
+    this.pauses = 0;
+    this.socket.resume();
+    this.linger();
+  }
+
+  private linger(): void {
+    this.endTimer ??= setTimeout(() => this.socket.destroy(), LINGER_MS);
+    this.endTimer.unref();
+  }
+
+  private peerEnded(): void {
+    if (this.state !== 'closed') {
+      this.state = 'closed';
+      this.discardInput();
+      this.releaseAll(null);
+    }
+    this.out.end();
+  }
+
+  private gone(): void {
+    if (this.endTimer) clearTimeout(this.endTimer);
+    this.state = 'closed';
+    this.discardInput();
+    this.stopWaiting?.();
+    this.stopWaiting = null;
+    this.releaseAll(null);
+    this.resumeUpstream();
+    this.pool?.blockedListeners.delete(this.onBlocked);
+    this.context.clientGone(this);
+  }
+
+  /** At once, without a word. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  // ---- reading and writing
+
+  protected override pause(why: number): void {
+    if (this.pauses === 0) this.socket.pause();
+    this.pauses |= why;
+  }
+
+  protected override unpause(why: number): void {
+    if ((this.pauses & why) === 0) return;
+    this.pauses &= ~why;
+    if (this.pauses === 0 && !this.socket.destroyed) {
+      this.heartbeat.lastRead = clock.now;
+      this.socket.resume();
+    }
+  }
+
+  protected override upstreamFull(upstream: Upstream): void {
+    upstream.waitingForDrain.add(this);
+    this.pause(PAUSE.UPSTREAM);
+  }
+
+  upstreamDrained(): void {
+    this.unpause(PAUSE.UPSTREAM);
+  }
+
+  written(from: Upstream): void {
+    const { pending } = this.out;
+    const limit = this.config.clientBuffer;
+    if (pending <= limit / 2) return;
+    if (from === this.private) {
+      if (this.pausedUpstream === null) {
+        this.pausedUpstream = from;
+        from.pauseReading();
+      }
+      return;
+    }
+    this.pause(PAUSE.OUTPUT);
+    if (pending > (this.sharedConsumer ? limit : limit + LARGEST_MESSAGE)) {
+      this.stats.refuse('client_buffer');
+      this.context.log.warn(
+        this.facts,
+        `Client closed: it does not read, ${pending} bytes wait for it (client_buffer)`,
+      );
+      this.sendClose(
+        reason('RESOURCE_ERROR', `${pending} bytes are waiting to be read, more than client_buffer allows`),
+      );
+      this.socket.destroySoon();
+    }
+  }
+
+  private drained(): void {
+    this.resumeUpstream();
+    this.unpause(PAUSE.OUTPUT);
+  }
+
+  protected override resumeUpstream(): void {
+    const upstream = this.pausedUpstream;
+    this.pausedUpstream = null;
+    upstream?.resumeReading();
+  }
+
+  // ---- told by upstreams
+
+  updateSecretOk(): void {
+    if (this.state === 'running') this.out.write(frames.methodFrame(0, M.CONNECTION_UPDATE_SECRET_OK));
+  }
+
+  /** connection.blocked and unblocked go to the clients concerned that announced the capability. */
+  private blockedChanged(upstream: Upstream): void {
+    if (!this.blockedNotify || this.state !== 'running' || !this.uses(upstream)) return;
+    this.tellBlocked(upstream);
+  }
+
+  private tellBlocked(upstream: Upstream): void {
+    if (upstream.blocked !== null && !this.toldBlocked) {
+      this.toldBlocked = true;
+      this.out.write(
+        frames.methodFrame(0, M.CONNECTION_BLOCKED, new frames.Writer(64).shortstr(upstream.blocked).take()),
+      );
+    } else if (upstream.blocked === null && this.toldBlocked) {
+      this.toldBlocked = false;
+      this.out.write(frames.methodFrame(0, M.CONNECTION_UNBLOCKED));
+    }
+  }
+
+  /** A client that begins to publish into a blocked upstream is told, as the broker would. */
+  protected override publishesInto(upstream: Upstream): void {
+    if (this.blockedNotify && upstream.blocked !== null) this.tellBlocked(upstream);
+  }
+
+  // ---- maintenance
+
+  /** Heartbeats, the handshake time-out and the release of idle leases. `now` as of the coarse clock. */
+  maintain(now: number): void {
+    if (this.state === 'closed' || this.state === 'closing') return;
+    if (this.state !== 'running' && this.state !== 'leaving') {
+      if (this.state !== 'login' && now - this.acceptedAt > this.config.handshakeTimeout * 1000) {
+        this.stats.refuse('handshake_timeout');
+        this.context.log.info(this.facts, 'Client closed: the handshake took longer than handshake_timeout');
+        this.destroy();
+      }
+      return;
+    }
+    if (!this.heartbeat.check(now, this.pauses === 0)) {
+      this.stats.refuse('heartbeat');
+      this.context.log.info(this.facts, `Client closed: no heartbeat for ${this.heartbeat.interval * 2} s`);
+      this.destroy();
+      return;
+    }
+    if (this.state === 'running') this.releaseIdle(now);
+  }
+}

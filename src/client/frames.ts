@@ -1,0 +1,529 @@
+/**
+ * The way of a client's frames to the broker, once its connection is open: every frame is checked, its channel rewritten
+ * in place, and the longest run of bytes for one upstream forwarded as one slice. Nothing is allocated per frame.
+ */
+import { isArguments, isProperties } from '../amqp/check.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { M, METHODS, type Method } from '../amqp/methods.ts';
+import { AGAIN, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import { readTag, writeTag } from '../amqp/tag.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { BODY, ClientChannel, HEADER, METHOD } from './client-channel.ts';
+import { ClientLeases } from './lease.ts';
+import { contentInMethod, methodNotExpected } from './offences.ts';
+
+/** Exchange types every RabbitMQ has; others may come from plugins, which only a private upstream may find out. */
+const EXCHANGE_TYPES = new Set(['direct', 'fanout', 'topic', 'headers']);
+
+/** Bit masks in the flag octets of methods. */
+const DECLARE_PASSIVE = 1;
+const DECLARE_EXCLUSIVE = 4;
+const GET_NO_ACK = 1;
+const PUBLISH_IMMEDIATE = 2;
+
+export abstract class ClientFrames extends ClientLeases {
+  channelMax = 2047;
+  framePayload = 131064;
+  cancelNotify = false;
+
+  // the run of complete messages and methods in the chunk at hand that goes to one upstream
+  private runTo: Upstream | null = null;
+  private runBuf: Buffer | null = null;
+  private runStart = 0;
+  private runEnd = 0;
+  // the message in the chunk at hand that is not complete yet
+  private messageOf: ClientChannel | null = null;
+  private messageStart = 0;
+  /** Bytes held back until their messages are complete, in all channels. */
+  private heldBytes = 0;
+  // the body frame that is passing in pieces
+  private openChannel: ClientChannel | null = null;
+
+  protected abstract handshakeMethod(methodKey: number, buf: Buffer, at: number, size: number): Verdict;
+  protected abstract clientCloses(): void;
+  protected abstract closeOkReceived(): void;
+
+  protected override frame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
+    if (number === 0 || this.state !== 'running') return this.connectionFrame(type, number, buf, at, size);
+    const channel = this.channels[number];
+    if (channel === undefined) return this.unopened(type, number, buf, at, size);
+    if (channel.state !== 'open') return this.notOpen(channel, type, buf, at, size);
+    if (type === frames.FRAME_METHOD) {
+      if (size < 4) return this.offend(reason('FRAME_ERROR', 'cannot decode <<>>'));
+      const methodKey = buf.readInt32BE(at + 7);
+      if (channel.expect !== METHOD) return this.offend(methodNotExpected(channel.expect, methodKey));
+      if (methodKey === M.BASIC_PUBLISH) return this.publish(channel, buf, at, size);
+      return this.method(channel, methodKey, buf, at, size);
+    }
+    if (type === frames.FRAME_HEADER) return this.header(channel, buf, at, size);
+    if (type === frames.FRAME_BODY) return this.body(channel, buf, at, size);
+    return this.offend(contentInMethod('heartbeat'));
+  }
+
+  // ---- publishes
+
+  private publish(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    if (!sameBytes(channel.checkedPublish, buf, at + 11, size - 4)) {
+      if (!isArguments('sSSb', buf, at + 11, at + 7 + size)) return this.syntaxError(M.BASIC_PUBLISH);
+      if (buf[at + 6 + size] & PUBLISH_IMMEDIATE)
+        return this.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
+      channel.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
+    }
+    if ((channel.up === null || this.private !== null) && !this.bind(channel, true)) return this.waiting();
+    const up = channel.up!;
+    if (up.upstream.blocked !== null) this.publishesInto(up.upstream);
+    buf[at + 1] = up.id >>> 8;
+    buf[at + 2] = up.id;
+    if (this.messageOf !== null) this.hold(buf, at);
+    this.messageOf = channel;
+    this.messageStart = at;
+    channel.expect = HEADER;
+    return NEXT;
+  }
+
+  private header(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    if (channel.expect !== HEADER) return this.offend(contentInMethod('header', channel.expect));
+    const end = at + 7 + size;
+    if (size < 14) return this.syntaxError(0);
+    const classId = (buf[at + 7] << 8) | buf[at + 8];
+    if (classId !== 60)
+      return this.offend(
+        reason(
+          'UNEXPECTED_FRAME',
+          `expected content header for class 60, got one for class ${classId} instead`,
+          M.BASIC_PUBLISH,
+        ),
+      );
+    if (!sameBytes(channel.checkedProperties, buf, at + 19, size - 12)) {
+      if (!isProperties(buf, at + 19, end)) return this.syntaxError(0);
+      channel.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
+    }
+    const bodySize = readTag(buf, at + 11);
+    const { messageBuffer } = this.config;
+    if (this.private === null && this.heldBytes + bodySize > messageBuffer)
+      return this.promoteMessage(channel, buf, at);
+    const { id } = channel.up!;
+    buf[at + 1] = id >>> 8;
+    buf[at + 2] = id;
+    channel.bodyLeft = bodySize;
+    channel.expect = BODY;
+    this.continueMessage(channel, buf, at);
+    this.frameEnds(channel, buf, end + 1);
+    return NEXT;
+  }
+
+  private body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    if (channel.expect !== BODY) return this.offend(contentInMethod('body', channel.expect));
+    if (size > channel.bodyLeft) return this.bodyTooLong(channel, size);
+    channel.bodyLeft -= size;
+    const { id } = channel.up!;
+    buf[at + 1] = id >>> 8;
+    buf[at + 2] = id;
+    this.continueMessage(channel, buf, at);
+    this.frameEnds(channel, buf, at + 8 + size);
+    return NEXT;
+  }
+
+  private bodyTooLong(channel: ClientChannel, size: number): Verdict {
+    return this.offend(
+      reason(
+        'FRAME_ERROR',
+        `received ${size} body bytes, ${channel.bodyLeft} were left of the announced size`,
+      ),
+    );
+  }
+
+  protected override bodyBegins(
+    number: number,
+    buf: Buffer,
+    at: number,
+    _end: number,
+    size: number,
+  ): Verdict {
+    this.openChannel = null;
+    if (this.state !== 'running') return NEXT;
+    const channel = this.channels[number];
+    if (channel === undefined) return this.unopened(frames.FRAME_BODY, number, buf, at, size);
+    if (channel.state !== 'open') return channel.state === 'closing' ? NEXT : AGAIN;
+    if (channel.expect !== BODY) return this.offend(contentInMethod('body', channel.expect));
+    if (size > channel.bodyLeft) return this.bodyTooLong(channel, size);
+    channel.bodyLeft -= size;
+    const { id } = channel.up!;
+    buf[at + 1] = id >>> 8;
+    buf[at + 2] = id;
+    this.continueMessage(channel, buf, at);
+    this.openChannel = channel;
+    return NEXT;
+  }
+
+  protected override bodyPart(buf: Buffer, at: number, end: number, last: boolean): void {
+    const channel = this.openChannel;
+    if (channel === null || channel.state !== 'open' || channel.up === null) return;
+    this.messageOf = channel;
+    this.messageStart = at;
+    if (last) {
+      this.openChannel = null;
+      this.frameEnds(channel, buf, end);
+    }
+    if (this.messageOf !== null) this.hold(buf, end);
+  }
+
+  /** Makes the frame at `at` a part of the channel's message in this chunk. */
+  private continueMessage(channel: ClientChannel, buf: Buffer, at: number): void {
+    if (this.messageOf === channel) return;
+    if (this.messageOf !== null) this.hold(buf, at);
+    this.messageOf = channel;
+    this.messageStart = at;
+  }
+
+  /** A content frame ends at `end`: sends the message if it is complete, or all there is where it may stream. */
+  private frameEnds(channel: ClientChannel, buf: Buffer, end: number): void {
+    const complete = channel.bodyLeft === 0;
+    const up = channel.up!;
+    if (complete) {
+      channel.expect = METHOD;
+      this.stats.messagesIn++;
+      if (up.confirms !== null) {
+        up.confirms.published++;
+        channel.published++;
+      }
+    } else if (this.private !== up.upstream) return;
+    channel.streamed = !complete;
+    if (channel.held.length > 0) this.sendHeld(channel, up.upstream);
+    this.forward(up.upstream, buf, this.messageStart, end);
+    this.messageOf = null;
+  }
+
+  private sendHeld(channel: ClientChannel, upstream: Upstream): void {
+    this.sendRun();
+    for (const piece of channel.held) {
+      this.heldBytes -= piece.length;
+      upstream.out.write(piece);
+    }
+    channel.held = [];
+  }
+
+  /** Keeps the incomplete message of this chunk, up to `end`, for later. */
+  private hold(buf: Buffer, end: number): void {
+    const channel = this.messageOf!;
+    this.messageOf = null;
+    if (end === this.messageStart) return;
+    channel.held.push(buf.subarray(this.messageStart, end));
+    this.heldBytes += end - this.messageStart;
+  }
+
+  /** A message too large to hold back goes over a private upstream, frame by frame: scanned again from its publish on. */
+  private promoteMessage(channel: ClientChannel, buf: Buffer, at: number): Verdict {
+    if (this.messageOf === channel) this.hold(buf, at);
+    const begun = Buffer.concat(channel.held);
+    this.heldBytes -= begun.length;
+    channel.held = [];
+    channel.expect = METHOD;
+    begun.writeUInt16BE(channel.id, 1);
+    if (this.promote()) throw new Error('a bound channel cannot have been promoted at once');
+    this.rewound = begun;
+    return AGAIN;
+  }
+
+  // ---- runs
+
+  private forward(upstream: Upstream, buf: Buffer, start: number, end: number): void {
+    if (this.runTo === upstream && this.runEnd === start && this.runBuf === buf) {
+      this.runEnd = end;
+      return;
+    }
+    this.sendRun();
+    this.runTo = upstream;
+    this.runBuf = buf;
+    this.runStart = start;
+    this.runEnd = end;
+  }
+
+  private sendRun(): void {
+    const upstream = this.runTo;
+    if (upstream === null) return;
+    this.runTo = null;
+    upstream.out.write(this.runBuf!.subarray(this.runStart, this.runEnd));
+    this.runBuf = null;
+    if (upstream.out.pending > this.config.upstreamBuffer) this.upstreamFull(upstream);
+  }
+
+  protected abstract upstreamFull(upstream: Upstream): void;
+
+  protected override chunkEnds(buf: Buffer, end: number): void {
+    if (this.messageOf !== null) this.hold(buf, end);
+    this.sendRun();
+  }
+
+  // ---- other methods
+
+  private method(channel: ClientChannel, methodKey: number, buf: Buffer, at: number, size: number): Verdict {
+    const method = METHODS.get(methodKey);
+    if (method === undefined || method.action === 'refuse' || methodKey >>> 16 === 10)
+      return this.offend(notForClients(method, methodKey));
+    const args = at + 11;
+    const end = at + 7 + size;
+    if (!isArguments(method.args, buf, args, end)) return this.syntaxError(methodKey);
+    switch (methodKey) {
+      case M.CHANNEL_OPEN:
+        return this.offend(reason('CHANNEL_ERROR', "second 'channel.open' seen", methodKey));
+      case M.CHANNEL_CLOSE:
+        this.closeChannel(channel);
+        return NEXT;
+      case M.CHANNEL_CLOSE_OK:
+        return NEXT;
+      case M.CHANNEL_FLOW:
+        if ((buf[args] & 1) === 0) return this.offend(reason('NOT_IMPLEMENTED', 'active=false', methodKey));
+        break;
+      case M.BASIC_QOS:
+        if (buf.readUInt32BE(args) !== 0)
+          return this.offend(
+            reason('NOT_IMPLEMENTED', `prefetch_size!=0 (${buf.readUInt32BE(args)})`, methodKey),
+          );
+        break;
+      case M.EXCHANGE_DECLARE:
+        if (!EXCHANGE_TYPES.has(exchangeType(buf, args)))
+          return this.afterPromotion(channel, method, buf, at, size);
+        break;
+      case M.QUEUE_DECLARE: {
+        const flags = buf[args + 3 + buf[args + 2]];
+        if (flags & DECLARE_EXCLUSIVE && !(flags & DECLARE_PASSIVE)) {
+          if (!this.promote()) return this.waiting();
+          this.spent = true;
+        }
+        break;
+      }
+      case M.BASIC_CONSUME:
+        if (this.config.consumers === 'private') return this.afterPromotion(channel, method, buf, at, size);
+        break;
+      case M.BASIC_GET:
+        if (!(buf[args + 3 + buf[args + 2]] & GET_NO_ACK))
+          return this.afterPromotion(channel, method, buf, at, size);
+        break;
+      case M.TX_SELECT:
+        return this.afterPromotion(channel, method, buf, at, size);
+    }
+    return this.pass(channel, method, buf, at, size);
+  }
+
+  private afterPromotion(
+    channel: ClientChannel,
+    method: Method,
+    buf: Buffer,
+    at: number,
+    size: number,
+  ): Verdict {
+    return this.promote() ? this.pass(channel, method, buf, at, size) : this.waiting();
+  }
+
+  /** What the scanner is told when a frame must wait, or when waiting has ended in an error already. */
+  private waiting(): Verdict {
+    return this.state === 'running' ? AGAIN : NEXT;
+  }
+
+  /** Binds, notes what the method changes in the channel, and forwards it. */
+  private pass(channel: ClientChannel, method: Method, buf: Buffer, at: number, size: number): Verdict {
+    const args = at + 11;
+    const end = at + 8 + size;
+    if (!this.bind(channel, false)) return this.waiting();
+    const up = channel.up!;
+    if (method.defaultQueue && buf[args + 2] === 0) {
+      if (channel.lastQueue === null) {
+        if (up.hasDeclared)
+          return this.channelError(channel, reason('NOT_FOUND', 'no previously declared queue', method.key));
+      } else if (channel.lastQueueOn !== up) {
+        this.endMessage(buf, at);
+        this.sendRun();
+        up.upstream.out.write(frames.passiveDeclare(up.id, channel.lastQueue));
+        channel.lastQueueOn = up;
+      }
+    }
+    switch (method.key) {
+      case M.CHANNEL_FLOW:
+        up.clientFlows++;
+        break;
+      case M.BASIC_QOS: {
+        const frame = Buffer.from(buf.subarray(at, end));
+        if (buf[args + 6] & 1) {
+          channel.globalQos = frame;
+          channel.dirty = true;
+        } else channel.qos = frame;
+        up.qosSet = true;
+        break;
+      }
+      case M.CONFIRM_SELECT:
+        if (!channel.confirm && this.select(channel)) {
+          if (!(buf[args] & 1)) this.out.write(frames.methodFrame(channel.id, M.CONFIRM_SELECT_OK));
+          return NEXT;
+        }
+        break;
+      case M.QUEUE_DECLARE:
+        up.hasDeclared = true;
+        if (buf[args + 2] > 0) {
+          channel.lastQueue = Buffer.from(buf.subarray(args + 2, args + 3 + buf[args + 2]));
+          channel.lastQueueOn = up;
+        }
+        break;
+      case M.BASIC_CONSUME:
+        channel.dirty = true;
+        if (this.private === null) this.sharedConsumer = true;
+        break;
+      case M.BASIC_GET:
+        if (!(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) channel.dirty = true;
+        break;
+      case M.TX_SELECT:
+        channel.dirty = true;
+        break;
+      case M.BASIC_ACK:
+      case M.BASIC_NACK:
+      case M.BASIC_REJECT:
+        if (up.deliveryBase !== 0) {
+          const tag = readTag(buf, args);
+          if (tag !== 0) writeTag(buf, args, tag + up.deliveryBase);
+        }
+        break;
+    }
+    buf[at + 1] = up.id >>> 8;
+    buf[at + 2] = up.id;
+    this.endMessage(buf, at);
+    this.forward(up.upstream, buf, at, end);
+    return NEXT;
+  }
+
+  /** Another channel's message is not complete at `at`: it is held, so that the frame at `at` may overtake it. */
+  private endMessage(buf: Buffer, at: number): void {
+    if (this.messageOf !== null) this.hold(buf, at);
+  }
+
+  private closeChannel(channel: ClientChannel): void {
+    this.sendRun();
+    channel.state = 'releasing';
+    const { id } = channel;
+    const closed = (): void => {
+      if (channel.state !== 'releasing') return;
+      channel.state = 'closed';
+      if (this.channels[id] === channel) this.channels[id] = undefined;
+      this.out.write(frames.channelCloseOk(id));
+      if (this.isStopped) this.goOn();
+    };
+    if (this.config.close === 'instant') {
+      const { up } = channel;
+      this.release(channel, null);
+      if (up !== null) up.lessee = null;
+      closed();
+    } else this.release(channel, closed);
+  }
+
+  /** Closes a channel as the broker would, after what came before on it. */
+  private channelError(channel: ClientChannel, why: CloseReason): Verdict {
+    this.sendRun();
+    channel.state = 'moving';
+    this.release(channel, late => {
+      if (late !== null || this.channels[channel.id] !== channel) return;
+      channel.state = 'closing';
+      this.out.write(frames.channelClose(channel.id, why));
+      if (this.isStopped) this.goOn();
+    });
+    return NEXT;
+  }
+
+  private syntaxError(methodKey: number): Verdict {
+    return this.offend(reason('SYNTAX_ERROR', 'malformed arguments', methodKey));
+  }
+
+  // ---- channels that are not open, and channel 0
+
+  private unopened(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
+    if (type === frames.FRAME_METHOD && size >= 4) {
+      const methodKey = buf.readInt32BE(at + 7);
+      const method = METHODS.get(methodKey);
+      if (method === undefined) return this.offend(notForClients(method, methodKey));
+      if (!isArguments(method.args, buf, at + 11, at + 7 + size)) return this.syntaxError(methodKey);
+      if (methodKey === M.CHANNEL_OPEN) {
+        if (number > this.channelMax)
+          return this.offend(
+            reason(
+              'NOT_ALLOWED',
+              `number of channels opened (${this.channels.length}) has reached the negotiated channel_max (${this.channelMax})`,
+              0,
+            ),
+          );
+        this.channels[number] = new ClientChannel(this as never, number);
+        this.out.write(frames.channelOpenOk(number));
+        return NEXT;
+      }
+      if (methodKey === M.CHANNEL_CLOSE) {
+        this.out.write(frames.channelCloseOk(number));
+        return NEXT;
+      }
+      if (methodKey === M.CHANNEL_CLOSE_OK) return NEXT;
+      return this.offend(reason('CHANNEL_ERROR', "expected 'channel.open'", methodKey));
+    }
+    return this.offend(reason('CHANNEL_ERROR', "expected 'channel.open'"));
+  }
+
+  private notOpen(channel: ClientChannel, type: number, buf: Buffer, at: number, size: number): Verdict {
+    if (channel.state !== 'closing') return AGAIN;
+    // closed by the broker: everything is discarded until close-ok, and a crossing close is answered
+    if (type !== frames.FRAME_METHOD || size < 4) return NEXT;
+    const methodKey = buf.readInt32BE(at + 7);
+    if (methodKey === M.CHANNEL_CLOSE_OK) {
+      channel.state = 'closed';
+      this.channels[channel.id] = undefined;
+    } else if (methodKey === M.CHANNEL_CLOSE) this.out.write(frames.channelCloseOk(channel.id));
+    return NEXT;
+  }
+
+  private connectionFrame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
+    if (type === frames.FRAME_HEARTBEAT) {
+      if (number !== 0 && this.state === 'running') return this.offend(contentInMethod('heartbeat'));
+      return NEXT;
+    }
+    const methodKey = type === frames.FRAME_METHOD && size >= 4 ? buf.readInt32BE(at + 7) : 0;
+    if (this.state === 'closing' || this.state === 'leaving') {
+      if (number !== 0) return NEXT;
+      if (methodKey === M.CONNECTION_CLOSE_OK) this.closeOkReceived();
+      else if (methodKey === M.CONNECTION_CLOSE) {
+        this.out.write(frames.connectionCloseOk());
+        this.closeOkReceived();
+      }
+      return this.state === ('closed' as string) ? STOP : NEXT;
+    }
+    if (this.state === 'closed') return STOP;
+    if (type !== frames.FRAME_METHOD) return this.offend(reason('UNEXPECTED_FRAME', 'content on channel 0'));
+    const method = METHODS.get(methodKey);
+    if (method === undefined) return this.offend(notForClients(method, methodKey));
+    if (!isArguments(method.args, buf, at + 11, at + 7 + size)) return this.syntaxError(methodKey);
+    if (this.state !== 'running') return this.handshakeMethod(methodKey, buf, at, size);
+    if (methodKey === M.CONNECTION_CLOSE) {
+      this.sendRun();
+      this.clientCloses();
+      return NEXT;
+    }
+    if (methodKey === M.CONNECTION_UPDATE_SECRET) {
+      if (!this.promote()) return this.waiting();
+      this.spent = true;
+      this.sendRun();
+      this.private!.out.write(Buffer.from(buf.subarray(at, at + 8 + size)));
+      return NEXT;
+    }
+    return this.offend(notForClients(method, methodKey));
+  }
+}
+
+function exchangeType(buf: Buffer, args: number): string {
+  const name = args + 2;
+  return frames.readShortstr(buf, name + 1 + buf[name]);
+}
+
+function notForClients(_method: Method | undefined, methodKey: number): CloseReason {
+  return reason('COMMAND_INVALID', 'unimplemented method', methodKey);
+}
+
+/** Whether buf[at..at+size) are the bytes that were checked before. */
+function sameBytes(checked: Buffer, buf: Buffer, at: number, size: number): boolean {
+  if (checked.length !== size) return false;
+  for (let i = 0; i < size; i++) if (checked[i] !== buf[at + i]) return false;
+  return true;
+}

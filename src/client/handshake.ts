@@ -1,0 +1,131 @@
+/** The client's handshake (AMQP 0-9-1 section 2.2.4): what it is told and what it answers. Pure. */
+import { type CloseReason, reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { M } from '../amqp/methods.ts';
+import { type Credentials, MECHANISMS, readResponse } from '../amqp/sasl.ts';
+import type { BadFrame } from '../amqp/scanner.ts';
+import { decodeTable, type Table } from '../amqp/table.ts';
+import type { Broker } from '../upstream/broker.ts';
+
+export interface Login {
+  mechanism: string;
+  /** Null when the mechanism is not known or the response not what it prescribes. */
+  credentials: Credentials | null;
+  /** The capabilities the client announced. */
+  cancelNotify: boolean;
+  blockedNotify: boolean;
+  failureClose: boolean;
+}
+
+/** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
+export function isProtocolHeader(bytes: Buffer): boolean {
+  if (bytes.length < 8 || bytes.toString('latin1', 0, 4) !== 'AMQP') return false;
+  const version = bytes.subarray(4, 8).join('.');
+  return version === '0.0.9.1' || version === '1.1.0.9' || version === '1.1.8.0' || version === '1.1.9.1';
+}
+
+export function start(broker: Broker): Buffer {
+  return frames.methodFrame(
+    0,
+    M.CONNECTION_START,
+    new frames.Writer(1024)
+      .octet(0)
+      .octet(9)
+      .bytes(broker.serverProperties)
+      .longstr(MECHANISMS.join(' '))
+      .longstr(broker.locales)
+      .take(),
+  );
+}
+
+/** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
+export function readStartOk(args: Buffer): Login | string {
+  const tableSize = 4 + args.readUInt32BE(0);
+  let properties: Table;
+  try {
+    properties = decodeTable(args, 0, tableSize);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const mechanism = frames.readShortstr(args, tableSize);
+  const response = tableSize + 1 + args[tableSize];
+  const bytes = args.subarray(response + 4, response + 4 + args.readUInt32BE(response));
+  const { capabilities } = properties;
+  const can = (name: string): boolean =>
+    typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
+  return {
+    mechanism,
+    credentials: MECHANISMS.includes(mechanism) ? readResponse(mechanism, Buffer.from(bytes)) : null,
+    cancelNotify: can('consumer_cancel_notify'),
+    blockedNotify: can('connection.blocked'),
+    failureClose: can('authentication_failure_close'),
+  };
+}
+
+/** RabbitMQ's answer to a mechanism it does not have, or to a response that is none (rabbit_reader:auth_mechanism_to_module). */
+export function badMechanism({ mechanism }: Login): CloseReason {
+  return MECHANISMS.includes(mechanism)
+    ? reason(
+        'ACCESS_REFUSED',
+        `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
+      )
+    : reason('COMMAND_INVALID', `unknown authentication mechanism '${mechanism}'`, M.CONNECTION_START_OK);
+}
+
+export function tune(broker: Broker): Buffer {
+  return frames.methodFrame(
+    0,
+    M.CONNECTION_TUNE,
+    new frames.Writer(8).short(broker.channelMax).long(broker.frameMax).short(broker.heartbeat).take(),
+  );
+}
+
+export interface Tuned {
+  channelMax: number;
+  frameMax: number;
+  heartbeat: number;
+}
+
+/** What client and proxy have agreed on, or why the client's wish cannot be (rabbit_reader: validate_negotiated_integer_value). */
+export function readTuneOk(args: Buffer, broker: Broker): Tuned | CloseReason {
+  const channelMax = args.readUInt16BE(0);
+  const frameMax = args.readUInt32BE(2);
+  const heartbeat = args.readUInt16BE(6);
+  if (frameMax > 0 && frameMax < frames.FRAME_MIN_SIZE)
+    return reason(
+      'NOT_ALLOWED',
+      `negotiated frame_max = ${frameMax} is lower than the minimum allowed value (${frames.FRAME_MIN_SIZE})`,
+      M.CONNECTION_TUNE_OK,
+    );
+  for (const [name, value, offered] of [
+    ['frame_max', frameMax, broker.frameMax],
+    ['channel_max', channelMax, broker.channelMax],
+  ] as const)
+    if (offered > 0 && (value === 0 || value > offered))
+      return reason(
+        'NOT_ALLOWED',
+        value === 0
+          ? `negotiated ${name} = 0 (no limit) is higher than the maximum allowed value (${offered})`
+          : `negotiated ${name} = ${value} is higher than the maximum allowed value (${offered})`,
+        M.CONNECTION_TUNE_OK,
+      );
+  return { channelMax: channelMax || 65535, frameMax: frameMax || broker.frameMax || 131072, heartbeat };
+}
+
+/** RabbitMQ's words for a frame that breaks the framing (rabbit_reader:handle_input). */
+export function badFrameReason(bad: BadFrame): CloseReason {
+  switch (bad.kind) {
+    case 'size':
+      return reason(
+        'FRAME_ERROR',
+        `type ${bad.type}, channel ${bad.channel}, payload size ${bad.size} is larger than the limit of ${bad.max + 8}`,
+      );
+    case 'end':
+      return reason(
+        'FRAME_ERROR',
+        `type ${bad.type}, channel ${bad.channel}: frame end marker ${bad.end} instead of 206`,
+      );
+    case 'type':
+      return reason('FRAME_ERROR', `unknown frame type ${bad.type} on channel ${bad.channel}`);
+  }
+}

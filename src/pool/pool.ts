@@ -1,0 +1,312 @@
+/**
+ * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
+ * which logs one in.
+ */
+import type { CloseReason } from '../amqp/errors.ts';
+import { reason } from '../amqp/errors.ts';
+import type { Config } from '../config/options.ts';
+import type { Stats } from '../stats.ts';
+import { type Holder, Refused, type Upstream, type UpstreamOwner } from '../upstream/upstream.ts';
+import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
+
+/** What a waiter for a lease or an upstream gets. */
+export type Outcome<T> = { ok: true; value: T } | { ok: false; why: CloseReason };
+
+interface Waiter {
+  /** Tries to be served; true when it was. */
+  serve(): boolean;
+  fail(why: CloseReason): void;
+  deadline: number;
+  since: number;
+}
+
+/** What a pool needs from its surroundings. */
+export interface PoolContext {
+  readonly config: Config;
+  readonly stats: Stats;
+  /** Upstreams of all pools, connecting ones included. */
+  totalUpstreams(): number;
+  /** Logs in one more upstream for this pool. */
+  open(pool: Pool): Promise<Upstream>;
+  changed(pool: Pool): void;
+  report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
+}
+
+/** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
+const BACKOFF_MS = 100;
+const BACKOFF_MAX_MS = 5000;
+
+export class Pool implements UpstreamOwner {
+  readonly user: string;
+  readonly vhost: string;
+  readonly secret: Buffer;
+  readonly upstreams: Upstream[] = [];
+  /** The name of the last upstream is `amqproxy HOST: USER@VHOST #sequence`. */
+  sequence = 0;
+  private readonly context: PoolContext;
+  private readonly waiters: Waiter[] = [];
+  private connecting = 0;
+  private failures = 0;
+  private retryTimer: NodeJS.Timeout | null = null;
+  /** The first attempt, shared by all who log in meanwhile (single flight). */
+  private firstLogin: Promise<void> | null = null;
+
+  constructor(context: PoolContext, user: string, vhost: string, secret: Buffer) {
+    this.context = context;
+    this.user = user;
+    this.vhost = vhost;
+    this.secret = secret;
+  }
+
+  /** A live upstream proves that the broker lets this login in. */
+  get live(): boolean {
+    return this.upstreams.some(upstream => !upstream.retired);
+  }
+
+  get size(): number {
+    return this.upstreams.length + this.connecting;
+  }
+
+  get empty(): boolean {
+    return this.size === 0 && this.waiters.length === 0 && this.firstLogin === null;
+  }
+
+  /** Resolves when the broker has let this login in; rejects with Refused or Unreachable. */
+  admit(): Promise<void> {
+    if (this.live) return Promise.resolve();
+    this.firstLogin ??= this.openUpstream().finally(() => {
+      this.firstLogin = null;
+    });
+    return this.firstLogin;
+  }
+
+  // ---- leases on shared upstreams
+
+  /**
+   * A channel on a shared upstream, at once if there is one. `publishing` false prefers an upstream that the broker has
+   * not blocked: consumers and administrators go on during an alarm.
+   */
+  leaseNow(confirm: boolean, publishing: boolean): UpstreamChannel | null {
+    const max = this.context.config.maxUpstreamChannels;
+    for (let pass = publishing ? 1 : 0; pass < 2; pass++) {
+      for (const upstream of this.upstreams) {
+        if (upstream.holder !== null || upstream.retired) continue;
+        if (pass === 0 && upstream.blocked !== null) continue;
+        const channel = upstream.takeChannel(confirm, max);
+        if (channel !== null) {
+          this.context.stats.leases++;
+          return channel;
+        }
+      }
+      if (pass === 0 && this.mayOpen()) return null; // one that is not blocked can be had
+    }
+    return null;
+  }
+
+  /** Waits for a channel up to lease_timeout. Returns a function that gives up. */
+  lease(
+    confirm: boolean,
+    publishing: boolean,
+    done: (outcome: Outcome<UpstreamChannel>) => void,
+  ): () => void {
+    return this.wait(
+      () => {
+        const channel = this.leaseNow(confirm, publishing);
+        if (channel === null) return false;
+        done({ ok: true, value: channel });
+        return true;
+      },
+      why => done({ ok: false, why }),
+    );
+  }
+
+  /** An upstream that nobody else uses, up to lease_timeout. Returns a function that gives up. */
+  acquire(holder: Holder, done: (outcome: Outcome<Upstream>) => void): () => void {
+    return this.wait(
+      () => {
+        for (let i = this.upstreams.length - 1; i >= 0; i--) {
+          const upstream = this.upstreams[i];
+          if (upstream.holder !== null || upstream.retired || upstream.busy > 0) continue;
+          upstream.holder = holder;
+          done({ ok: true, value: upstream });
+          return true;
+        }
+        return false;
+      },
+      why => done({ ok: false, why }),
+    );
+  }
+
+  /** Takes a private upstream back. `spent`: something in it cannot be undone, so it is closed. */
+  giveBack(upstream: Upstream, spent: boolean): void {
+    upstream.holder = null;
+    if (upstream.state !== 'live') return;
+    if (spent) this.retire(upstream);
+    else this.serveWaiters();
+    this.context.changed(this);
+  }
+
+  private wait(serve: () => boolean, fail: (why: CloseReason) => void): () => void {
+    if (this.waiters.length === 0 && serve()) return () => {};
+    const since = performance.now();
+    const waiter: Waiter = {
+      serve,
+      fail,
+      since,
+      deadline: since + this.context.config.leaseTimeout * 1000,
+    };
+    this.waiters.push(waiter);
+    this.serveWaiters();
+    return () => {
+      const at = this.waiters.indexOf(waiter);
+      if (at >= 0) this.waiters.splice(at, 1);
+    };
+  }
+
+  /** Serves waiters in their order; one that cannot be served does not hold up those behind it. */
+  private serveWaiters(): void {
+    const { waiters } = this;
+    for (let i = 0; i < waiters.length; ) {
+      const waiter = waiters[i];
+      if (waiter.serve()) {
+        const at = waiters.indexOf(waiter);
+        if (at >= 0) waiters.splice(at, 1);
+        this.context.stats.leaseWaitSeconds.add((performance.now() - waiter.since) / 1000);
+      } else i++;
+    }
+    const wanted = Math.min(waiters.length, 64);
+    if (this.retryTimer === null)
+      while (this.connecting < wanted && this.mayOpen()) this.openUpstream().catch(() => {});
+  }
+
+  // ---- opening and losing upstreams
+
+  private mayOpen(): boolean {
+    const { config } = this.context;
+    return (
+      (config.maxUpstreams === 0 || this.size < config.maxUpstreams) &&
+      (config.maxUpstreamsTotal === 0 || this.context.totalUpstreams() < config.maxUpstreamsTotal)
+    );
+  }
+
+  private async openUpstream(): Promise<void> {
+    this.connecting++;
+    let upstream: Upstream;
+    try {
+      upstream = await this.context.open(this);
+    } catch (error) {
+      this.connecting--;
+      this.failed(error as Error);
+      throw error;
+    }
+    this.connecting--;
+    this.failures = 0;
+    upstream.owner = this;
+    if (upstream.state !== 'live') {
+      this.failed(new Error('the broker closed the connection'));
+      return;
+    }
+    this.upstreams.push(upstream);
+    this.context.stats.upstreamsOpened++;
+    this.context.changed(this);
+    this.serveWaiters();
+  }
+
+  private failed(error: Error): void {
+    if (error instanceof Refused && error.why !== null) {
+      for (const waiter of this.waiters.splice(0)) waiter.fail(error.why);
+      return;
+    }
+    if (this.waiters.length === 0) return;
+    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);
+    this.retryTimer ??= setTimeout(() => {
+      this.retryTimer = null;
+      this.serveWaiters();
+    }, wait);
+  }
+
+  channelFreed(upstream: Upstream): void {
+    if (upstream.retired && upstream.busy === 0 && upstream.holder === null) upstream.close();
+    if (this.waiters.length > 0) this.serveWaiters();
+  }
+
+  upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
+    const at = this.upstreams.indexOf(upstream);
+    if (at >= 0) this.upstreams.splice(at, 1);
+    if (!upstream.retired) {
+      this.context.stats.upstreamsLost++;
+      this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
+        upstream: upstream.address,
+      });
+    }
+    this.context.changed(this);
+  }
+
+  blockedChanged(upstream: Upstream): void {
+    this.context.report(
+      'warn',
+      this,
+      upstream.blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${upstream.blocked}`,
+      { upstream: upstream.address },
+    );
+    for (const listener of this.blockedListeners) listener(upstream);
+  }
+
+  /** Told when the broker blocks or unblocks an upstream. */
+  readonly blockedListeners = new Set<(upstream: Upstream) => void>();
+
+  /** No new leases; closed when the last lease ends, at once if there is none. */
+  retire(upstream: Upstream): void {
+    upstream.retired = true;
+    if (upstream.busy === 0 && upstream.holder === null) upstream.close();
+  }
+
+  // ---- maintenance
+
+  /** Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock. */
+  maintain(now: number): void {
+    const { config } = this.context;
+    for (let i = 0; i < this.waiters.length; ) {
+      if (this.waiters[i].deadline > now) i++;
+      else {
+        const [waiter] = this.waiters.splice(i, 1);
+        this.context.stats.refuse('lease_timeout');
+        waiter.fail(
+          reason(
+            'CONNECTION_FORCED',
+            `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`,
+          ),
+        );
+      }
+    }
+    let idle = this.upstreams.length;
+    for (const upstream of [...this.upstreams]) {
+      if (upstream.retired) {
+        idle--;
+        continue;
+      }
+      if (config.maxLifetime > 0 && now - upstream.openedAt > config.maxLifetime * 1000) {
+        idle--;
+        this.retire(upstream);
+      } else if (
+        config.idleConnectionTimeout > 0 &&
+        idle > config.minUpstreams &&
+        upstream.holder === null &&
+        upstream.busy === 0 &&
+        now - upstream.idleSince > config.idleConnectionTimeout * 1000
+      ) {
+        idle--;
+        this.retire(upstream);
+      }
+    }
+  }
+
+  /** Ends everything: used when the proxy stops. */
+  close(): void {
+    if (this.retryTimer) clearTimeout(this.retryTimer);
+    this.retryTimer = null;
+    for (const waiter of this.waiters.splice(0))
+      waiter.fail(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+    for (const upstream of [...this.upstreams]) upstream.close('amqproxy is shutting down');
+  }
+}

@@ -1,0 +1,358 @@
+/** The owner of all that lives: listeners, clients, pools. Start, reload, drain. */
+
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { hostname } from 'node:os';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import type { Logger } from 'pino';
+import { type CloseReason, reason } from './amqp/errors.ts';
+import { Client, type ClientContext } from './client/client.ts';
+import type { Login } from './client/handshake.ts';
+import { clock, TICK_MS } from './clock.ts';
+import type { Config } from './config/options.ts';
+import { Pool, type PoolContext } from './pool/pool.ts';
+import { poolKey } from './pool/secrets.ts';
+import { Stats } from './stats.ts';
+import { Broker } from './upstream/broker.ts';
+import { addressName, Dialer } from './upstream/dialer.ts';
+import type { Upstream } from './upstream/upstream.ts';
+
+/** A listening socket handed over by systemd. */
+export interface GivenSocket {
+  name: string;
+  fd: number;
+}
+
+/** Milliseconds an upstream that was dialed to meet the broker waits for a login (RabbitMQ hangs up after 10 s). */
+const SPARE_MS = 8000;
+const BACKLOG = 4096;
+
+export class Proxy implements ClientContext, PoolContext {
+  config: Config;
+  readonly stats = new Stats();
+  readonly broker: Broker;
+  readonly log: Logger;
+  private readonly dialer: Dialer;
+  private readonly clients = new Set<Client>();
+  private readonly clientsOfUser = new Map<string, number>();
+  private readonly pools = new Map<string, Pool>();
+  private readonly servers: (Server | TlsServer)[] = [];
+  private tlsServers: TlsServer[] = [];
+  private meeting: Promise<void> | null = null;
+  private spare: Upstream | null = null;
+  private spareTimer: NodeJS.Timeout | null = null;
+  private janitor: NodeJS.Timeout | null = null;
+  private stopping = false;
+  private onEmpty: (() => void) | null = null;
+
+  constructor(config: Config, log: Logger) {
+    this.config = config;
+    this.log = log;
+    this.broker = new Broker(config.heartbeat);
+    this.dialer = new Dialer(config, this.broker, this.stats);
+  }
+
+  get clientCount(): number {
+    return this.clients.size;
+  }
+
+  get upstreamCount(): number {
+    return this.totalUpstreams();
+  }
+
+  get poolCount(): number {
+    return this.pools.size;
+  }
+
+  private count(of: (upstream: Upstream) => number): number {
+    let n = 0;
+    for (const pool of this.pools.values()) for (const upstream of pool.upstreams) n += of(upstream);
+    return n;
+  }
+
+  get privateCount(): number {
+    return this.count(upstream => (upstream.holder === null ? 0 : 1));
+  }
+
+  get sharedCount(): number {
+    return this.count(upstream => (upstream.holder === null ? 1 : 0));
+  }
+
+  get parkedCount(): number {
+    return this.count(upstream => upstream.parkedPlain.length + upstream.parkedConfirm.length);
+  }
+
+  get leasedCount(): number {
+    return this.count(upstream => upstream.busy);
+  }
+
+  /** Bytes sent to clients and upstreams so far are kept by their outboxes; this is whether the proxy can lend now. */
+  ready(): boolean {
+    if (this.stopping) return false;
+    for (const pool of this.pools.values()) if (pool.upstreams.length === 0 && !pool.empty) return false;
+    return true;
+  }
+
+  // ---- start
+
+  /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). `given` sockets win over the addresses configured. */
+  async listen(given: GivenSocket[] = []): Promise<void> {
+    for (const { host, port, tls } of this.config.upstream)
+      this.log.info(`Proxy upstream: ${addressName({ host, port, tls })}${tls ? ' TLS' : ''}`);
+    if (!this.config.tlsVerify && this.config.upstream.some(address => address.tls))
+      this.log.warn(
+        'tls_verify = no: the broker’s certificate is not checked, anybody on the way can read and change everything',
+      );
+    const plain = given.filter(socket => !['amqps', 'http', 'admin'].includes(socket.name));
+    const secure = given.filter(socket => socket.name === 'amqps');
+    if (plain.length > 0 || secure.length > 0) {
+      for (const { fd } of plain) await this.serve(this.plainServer(), { fd });
+      for (const { fd } of secure) await this.serve(this.tlsServer(), { fd });
+    } else {
+      const { listenAddress, listenPort, listenTlsPort } = this.config;
+      await this.serveAddress(() => this.plainServer(), listenAddress, listenPort);
+      if (listenTlsPort > 0) await this.serveAddress(() => this.tlsServer(), listenAddress, listenTlsPort);
+    }
+    this.janitor = setInterval(() => this.maintain(), TICK_MS);
+  }
+
+  private async serveAddress(make: () => Server, host: string, port: number): Promise<void> {
+    if (host !== 'localhost') return void (await this.serve(make(), { host, port, backlog: BACKLOG }));
+    const bound = await this.serve(make(), { host: '127.0.0.1', port, backlog: BACKLOG });
+    try {
+      await this.serve(make(), { host: '::1', port: bound, backlog: BACKLOG });
+    } catch (error) {
+      if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
+    }
+  }
+
+  private plainServer(): Server {
+    return createServer({ noDelay: true, allowHalfOpen: true }, socket => this.accept(socket));
+  }
+
+  private tlsServer(): TlsServer {
+    const server = createTlsServer({ ...this.certificate(), noDelay: true, allowHalfOpen: true }, socket =>
+      this.accept(socket),
+    );
+    server.on('tlsClientError', (error, socket) => {
+      this.stats.refuse('tls');
+      this.log.info(
+        { client: `${socket.remoteAddress}:${socket.remotePort}` },
+        `TLS handshake failed: ${error.message}`,
+      );
+    });
+    this.tlsServers.push(server);
+    return server;
+  }
+
+  private certificate(): { cert: Buffer; key: Buffer } {
+    return { cert: readFileSync(this.config.tlsCert), key: readFileSync(this.config.tlsKey) };
+  }
+
+  private serve(
+    server: Server,
+    where: { fd: number } | { host: string; port: number; backlog: number },
+  ): Promise<number> {
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(where, () => {
+        server.off('error', reject);
+        server.on('error', error => this.log.error(`Accepting clients failed: ${error.message}`));
+        this.servers.push(server);
+        const address = server.address() as AddressInfo;
+        const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+        this.log.info(`Proxy listening on ${host}:${address.port}`);
+        resolve(address.port);
+      });
+    });
+  }
+
+  private accept(socket: Socket): void {
+    this.stats.clientsAccepted++;
+    const { maxClients } = this.config;
+    if (maxClients > 0 && this.clients.size >= maxClients) {
+      // told at connection.open, like every refusal; but not more than as many again may wait to be told
+      if (this.clients.size >= maxClients * 2 + 100) {
+        this.stats.refuse('max_clients');
+        socket.destroy();
+        return;
+      }
+    }
+    this.clients.add(new Client(socket, this));
+    if (this.clients.size > this.stats.clientsPeak) this.stats.clientsPeak = this.clients.size;
+  }
+
+  // ---- what clients ask for
+
+  report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts: object = {}): void {
+    this.log[level]({ user: pool.user, vhost: pool.vhost, ...facts }, message);
+  }
+
+  /** Dials the broker so that clients are greeted as it greets; the connection serves the first login. */
+  meetBroker(): Promise<void> {
+    this.meeting ??= this.dialer
+      .dial()
+      .then(
+        upstream => this.keepSpare(upstream),
+        (error: Error) => this.log.warn(`${error.message}`),
+      )
+      .finally(() => {
+        this.meeting = null;
+      });
+    return this.meeting;
+  }
+
+  private keepSpare(upstream: Upstream): void {
+    if (this.stopping) return upstream.destroy();
+    this.spare = upstream;
+    this.spareTimer = setTimeout(() => this.dropSpare(), SPARE_MS);
+  }
+
+  private takeSpare(): Upstream | null {
+    const { spare } = this;
+    this.spare = null;
+    if (this.spareTimer) clearTimeout(this.spareTimer);
+    return spare?.state === 'greeted' ? spare : null;
+  }
+
+  private dropSpare(): void {
+    this.takeSpare()?.destroy();
+  }
+
+  pool(login: Login, vhost: string): Pool {
+    const { user, secret } = login.credentials!;
+    const key = poolKey(user, secret, vhost);
+    let pool = this.pools.get(key);
+    if (pool === undefined) {
+      pool = new Pool(this, user, vhost, secret);
+      this.pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  admission(client: Client, user: string): CloseReason | null {
+    const { config } = this;
+    const mine = (this.clientsOfUser.get(user) ?? 0) + 1;
+    this.clientsOfUser.set(user, mine);
+    client.counted = true;
+    if (this.stopping) return reason('CONNECTION_FORCED', 'amqproxy is shutting down');
+    if (config.maxClients > 0 && this.clients.size > config.maxClients)
+      return reason('NOT_ALLOWED', `amqproxy has max_clients (${config.maxClients}) clients already`);
+    if (config.maxClientsPerUser > 0 && mine > config.maxClientsPerUser)
+      return reason(
+        'NOT_ALLOWED',
+        `user '${user}' has max_clients_per_user (${config.maxClientsPerUser}) clients already`,
+      );
+    if (user === 'guest' && !config.allowRemoteGuest && !isLoopback(client.socket.remoteAddress))
+      return reason('ACCESS_REFUSED', "user 'guest' can only connect via localhost (allow_remote_guest)");
+    return null;
+  }
+
+  clientGone(client: Client): void {
+    this.clients.delete(client);
+    if (client.counted) {
+      const left = (this.clientsOfUser.get(client.user) ?? 1) - 1;
+      if (left > 0) this.clientsOfUser.set(client.user, left);
+      else this.clientsOfUser.delete(client.user);
+    }
+    if (this.clients.size === 0) this.onEmpty?.();
+  }
+
+  // ---- what pools ask for
+
+  totalUpstreams(): number {
+    let n = 0;
+    for (const pool of this.pools.values()) n += pool.size;
+    return n;
+  }
+
+  async open(pool: Pool): Promise<Upstream> {
+    const upstream = this.takeSpare() ?? (await this.dialer.dial());
+    const started = setTimeout(() => upstream.destroy(), this.config.handshakeTimeout * 1000);
+    try {
+      const name = `amqproxy ${hostname()}: ${pool.user}@${pool.vhost} #${++pool.sequence}`;
+      await upstream.login({ user: pool.user, secret: pool.secret }, pool.vhost, name);
+      this.log.info(
+        { user: pool.user, vhost: pool.vhost, upstream: upstream.address },
+        `Upstream opened: #${pool.sequence}`,
+      );
+      return upstream;
+    } finally {
+      clearTimeout(started);
+    }
+  }
+
+  changed(): void {}
+
+  // ---- maintenance
+
+  private maintain(): void {
+    const now = performance.now();
+    clock.now = now;
+    for (const client of this.clients) client.maintain(now);
+    for (const [key, pool] of this.pools) {
+      pool.maintain(now);
+      for (const upstream of pool.upstreams) upstream.checkHeartbeat(now);
+      if (pool.empty && pool.blockedListeners.size === 0) this.pools.delete(key);
+    }
+  }
+
+  /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
+  reload(config: Config): void {
+    const brokers = JSON.stringify([config.upstream, config.tlsCa, config.tlsVerify]);
+    const changed =
+      brokers !== JSON.stringify([this.config.upstream, this.config.tlsCa, this.config.tlsVerify]);
+    this.config = config;
+    this.dialer.configure(config);
+    if (changed)
+      for (const pool of this.pools.values())
+        for (const upstream of [...pool.upstreams]) pool.retire(upstream);
+    for (const server of this.tlsServers) server.setSecureContext(this.certificate());
+  }
+
+  // ---- the end
+
+  /** Stops accepting, lets clients leave, closes those that stay, then the upstreams. Resolves when all is closed. */
+  async drain(): Promise<void> {
+    this.stopping = true;
+    for (const server of this.servers) server.close();
+    this.dropSpare();
+    const { termClientCloseTimeout, termTimeout } = this.config;
+    if (termClientCloseTimeout > 0) await this.empty(termClientCloseTimeout);
+    for (const client of [...this.clients])
+      client.sendClose(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+    await this.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
+    for (const client of [...this.clients]) client.destroy();
+    for (const pool of this.pools.values()) pool.close();
+    const until = performance.now() + 3000;
+    while (this.totalUpstreams() > 0 && performance.now() < until)
+      await new Promise(resolve => setTimeout(resolve, 10));
+    this.abort();
+  }
+
+  /** Resolves when there are no clients, or after that many seconds. */
+  private empty(seconds: number): Promise<void> {
+    if (this.clients.size === 0 || seconds === 0) return Promise.resolve();
+    return new Promise(resolve => {
+      const timer = Number.isFinite(seconds) ? setTimeout(() => this.onEmpty?.(), seconds * 1000) : null;
+      this.onEmpty = () => {
+        if (timer) clearTimeout(timer);
+        this.onEmpty = null;
+        resolve();
+      };
+    });
+  }
+
+  /** Ends everything at once. */
+  abort(): void {
+    this.stopping = true;
+    if (this.janitor) clearInterval(this.janitor);
+    this.dropSpare();
+    for (const server of this.servers) server.close();
+    for (const client of [...this.clients]) client.destroy();
+    for (const pool of this.pools.values()) for (const upstream of [...pool.upstreams]) upstream.destroy();
+  }
+}
+
+const isLoopback = (address = ''): boolean =>
+  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');

@@ -1,0 +1,61 @@
+/** Plain counters that the hot path adds to; read by the stats line, the metrics and the status. */
+export class Stats {
+  clientsAccepted = 0;
+  clientsPeak = 0;
+  /** Logins answered with open-ok. */
+  logins = 0;
+  /** Logins answered without a new upstream connection. */
+  loginsReused = 0;
+  loginsRefused = 0;
+  leases = 0;
+  /** Leases that found a parked channel. */
+  leasesReused = 0;
+  channelsOpened = 0;
+  barriers = 0;
+  promotions = 0;
+  upstreamsOpened = 0;
+  upstreamsLost = 0;
+  upstreamErrors = 0;
+  messagesIn = 0;
+  messagesOut = 0;
+  messagesReturned = 0;
+  clientBytesIn = 0;
+  clientBytesOut = 0;
+  upstreamBytesIn = 0;
+  upstreamBytesOut = 0;
+  /** Clients refused or closed by the proxy, by reason. */
+  readonly refused = new Map<string, number>();
+  /** Seconds, most recent samples. */
+  readonly loginSeconds = new Samples();
+  readonly leaseWaitSeconds = new Samples();
+  readonly barrierSeconds = new Samples();
+
+  refuse(reason: string): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1);
+  }
+}
+
+/** The last samples of a duration, and a listener for a histogram. */
+export class Samples {
+  private readonly ring = new Float64Array(1024);
+  private n = 0;
+  /** Called with every sample, if set. */
+  observe: ((seconds: number) => void) | null = null;
+
+  add(seconds: number): void {
+    this.ring[this.n++ % this.ring.length] = seconds;
+    this.observe?.(seconds);
+  }
+
+  /** The q-quantile (0..1) of the samples kept, in seconds; 0 when there are none. */
+  quantile(q: number): number {
+    const count = Math.min(this.n, this.ring.length);
+    if (count === 0) return 0;
+    const sorted = this.ring.slice(0, count).sort();
+    return sorted[Math.min(count - 1, Math.floor(q * count))];
+  }
+
+  clear(): void {
+    this.n = 0;
+  }
+}

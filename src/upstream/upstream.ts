@@ -1,0 +1,564 @@
+/**
+ * One connection to the broker: its handshake, its channels, and the way of the broker's frames to the clients.
+ *
+ *   dialed ──start──▶ greeted ──start-ok, tune, open──▶ live ──close──▶ closing ──▶ closed
+ */
+import type { Socket } from 'node:net';
+import { hostname } from 'node:os';
+import { type CloseReason, reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { M } from '../amqp/methods.ts';
+import { type Credentials, plainResponse } from '../amqp/sasl.ts';
+import { type BadFrame, FrameScanner, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import { splitBody } from '../amqp/split.ts';
+import { encodeTable } from '../amqp/table.ts';
+import { readTag, writeTag } from '../amqp/tag.ts';
+import { clock } from '../clock.ts';
+import { Heartbeat } from '../io/heartbeat.ts';
+import { Outbox } from '../io/outbox.ts';
+import type { Stats } from '../stats.ts';
+import { VERSION } from '../version.ts';
+import type { Broker } from './broker.ts';
+import { type Lessee, type Peer, UpstreamChannel } from './upstream-channel.ts';
+
+/** A login the broker refused. `why` is null when it closed the socket without a word. */
+export class Refused extends Error {
+  readonly why: CloseReason | null;
+
+  constructor(why: CloseReason | null) {
+    super(why === null ? 'the broker closed the connection during login' : why.text);
+    this.why = why;
+  }
+}
+
+/** What an upstream tells its pool. */
+export interface UpstreamOwner {
+  /** A channel was parked, or is gone: another lease may be possible. */
+  channelFreed(upstream: Upstream, channel: UpstreamChannel): void;
+  upstreamClosed(upstream: Upstream, why: CloseReason | null): void;
+  blockedChanged(upstream: Upstream): void;
+}
+
+export type UpstreamState = 'dialed' | 'greeted' | 'live' | 'closing' | 'closed';
+
+/** A client that has the upstream for itself; told of what concerns the connection. */
+export interface Holder {
+  updateSecretOk(): void;
+  holderLost(why: CloseReason | null): void;
+}
+
+export class Upstream extends FrameScanner {
+  readonly socket: Socket;
+  readonly out: Outbox;
+  readonly address: string;
+  readonly openedAt = clock.now;
+  state: UpstreamState = 'dialed';
+  owner: UpstreamOwner | null = null;
+  /** The client that has this upstream for itself; null when shared or idle. */
+  holder: Holder | null = null;
+  /** Takes no new leases; closed when the last one ends. */
+  retired = false;
+  /** The broker has announced connection.blocked, with this reason. */
+  blocked: string | null = null;
+  /** Leased or settling channels. */
+  busy = 0;
+  /** When the last lease ended, for the idle time-out. */
+  idleSince = clock.now;
+  channelMax = 2047;
+  frameMax = 131072;
+  readonly heartbeat: Heartbeat;
+  readonly channels: (UpstreamChannel | undefined)[] = [];
+  channelCount = 0;
+  readonly parkedPlain: UpstreamChannel[] = [];
+  readonly parkedConfirm: UpstreamChannel[] = [];
+  /** Peers whose input waits until this upstream's socket drains. */
+  readonly waitingForDrain = new Set<{ upstreamDrained(): void }>();
+  private freeIds: number[] = [];
+  private readonly broker: Broker;
+  private readonly stats: Stats;
+  private step: { resolve(): void; reject(why: Error): void } | null = null;
+  private closeWhy: CloseReason | null = null;
+  private pauses = 0;
+
+  // the run of frames in the chunk at hand that go to one client
+  private runPeer: Peer | null = null;
+  private runStart = 0;
+  private runEnd = 0;
+  private runBuf: Buffer | null = null;
+  // the body frame that is passing in pieces
+  private openPeer: Peer | null = null;
+  private openPieces: Buffer[] = [];
+
+  constructor(socket: Socket, address: string, broker: Broker, stats: Stats) {
+    super();
+    this.socket = socket;
+    this.address = address;
+    this.broker = broker;
+    this.stats = stats;
+    this.out = new Outbox(socket);
+    this.heartbeat = new Heartbeat(this.out, clock.now);
+    this.maxPayload = 131072 - frames.FRAME_OVERHEAD;
+    socket.on('data', (chunk: Buffer) => {
+      this.heartbeat.lastRead = clock.now;
+      this.stats.upstreamBytesIn += chunk.length;
+      this.feed(chunk);
+    });
+    socket.on('drain', () => this.drained());
+    socket.on('error', error => {
+      this.closeWhy ??= null;
+      this.step?.reject(error);
+      this.step = null;
+    });
+    socket.on('close', () => this.lost());
+    socket.on('end', () => this.socket.end());
+  }
+
+  // ---- handshake
+
+  /** Sends the protocol header; resolves when the broker has greeted us. */
+  greet(): Promise<void> {
+    this.out.write(frames.PROTOCOL_HEADER);
+    return this.await();
+  }
+
+  /** Logs in and opens the vhost. Rejects with Refused when the broker will not have it. */
+  async login(credentials: Credentials, vhost: string, name: string): Promise<void> {
+    const properties = encodeTable({
+      product: 'amqproxy',
+      version: VERSION,
+      platform: `Node.js ${process.version}`,
+      connection_name: name,
+      information: `AMQP connection pool on ${hostname()}`,
+      capabilities: {
+        publisher_confirms: true,
+        exchange_exchange_bindings: true,
+        'basic.nack': true,
+        consumer_cancel_notify: true,
+        'connection.blocked': true,
+        authentication_failure_close: true,
+      },
+    });
+    this.out.write(
+      frames.methodFrame(
+        0,
+        M.CONNECTION_START_OK,
+        new frames.Writer(512)
+          .bytes(properties)
+          .shortstr('PLAIN')
+          .longstr(plainResponse(credentials))
+          .shortstr('en_US')
+          .take(),
+      ),
+    );
+    await this.await();
+    this.out.write(
+      frames.methodFrame(
+        0,
+        M.CONNECTION_TUNE_OK,
+        new frames.Writer(8).short(this.channelMax).long(this.frameMax).short(this.heartbeat.interval).take(),
+      ),
+    );
+    this.out.write(
+      frames.methodFrame(
+        0,
+        M.CONNECTION_OPEN,
+        new frames.Writer(64).shortstr(vhost).octet(0).octet(0).take(),
+      ),
+    );
+    await this.await();
+    this.state = 'live';
+    this.idleSince = clock.now;
+  }
+
+  private await(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.state === 'closed') reject(new Refused(this.closeWhy));
+      else this.step = { resolve, reject };
+    });
+  }
+
+  private advance(): void {
+    const { step } = this;
+    this.step = null;
+    step?.resolve();
+  }
+
+  // ---- channels
+
+  /** A channel to lend, parked before or newly opened; null when the upstream has none to give. */
+  takeChannel(confirm: boolean, maxChannels: number): UpstreamChannel | null {
+    const parked = confirm ? this.parkedConfirm.pop() : this.parkedPlain.pop();
+    if (parked) {
+      this.busy++;
+      this.stats.leasesReused++;
+      return parked;
+    }
+    const limit = this.channelMax === 0 ? maxChannels : Math.min(maxChannels, this.channelMax);
+    if (this.channelCount >= limit) {
+      // a parked channel of the other kind makes room
+      const other = (confirm ? this.parkedPlain : this.parkedConfirm).pop();
+      if (other) {
+        this.busy++;
+        this.finish(other);
+      }
+      return null;
+    }
+    const id = this.freeIds.pop() ?? this.channelCount + 1;
+    const channel = new UpstreamChannel(this, id);
+    this.channels[id] = channel;
+    this.channelCount++;
+    this.busy++;
+    this.stats.channelsOpened++;
+    this.out.write(frames.channelOpen(id));
+    return channel;
+  }
+
+  private finish(channel: UpstreamChannel): void {
+    channel.lessee = null;
+    channel.close(null);
+  }
+
+  private removeChannel(channel: UpstreamChannel): void {
+    channel.state = 'gone';
+    channel.lessee = null;
+    this.channels[channel.id] = undefined;
+    this.channelCount--;
+    this.freeIds.push(channel.id);
+    this.unbusy(channel);
+  }
+
+  private unbusy(channel: UpstreamChannel): void {
+    this.busy--;
+    if (this.busy === 0) this.idleSince = clock.now;
+    this.owner?.channelFreed(this, channel);
+  }
+
+  // ---- frames from the broker
+
+  protected override frame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
+    if (number === 0) {
+      if (type === frames.FRAME_METHOD) return this.connectionMethod(buf, at);
+      return NEXT;
+    }
+    const channel = this.channels[number];
+    if (channel === undefined) return NEXT;
+    if (type === frames.FRAME_METHOD) {
+      if (!this.channelMethod(channel, buf, at)) return NEXT;
+    } else if (channel.dropping) return NEXT;
+    const { lessee } = channel;
+    if (lessee === null) return NEXT;
+    buf[at + 1] = lessee.id >>> 8;
+    buf[at + 2] = lessee.id;
+    if (type === frames.FRAME_BODY && size > lessee.peer.framePayload) {
+      this.sendRun();
+      for (const piece of splitBody(lessee.id, buf.subarray(at + 7, at + 7 + size), lessee.peer.framePayload))
+        lessee.peer.out.write(piece);
+      lessee.peer.written(this);
+      return NEXT;
+    }
+    this.extendRun(lessee.peer, buf, at, at + size + 8);
+    return NEXT;
+  }
+
+  private extendRun(peer: Peer, buf: Buffer, at: number, end: number): void {
+    if (this.runPeer === peer && this.runEnd === at && this.runBuf === buf) {
+      this.runEnd = end;
+      return;
+    }
+    this.sendRun();
+    this.runPeer = peer;
+    this.runBuf = buf;
+    this.runStart = at;
+    this.runEnd = end;
+  }
+
+  private sendRun(): void {
+    const { runPeer } = this;
+    if (runPeer === null) return;
+    this.runPeer = null;
+    runPeer.out.write(this.runBuf!.subarray(this.runStart, this.runEnd));
+    this.runBuf = null;
+    runPeer.written(this);
+  }
+
+  protected override chunkEnds(): void {
+    this.sendRun();
+  }
+
+  protected override bodyBegins(number: number, buf: Buffer, at: number, end: number): Verdict {
+    const channel = this.channels[number];
+    const lessee = channel === undefined || channel.dropping ? null : channel.lessee;
+    this.openPeer = lessee?.peer ?? null;
+    if (lessee !== null) {
+      buf[at + 1] = lessee.id >>> 8;
+      buf[at + 2] = lessee.id;
+      this.openPieces.push(buf.subarray(at, end));
+    }
+    return NEXT;
+  }
+
+  protected override bodyPart(buf: Buffer, at: number, end: number, last: boolean): void {
+    const peer = this.openPeer;
+    if (peer === null) return;
+    this.openPieces.push(buf.subarray(at, end));
+    if (!last) return;
+    const pieces = this.openPieces;
+    this.openPieces = [];
+    this.openPeer = null;
+    const size = pieces[0].length >= 7 ? pieces[0].readUInt32BE(3) : Buffer.concat(pieces).readUInt32BE(3);
+    if (size > peer.framePayload) {
+      const whole = Buffer.concat(pieces);
+      for (const piece of splitBody(
+        whole.readUInt16BE(1),
+        whole.subarray(7, whole.length - 1),
+        peer.framePayload,
+      ))
+        peer.out.write(piece);
+    } else for (const piece of pieces) peer.out.write(piece);
+    peer.written(this);
+  }
+
+  protected override badFrame(bad: BadFrame): void {
+    this.destroy(reason('FRAME_ERROR', `the broker sent a bad frame (${bad.kind})`));
+  }
+
+  /** Handles a method on a channel; true when it goes on to the lessee. */
+  private channelMethod(channel: UpstreamChannel, buf: Buffer, at: number): boolean {
+    switch (buf.readUInt32BE(at + 7)) {
+      case M.BASIC_DELIVER:
+        channel.delivered++;
+        this.stats.messagesOut++;
+        channel.dropping = channel.lessee === null;
+        if (channel.deliveryBase !== 0) {
+          const tagAt = at + 12 + buf[at + 11];
+          writeTag(buf, tagAt, readTag(buf, tagAt) - channel.deliveryBase);
+        }
+        return true;
+      case M.BASIC_GET_OK:
+        channel.delivered++;
+        this.stats.messagesOut++;
+        channel.dropping = channel.lessee === null;
+        if (channel.deliveryBase !== 0) writeTag(buf, at + 11, readTag(buf, at + 11) - channel.deliveryBase);
+        return true;
+      case M.BASIC_RETURN:
+        this.stats.messagesReturned++;
+        channel.dropping = channel.lessee === null;
+        return true;
+      case M.BASIC_ACK:
+      case M.BASIC_NACK: {
+        const tag = readTag(buf, at + 11);
+        if (channel.confirms !== null) {
+          channel.confirms.confirm(tag, (buf[at + 19] & 1) !== 0);
+          if (channel.onConfirmed !== null && channel.confirmed) {
+            // after this ack has gone to the client
+            setImmediate(channel.onConfirmed);
+            channel.onConfirmed = null;
+          }
+        }
+        if (channel.confirmBase !== 0 && tag !== 0) {
+          if (tag <= channel.confirmBase) return false; // an earlier lease's
+          writeTag(buf, at + 11, tag - channel.confirmBase);
+        }
+        return true;
+      }
+      case M.CHANNEL_OPEN_OK:
+        return false;
+      case M.CHANNEL_FLOW_OK:
+        if (channel.clientFlows > 0) {
+          channel.clientFlows--;
+          return true;
+        }
+        if (channel.state === 'settling') this.settled(channel);
+        return false;
+      case M.BASIC_QOS_OK:
+        if (channel.swallowQosOk > 0) {
+          channel.swallowQosOk--;
+          return false;
+        }
+        return true;
+      case M.CONFIRM_SELECT_OK:
+        return channel.state === 'leased';
+      case M.QUEUE_DECLARE_OK:
+        channel.hasDeclared = true;
+        channel.lessee?.queueDeclared(buf.subarray(at + 11, at + 12 + buf[at + 11]));
+        return true;
+      case M.BASIC_CANCEL:
+        return channel.lessee?.peer.cancelNotify ?? false;
+      case M.CHANNEL_CLOSE: {
+        const why = frames.readClose(buf, at + 11);
+        this.out.write(frames.channelCloseOk(channel.id));
+        this.sendRun();
+        channel.lessee?.channelClosed(this.clientWords(channel, why));
+        channel.lessee = null;
+        if (channel.state === 'closing') return false; // it crossed our close, whose close-ok is still to come
+        this.removeChannel(channel);
+        channel.settle(why);
+        return false;
+      }
+      case M.CHANNEL_CLOSE_OK:
+        this.sendRun();
+        this.removeChannel(channel);
+        channel.settle(null);
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  /** The broker's reason with a delivery tag in it as the client knows it. */
+  private clientWords(channel: UpstreamChannel, why: CloseReason): CloseReason {
+    if (channel.deliveryBase === 0) return why;
+    const text = why.text.replace(
+      /(unknown delivery tag )(\d+)/,
+      (_all, words: string, tag: string) => words + String(Number(tag) - channel.deliveryBase),
+    );
+    return { ...why, text };
+  }
+
+  private settled(channel: UpstreamChannel): void {
+    this.sendRun();
+    this.stats.barriers++;
+    this.stats.barrierSeconds.add(channel.barrierAge);
+    channel.state = 'parked';
+    channel.lessee = null;
+    channel.dropping = true;
+    if (this.retired) {
+      channel.state = 'closing';
+      channel.settle(null);
+      this.finish(channel);
+      return;
+    }
+    (channel.confirms ? this.parkedConfirm : this.parkedPlain).push(channel);
+    channel.settle(null);
+    this.unbusy(channel);
+  }
+
+  private connectionMethod(buf: Buffer, at: number): Verdict {
+    switch (buf.readUInt32BE(at + 7)) {
+      case M.CONNECTION_START: {
+        const length = buf.readUInt32BE(at + 13);
+        const { broker } = this;
+        broker.serverProperties = Buffer.from(buf.subarray(at + 13, at + 17 + length));
+        const mechanisms = at + 17 + length;
+        const locales = mechanisms + 4 + buf.readUInt32BE(mechanisms);
+        broker.locales = buf.toString('utf8', locales + 4, locales + 4 + buf.readUInt32BE(locales));
+        broker.met = true;
+        this.state = 'greeted';
+        this.advance();
+        return NEXT;
+      }
+      case M.CONNECTION_TUNE: {
+        this.channelMax = buf.readUInt16BE(at + 11);
+        this.frameMax = buf.readUInt32BE(at + 13) || 131072;
+        this.heartbeat.interval = buf.readUInt16BE(at + 17);
+        this.broker.channelMax = this.channelMax;
+        this.broker.frameMax = this.frameMax;
+        this.broker.heartbeat = this.heartbeat.interval;
+        this.maxPayload = Math.max(this.frameMax, frames.FRAME_MIN_SIZE) - frames.FRAME_OVERHEAD;
+        this.advance();
+        return NEXT;
+      }
+      case M.CONNECTION_OPEN_OK:
+        this.advance();
+        return NEXT;
+      case M.CONNECTION_BLOCKED:
+        this.blocked = frames.readShortstr(buf, at + 11);
+        this.owner?.blockedChanged(this);
+        return NEXT;
+      case M.CONNECTION_UNBLOCKED:
+        this.blocked = null;
+        this.owner?.blockedChanged(this);
+        return NEXT;
+      case M.CONNECTION_UPDATE_SECRET_OK:
+        this.holder?.updateSecretOk();
+        return NEXT;
+      case M.CONNECTION_CLOSE:
+        this.closeWhy = frames.readClose(buf, at + 11);
+        this.out.write(frames.connectionCloseOk());
+        this.sendRun();
+        this.out.end();
+        this.lost();
+        return STOP;
+      case M.CONNECTION_CLOSE_OK:
+        this.out.end();
+        this.lost();
+        return STOP;
+      default:
+        return NEXT;
+    }
+  }
+
+  // ---- back-pressure
+
+  /** Stops reading from the broker; as often as `resumeReading` is called it takes to go on. */
+  pauseReading(): void {
+    if (this.pauses++ === 0) this.socket.pause();
+  }
+
+  resumeReading(): void {
+    if (--this.pauses === 0) {
+      this.heartbeat.lastRead = clock.now;
+      this.socket.resume();
+    }
+  }
+
+  private drained(): void {
+    if (this.waitingForDrain.size === 0) return;
+    const waiting = [...this.waitingForDrain];
+    this.waitingForDrain.clear();
+    for (const peer of waiting) peer.upstreamDrained();
+  }
+
+  // ---- the end
+
+  /** Every client channel that has a lease here. */
+  lessees(): Lessee[] {
+    const found: Lessee[] = [];
+    for (const channel of this.channels) if (channel?.lessee) found.push(channel.lessee);
+    return found;
+  }
+
+  /** Keeps the connection alive, and ends it when the broker is silent for two intervals. */
+  checkHeartbeat(now: number): void {
+    if (this.state !== 'live' || this.heartbeat.check(now, this.pauses === 0)) return;
+    this.destroy(
+      reason('CONNECTION_FORCED', `no heartbeat from the broker for ${this.heartbeat.interval * 2} s`),
+    );
+  }
+
+  /** Closes politely: connection.close, then the socket when the broker has answered. */
+  close(text = 'closed by amqproxy'): void {
+    if (this.state === 'closed' || this.state === 'closing') return;
+    if (this.state !== 'live') {
+      this.socket.destroy();
+      return;
+    }
+    this.state = 'closing';
+    this.retired = true;
+    this.out.write(frames.connectionClose({ code: 200, text, classId: 0, methodId: 0 }));
+    setTimeout(() => this.socket.destroy(), 5000).unref();
+  }
+
+  destroy(why: CloseReason | null = null): void {
+    this.closeWhy ??= why;
+    this.socket.destroy();
+    this.lost();
+  }
+
+  private lost(): void {
+    if (this.state === 'closed') return;
+    const polite = this.state === 'closing';
+    this.state = 'closed';
+    this.discardInput();
+    this.step?.reject(new Refused(this.closeWhy));
+    this.step = null;
+    const lessees = this.lessees();
+    this.drained();
+    this.owner?.upstreamClosed(this, this.closeWhy);
+    const why = polite ? null : this.closeWhy;
+    for (const lessee of lessees) lessee.upstreamLost(why);
+    const { holder } = this;
+    this.holder = null;
+    holder?.holderLost(why);
+  }
+}
