@@ -1,7 +1,7 @@
 /** Entry: reads the settings, runs the proxy, listens to signals. */
 import { parseCommandLine, UsageError } from './config/cli.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
-import { type Config, optionNames, optionOf } from './config/options.ts';
+import { type Config, type OptionName, optionNames, optionOf } from './config/options.ts';
 import { createLogger, type LogFormat, statusLine } from './log.ts';
 import { Proxy } from './proxy.ts';
 import { startService } from './service/index.ts';
@@ -104,7 +104,7 @@ async function main(): Promise<void> {
 }
 
 /** Re-reads the file: what can change live does, what cannot is named in a warning; a bad file changes nothing. */
-function reload(proxy: Proxy, flags: Loaded['config'] | object, file: string | undefined): void {
+function reload(proxy: Proxy, flags: Partial<Record<OptionName, string>>, file: string | undefined): void {
   let next: Config;
   try {
     next = load({ flags, env: process.env, file }).config;

@@ -38,27 +38,32 @@ export class Writer {
   }
 
   octet(value: number): this {
-    this.buffer[this.room(1)] = value;
+    const at = this.room(1);
+    this.buffer[at] = value;
     return this;
   }
 
   short(value: number): this {
-    this.buffer.writeUInt16BE(value, this.room(2));
+    const at = this.room(2);
+    this.buffer.writeUInt16BE(value, at);
     return this;
   }
 
   long(value: number): this {
-    this.buffer.writeUInt32BE(value >>> 0, this.room(4));
+    const at = this.room(4);
+    this.buffer.writeUInt32BE(value >>> 0, at);
     return this;
   }
 
   longlong(value: bigint): this {
-    this.buffer.writeBigUInt64BE(value, this.room(8));
+    const at = this.room(8);
+    this.buffer.writeBigUInt64BE(value, at);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.buffer.set(value, this.room(value.length));
+    const at = this.room(value.length);
+    this.buffer.set(value, at);
     return this;
   }
 

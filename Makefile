@@ -1,0 +1,48 @@
+# amqproxy: `make help` lists what can be made.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARCH := $(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
+RUNTIME := node_modules/node-linux-$(ARCH)
+NODE := $(CURDIR)/$(RUNTIME)/bin/node
+
+.PHONY: help install-debs deps build check unit test demo clean bench-quick soak
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
+
+install-debs: ## Installs what is missing from Debian (root or sudo)
+	@packaging/install-debs
+
+node_modules/.complete: package.json package-lock.json packaging/install-debs
+	@packaging/install-debs
+	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund
+	@# the addon for systemd is built against the runtime that will load it; without it the service runs all the same
+	cd node_modules/sd-notify && PATH="$(CURDIR)/$(RUNTIME)/bin:$$PATH" npm_config_nodedir="$(CURDIR)/$(RUNTIME)" npm run install --silent || echo "sd-notify was not built"
+	touch $@
+
+deps: node_modules/.complete ## Installs npm packages, the pinned runtime among them
+
+build: deps ## Builds dist/amqproxy, a launcher that runs from anywhere
+	rm -rf dist/lib dist/amqproxy
+	$(NODE) node_modules/typescript/bin/tsc -p packaging/tsconfig.build.json
+	cp package.json dist/lib/
+	install -m 755 packaging/launcher dist/amqproxy
+
+check: deps ## Type check, lint and format check
+	$(NODE) node_modules/typescript/bin/tsc -p .
+	$(NODE) node_modules/@biomejs/biome/bin/biome check
+
+unit: deps ## Unit tests only
+	$(NODE) node_modules/mocha/bin/mocha.js --spec 'test/unit/**/*.test.ts'
+
+test: check ## Type check, lint, unit and integration tests against a real RabbitMQ
+	$(NODE) node_modules/mocha/bin/mocha.js --reporter packaging/mocha-reporter.cjs
+
+demo: build ## 1,000 short-lived clients through the proxy and straight to a private RabbitMQ
+	@$(NODE) test/demo/demo.ts
+
+docs: deps ## Writes etc/amqproxy.ini and the README's table from the option table
+	$(NODE) packaging/docs.ts
+
+clean: ## Removes what was built
+	rm -rf dist .cache

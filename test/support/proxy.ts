@@ -1,0 +1,75 @@
+/** amqproxy as a process of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { until } from './rabbitmq.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+export class AmqProxy {
+  readonly process: ChildProcess;
+  log = '';
+  exitCode: number | null = null;
+  port = 0;
+
+  private constructor(args: string[], env: NodeJS.ProcessEnv) {
+    this.process = spawn(process.execPath, [resolve(root, 'src/main.ts'), ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const add = (text: Buffer): void => {
+      this.log += text;
+    };
+    this.process.stdout!.on('data', add);
+    this.process.stderr!.on('data', add);
+    this.process.on('exit', (code, signal) => {
+      this.exitCode = code ?? (signal === null ? 0 : 128);
+    });
+  }
+
+  /** Runs it with these arguments, without waiting for anything. */
+  static spawn(args: string[], env: NodeJS.ProcessEnv = {}): AmqProxy {
+    return new AmqProxy(args, env);
+  }
+
+  /** Runs it in front of a broker on a free port; resolves when it listens. `settings` are INI lines by section. */
+  static async start(upstream: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<AmqProxy> {
+    const proxy = new AmqProxy(['-l', '127.0.0.1', '-p', '0', '-b', '0', '-d', ...args, upstream], env);
+    await until('amqproxy to listen', () => {
+      if (proxy.exitCode !== null) throw new Error(`amqproxy has ended:\n${proxy.log}`);
+      const match = /Proxy listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log);
+      if (match) proxy.port = Number(match[1]);
+      return match;
+    });
+    return proxy;
+  }
+
+  get url(): string {
+    return `amqp://127.0.0.1:${this.port}`;
+  }
+
+  /** Bytes of resident memory. */
+  get rss(): number {
+    const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024;
+  }
+
+  get running(): boolean {
+    return this.exitCode === null && existsSync(`/proc/${this.process.pid}`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  async exited(seconds = 15): Promise<number> {
+    await until('amqproxy to exit', () => this.exitCode !== null, seconds);
+    return this.exitCode!;
+  }
+
+  async stop(): Promise<void> {
+    if (this.exitCode !== null) return;
+    this.process.kill('SIGKILL');
+    await this.exited();
+  }
+}

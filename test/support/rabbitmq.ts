@@ -1,0 +1,182 @@
+/** A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const exec = promisify(execFile);
+const SBIN = '/usr/lib/rabbitmq/bin';
+
+export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+/** A port nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Polls until `check` gives something truthy; fails after `seconds`, saying what it waited for. */
+export async function until<T>(
+  what: string,
+  check: () => T | Promise<T>,
+  seconds = 15,
+): Promise<NonNullable<T>> {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await check();
+    if (value) return value as NonNullable<T>;
+    if (Date.now() > deadline) throw new Error(`waited ${seconds} s in vain for: ${what}`);
+    await sleep(20);
+  }
+}
+
+const accepts = (port: number): Promise<boolean> =>
+  new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+
+export interface BrokerOptions {
+  /** Lines for rabbitmq.conf. */
+  conf?: string[];
+  /** Certificate files of a TLS listener. */
+  tls?: { ca: string; cert: string; key: string };
+}
+
+export class RabbitMQ {
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly dir: string;
+  private readonly env: NodeJS.ProcessEnv;
+  private server: ChildProcess | null = null;
+
+  private constructor(ports: number[], options: BrokerOptions) {
+    const [port, dist, epmd, tlsPort] = ports;
+    this.port = port;
+    this.tlsPort = tlsPort;
+    this.dir = mkdtempSync(join(tmpdir(), 'amqproxy-rabbitmq-'));
+    const conf = ['loopback_users.guest = false', 'log.console = false', ...(options.conf ?? [])];
+    if (options.tls)
+      conf.push(
+        `listeners.ssl.1 = 127.0.0.1:${tlsPort}`,
+        `ssl_options.cacertfile = ${options.tls.ca}`,
+        `ssl_options.certfile = ${options.tls.cert}`,
+        `ssl_options.keyfile = ${options.tls.key}`,
+        'ssl_options.verify = verify_none',
+        'ssl_options.fail_if_no_peer_cert = false',
+      );
+    writeFileSync(join(this.dir, 'rabbit.conf'), `${conf.join('\n')}\n`);
+    writeFileSync(join(this.dir, 'plugins'), '[].\n');
+    this.env = {
+      ...process.env,
+      HOME: this.dir,
+      RABBITMQ_NODENAME: `amqproxy-test-${port}@localhost`,
+      RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
+      RABBITMQ_NODE_PORT: String(port),
+      RABBITMQ_DIST_PORT: String(dist),
+      ERL_EPMD_PORT: String(epmd),
+      ERL_EPMD_ADDRESS: '127.0.0.1',
+      RABBITMQ_MNESIA_BASE: join(this.dir, 'mnesia'),
+      RABBITMQ_LOG_BASE: join(this.dir, 'log'),
+      RABBITMQ_ENABLED_PLUGINS_FILE: join(this.dir, 'plugins'),
+      RABBITMQ_CONFIG_FILE: join(this.dir, 'rabbit'),
+      RABBITMQ_PID_FILE: join(this.dir, 'pid'),
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
+    };
+  }
+
+  static async start(options: BrokerOptions = {}): Promise<RabbitMQ> {
+    const ports: number[] = [];
+    while (ports.length < 4) {
+      const port = await freePort();
+      if (!ports.includes(port)) ports.push(port);
+    }
+    const broker = new RabbitMQ(ports, options);
+    await broker.run();
+    return broker;
+  }
+
+  get url(): string {
+    return `amqp://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts the server and waits until it takes logins. */
+  async run(): Promise<void> {
+    const server = spawn(join(SBIN, 'rabbitmq-server'), { env: this.env, stdio: 'ignore', detached: true });
+    this.server = server;
+    await until('RabbitMQ to listen', () => accepts(this.port), 90);
+    await this.ctl('await_startup');
+  }
+
+  /** rabbitmqctl; its output without headings. */
+  async ctl(...args: string[]): Promise<string> {
+    const { stdout } = await exec(join(SBIN, 'rabbitmqctl'), ['-q', ...args], { env: this.env });
+    return stdout;
+  }
+
+  /** Rows of a rabbitmqctl list, each split at tabs. */
+  async list(what: string, ...columns: string[]): Promise<string[][]> {
+    const out = await this.ctl(what, ...columns, '--no-table-headers');
+    return out
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => line.split('\t'));
+  }
+
+  async addUser(user: string, secret: string, ...vhosts: string[]): Promise<void> {
+    await this.ctl('add_user', user, secret);
+    for (const vhost of vhosts) await this.ctl('set_permissions', '-p', vhost, user, '.*', '.*', '.*');
+  }
+
+  get pid(): number {
+    return Number(readFileSync(join(this.dir, 'pid'), 'utf8'));
+  }
+
+  /** CPU seconds the broker has used so far. */
+  get cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** Stops the server politely. */
+  async halt(): Promise<void> {
+    const { server } = this;
+    if (server === null) return;
+    this.server = null;
+    const ended = new Promise(resolve => server.once('exit', resolve));
+    await this.ctl('stop').catch(() => {
+      try {
+        process.kill(-server.pid!, 'SIGKILL');
+      } catch {}
+    });
+    await ended;
+  }
+
+  /** Stops and removes everything, its epmd too. */
+  async stop(): Promise<void> {
+    await this.halt();
+    await exec('epmd', ['-port', this.env.ERL_EPMD_PORT!, '-kill']).catch(() => {});
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+let shared: Promise<RabbitMQ> | null = null;
+
+/** The broker that the tests of one run share. */
+export const sharedBroker = (): Promise<RabbitMQ> => (shared ??= RabbitMQ.start());
+
+export async function stopSharedBroker(): Promise<void> {
+  await (await shared)?.stop();
+  shared = null;
+}
