@@ -1,6 +1,6 @@
 /** A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -161,6 +161,30 @@ export class RabbitMQ {
       } catch {}
     });
     await ended;
+  }
+
+  /** Ends the server as a power cut would. Its data stays, `run` starts it again. */
+  async kill(): Promise<void> {
+    const { server } = this;
+    if (server === null) return;
+    this.server = null;
+    const ended = new Promise(resolve => server.once('exit', resolve));
+    process.kill(-server.pid!, 'SIGKILL');
+    await ended;
+  }
+
+  /** Connections the broker has let in since it first started, from its log. */
+  get accepted(): number {
+    return this.log.split(' authenticated and granted access to vhost').length - 1;
+  }
+
+  /** The broker's log so far. */
+  get log(): string {
+    const dir = join(this.dir, 'log');
+    return readdirSync(dir)
+      .filter(name => name.endsWith('.log'))
+      .map(name => readFileSync(join(dir, name), 'utf8'))
+      .join('');
   }
 
   /** Stops and removes everything, its epmd too. */

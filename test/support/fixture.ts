@@ -1,0 +1,84 @@
+/** What the integration tests share: one broker with some users and vhosts, and a proxy in front of it per suite. */
+import amqp, { type ChannelModel } from 'amqplib';
+import { AmqProxy } from './proxy.ts';
+import { type RabbitMQ, sharedBroker } from './rabbitmq.ts';
+
+/** AMQPROXY_TEST_DIRECT=1 runs the tests that make sense there straight against RabbitMQ: it shows what they should expect. */
+export const direct = process.env.AMQPROXY_TEST_DIRECT === '1';
+
+/** Marks a suite or test that is about the proxy itself. */
+export const proxyOnly = (context: Mocha.Context): void => {
+  if (direct) context.skip();
+};
+
+let people: Promise<void> | null = null;
+
+async function addPeople(broker: RabbitMQ): Promise<void> {
+  for (const vhost of ['one', 'two', 'closed']) await broker.ctl('add_vhost', vhost);
+  await broker.addUser('alice', 'wonder', '/', 'one', 'two');
+  await broker.addUser('bob', 'builder', '/', 'one', 'two');
+}
+
+export class Fixture {
+  broker!: RabbitMQ;
+  proxy!: AmqProxy;
+  /** Where clients connect. */
+  port = 0;
+
+  /** Starts the shared broker if need be, and a proxy with these flags in front of it. */
+  async start(args: string[] = [], broker?: RabbitMQ): Promise<void> {
+    this.broker = broker ?? (await sharedBroker());
+    if (broker === undefined) await (people ??= addPeople(this.broker));
+    if (direct) {
+      this.port = this.broker.port;
+      return;
+    }
+    this.proxy = await AmqProxy.start(this.broker.url, args);
+    this.port = this.proxy.port;
+  }
+
+  async stop(): Promise<void> {
+    if (direct) return;
+    const { running } = this.proxy;
+    await this.proxy.stop();
+    if (!running && this.proxy.exitCode !== 0)
+      throw new Error(`amqproxy ended by itself:\n${this.proxy.log}`);
+  }
+
+  /** A URL for a client library. */
+  url(user = 'guest', secret = 'guest', vhost = '/'): string {
+    return `amqp://${user}:${secret}@127.0.0.1:${this.port}/${encodeURIComponent(vhost)}`;
+  }
+
+  /** An amqplib connection through the proxy; its errors are left to what waits on it. */
+  async connect(user = 'guest', secret = 'guest', vhost = '/', query = ''): Promise<ChannelModel> {
+    return ignoringErrors(await amqp.connect(`${this.url(user, secret, vhost)}${query}`));
+  }
+
+  /** An amqplib connection to the broker itself, to look at what the proxy has done. */
+  async toBroker(vhost = '/'): Promise<ChannelModel> {
+    return ignoringErrors(
+      await amqp.connect(`amqp://guest:guest@127.0.0.1:${this.broker.port}/${encodeURIComponent(vhost)}`),
+    );
+  }
+}
+
+function ignoringErrors(connection: ChannelModel): ChannelModel {
+  connection.on('error', () => {});
+  return connection;
+}
+
+let names = 0;
+/** A queue name nobody else uses. */
+export const queueName = (what = 'queue'): string => `${what}-${process.pid}-${++names}`;
+
+/** Registers before and after hooks of a suite that needs a proxy started with `args`. */
+export function fixture(args: string[] = []): Fixture {
+  const shared = new Fixture();
+  before(function () {
+    this.timeout(120_000);
+    return shared.start(args);
+  });
+  after(() => shared.stop());
+  return shared;
+}
