@@ -1,0 +1,80 @@
+/** TLS to the broker (amqps), and from clients. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'amqplib';
+import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import { Authority, type Certificate } from '../support/certs.ts';
+import { AmqProxy } from '../support/proxy.ts';
+import { closeOf, RawClient } from '../support/raw-client.ts';
+import { freePort, RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
+
+const GOOD = 'DNS:localhost,IP:127.0.0.1';
+
+describe('TLS to the broker', () => {
+  const authority = new Authority();
+  const brokers: RabbitMQ[] = [];
+  const start = async (tls: Certificate): Promise<RabbitMQ> => {
+    const broker = await RabbitMQ.start({ tls });
+    brokers.push(broker);
+    return broker;
+  };
+  after(async () => {
+    for (const broker of brokers) await broker.stop();
+  });
+  /** The proxy in front of a broker with these settings, and what the first login hears. */
+  const attempt = async (broker: RabbitMQ, host: string, settings: string) => {
+    const file = join(authority.dir, `settings-${Math.random()}.ini`);
+    writeFileSync(file, `[main]\n${settings}\n`);
+    const proxy = await AmqProxy.start(`amqps://${host}:${broker.tlsPort}`, ['-c', file]);
+    const client = await RawClient.connect(proxy.port);
+    const answer = await client.login();
+    const said = answer!.name === 'connection.close' ? closeOf(answer!).text : answer!.name;
+    client.destroy();
+    await proxy.stop();
+    return { said, log: proxy.log };
+  };
+
+  it('is verified: a good certificate, an unknown authority, another name, no verification', async () => {
+    const broker = await start(authority.sign('good', GOOD));
+    const ca = `tls_ca = ${authority.ca}`;
+    const good = await attempt(broker, 'localhost', ca);
+    expect(good.said).to.equal('connection.open-ok');
+    expect(good.log).to.match(/Proxy upstream: localhost:\d+ TLS/);
+    expect((await attempt(broker, '127.0.0.1', ca)).said).to.equal('connection.open-ok');
+    const untrusted = await attempt(broker, 'localhost', '');
+    expect(untrusted.said + untrusted.log).to.match(/certificate is not trusted/);
+    const careless = await attempt(broker, 'localhost', 'tls_verify = no');
+    expect(careless.said).to.equal('connection.open-ok');
+    expect(careless.log).to.match(/WARN tls_verify = no/);
+  });
+
+  it('a certificate for another host name is refused, and the error says so', async () => {
+    const broker = await start(authority.sign('misnamed', 'DNS:elsewhere.example'));
+    const { said, log } = await attempt(broker, 'localhost', `tls_ca = ${authority.ca}`);
+    expect(said + log).to.match(/certificate is for another host name than localhost/);
+  });
+
+  it('an expired certificate is refused, and the error says so', async () => {
+    const broker = await start(authority.sign('expired', GOOD, -1));
+    const { said, log } = await attempt(broker, 'localhost', `tls_ca = ${authority.ca}`);
+    expect(said + log).to.match(/certificate has expired/);
+  });
+});
+
+describe('TLS from clients', () => {
+  it('is offered on tls_port', async () => {
+    const authority = new Authority();
+    const { cert, key } = authority.sign('proxy', GOOD);
+    const broker = await sharedBroker();
+    const port = await freePort();
+    const file = join(authority.dir, 'listen.ini');
+    writeFileSync(file, `[listen]\ntls_port = ${port}\ntls_cert = ${cert}\ntls_key = ${key}\n`);
+    const proxy = await AmqProxy.start(broker.url, ['-c', file]);
+    const connection = await connect(`amqps://localhost:${port}`, { ca: [readFileSync(authority.ca)], noDelay: true });
+    const channel = await connection.createChannel();
+    await channel.assertQueue('secure');
+    await connection.close();
+    await proxy.stop();
+  });
+});
