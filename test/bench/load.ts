@@ -1,0 +1,182 @@
+/**
+ * The load generator, in its own process: one job at a time. A job runs until it is told to stop; counts are asked for
+ * with `sample`, so that a rate is taken between two points in the middle of the run and neither start nor end counts.
+ */
+import { LoadClient, type Target } from './load-client.ts';
+import { chunkOf, publish } from './wire.ts';
+
+const CHUNK = 256 * 1024;
+
+export interface Job extends Target {
+  kind: 'publish' | 'consume' | 'cycle' | 'login' | 'confirm' | 'idle';
+  /** Connections (publish, consume, idle) or clients at a time (cycle, login). */
+  clients: number;
+  /** Channels on each connection; 1 where not given. */
+  channels?: number;
+  /** Bytes of a message body. */
+  body: number;
+  /** Queue to declare first, so that a real broker routes the messages to it; none: the messages go nowhere. */
+  queue?: string;
+}
+
+export interface LoadSample {
+  /** Messages consumed, or cycles, confirms and logins done so far. */
+  count: number;
+  /** Milliseconds of each operation since the last sample. */
+  latencies: number[];
+  /** CPU seconds of this process so far. */
+  cpu: number;
+}
+
+let count = 0;
+let latencies: number[] = [];
+let running = false;
+let clients: LoadClient[] = [];
+let finished: Promise<unknown> = Promise.resolve();
+
+const now = (): number => performance.now();
+
+async function opened(job: Job): Promise<LoadClient> {
+  const client = new LoadClient(job);
+  await client.login();
+  for (let channel = 1; channel <= (job.channels ?? 1); channel++) await client.openChannel(channel);
+  return client;
+}
+
+async function openAll(job: Job): Promise<void> {
+  // no more at a time than the backlog takes
+  for (let left = job.clients; left > 0; left -= 500)
+    clients.push(...(await Promise.all(Array.from({ length: Math.min(left, 500) }, () => opened(job)))));
+}
+
+/** Writes the same bytes again and again, as fast as the peer reads them. */
+async function publishOn(client: LoadClient, chunk: Buffer, channels: number): Promise<void> {
+  const { socket } = client;
+  await new Promise<void>((resolve, reject) => {
+    const more = (): void => {
+      while (running) {
+        socket.write(chunk);
+        if (socket.writableNeedDrain) return;
+      }
+      socket.off('drain', more);
+      resolve();
+    };
+    socket.on('drain', more);
+    socket.once('close', () => reject(new Error('closed while publishing')));
+    more();
+  });
+  for (let channel = 1; channel <= channels; channel++) await client.closeChannel(channel);
+  await client.close();
+}
+
+async function confirmOne(client: LoadClient, bytes: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    const next = (): void => {
+      if (!running) return resolve();
+      sent = now();
+      client.socket.write(bytes);
+    };
+    client.onAck = () => {
+      count++;
+      latencies.push(now() - sent);
+      next();
+    };
+    client.socket.once('close', () => reject(new Error('closed while publishing')));
+    next();
+  });
+  await client.closeChannel(1);
+  await client.close();
+}
+
+/** Connect, publish, close, again and again: what a web request does. Without a message: connect, close. */
+async function cycles(job: Job, bytes: Buffer | null): Promise<void> {
+  while (running) {
+    const started = now();
+    const client = new LoadClient(job);
+    await client.login();
+    if (bytes !== null) {
+      await client.openChannel(1);
+      client.socket.write(bytes);
+      await client.closeChannel(1);
+    }
+    await client.close();
+    count++;
+    latencies.push(now() - started);
+  }
+}
+
+async function start(job: Job): Promise<void> {
+  count = 0;
+  latencies = [];
+  clients = [];
+  running = true;
+  const queue = job.queue ?? 'q';
+  if (job.queue && job.kind !== 'consume') {
+    const client = await opened({ ...job, channels: 1 });
+    await client.declare(1, job.queue);
+    await client.close();
+  }
+  const channels = Array.from({ length: job.channels ?? 1 }, (_, index) => index + 1);
+  const messages = channels.map(channel => publish(channel, queue, job.body));
+  switch (job.kind) {
+    case 'publish': {
+      await openAll(job);
+      const chunk = chunkOf(messages, CHUNK);
+      finished = Promise.all(clients.map(client => publishOn(client, chunk, channels.length)));
+      break;
+    }
+    case 'consume':
+      await openAll(job);
+      await Promise.all(clients.map(client => client.consume(1, `bytes-${job.body}`)));
+      break;
+    case 'confirm':
+      await openAll(job);
+      await Promise.all(clients.map(client => client.confirmSelect(1)));
+      finished = Promise.all(clients.map(client => confirmOne(client, messages[0])));
+      break;
+    case 'cycle':
+    case 'login':
+      finished = Promise.all(
+        Array.from({ length: job.clients }, () => cycles(job, job.kind === 'cycle' ? messages[0] : null)),
+      );
+      break;
+    case 'idle':
+      await openAll(job);
+  }
+  finished.catch(error => process.send!({ error: (error as Error).message }));
+}
+
+async function stop(kind: Job['kind']): Promise<void> {
+  running = false;
+  if (kind === 'consume' || kind === 'idle') for (const client of clients) client.drop();
+  else await finished;
+}
+
+function sample(kind: Job['kind']): LoadSample {
+  const { user, system } = process.cpuUsage();
+  const consumed = clients.reduce((sum, client) => sum + client.reader.count, 0);
+  const result = {
+    count: kind === 'consume' ? consumed : count,
+    latencies,
+    cpu: (user + system) / 1e6,
+  };
+  latencies = [];
+  return result;
+}
+
+export type Command =
+  | { do: 'start'; job: Job }
+  | { do: 'sample'; kind: Job['kind'] }
+  | { do: 'stop'; kind: Job['kind'] };
+
+process.on('message', async (command: Command) => {
+  try {
+    if (command.do === 'start') await start(command.job);
+    else if (command.do === 'stop') await stop(command.kind);
+    process.send!({ ok: command.do === 'sample' ? sample(command.kind) : null });
+  } catch (error) {
+    process.send!({ error: (error as Error).message });
+  }
+});
+process.on('disconnect', () => process.exit(0));

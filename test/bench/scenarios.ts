@@ -1,0 +1,100 @@
+/** What is measured. Each row runs against every contender in turn, several times. */
+import type { Job } from './load.ts';
+
+export interface Scenario {
+  name: string;
+  title: string;
+  /** What one operation is, for the table. */
+  unit: 'messages' | 'cycles' | 'confirms' | 'logins';
+  job: Omit<Job, 'port' | 'tls'>;
+  /** `sink` isolates the proxy; `broker` is a real RabbitMQ; the others are either behind a delaying relay. */
+  upstream: 'sink' | 'broker' | 'far' | 'far-tls';
+  /** Where the operations are counted: publishes at the sink, all else by the load. */
+  countedBy: 'sink' | 'load';
+  /** Sends SIGHUP twice a second meanwhile. */
+  reloads?: boolean;
+}
+
+const publish = (name: string, title: string, body: number, clients = 1, channels = 1): Scenario => ({
+  name,
+  title,
+  unit: 'messages',
+  job: { kind: 'publish', clients, channels, body },
+  upstream: 'sink',
+  countedBy: 'sink',
+});
+
+const consume = (name: string, title: string, body: number): Scenario => ({
+  name,
+  title,
+  unit: 'messages',
+  job: { kind: 'consume', clients: 1, body },
+  upstream: 'sink',
+  countedBy: 'load',
+});
+
+const cycle = (name: string, title: string, clients: number, upstream: Scenario['upstream']): Scenario => ({
+  name,
+  title,
+  unit: 'cycles',
+  job: { kind: 'cycle', clients, body: 1024, ...(upstream === 'broker' ? { queue: 'bench-ring' } : {}) },
+  upstream,
+  countedBy: 'load',
+});
+
+export const SCENARIOS: Scenario[] = [
+  publish('publish-16', 'publish 16 B', 16),
+  publish('publish-1k', 'publish 1 KiB', 1024),
+  publish('publish-64k', 'publish 64 KiB', 65536),
+  publish('publish-1m', 'publish 1 MiB', 1048576),
+  publish('publish-16-8', 'publish 16 B, 8 clients', 16, 8),
+  publish('publish-1k-8', 'publish 1 KiB, 8 clients', 1024, 8),
+  publish('publish-64k-8', 'publish 64 KiB, 8 clients', 65536, 8),
+  publish('publish-1m-8', 'publish 1 MiB, 8 clients', 1048576, 8),
+  publish('publish-1k-ch64', 'publish 1 KiB, 64 channels in turn', 1024, 1, 64),
+  { ...publish('publish-1k-hup', 'publish 1 KiB, 2 reloads a second', 1024), reloads: true },
+  consume('consume-16', 'consume 16 B', 16),
+  consume('consume-1k', 'consume 1 KiB', 1024),
+  consume('consume-64k', 'consume 64 KiB', 65536),
+  {
+    name: 'confirm',
+    title: 'publish and confirm, one at a time',
+    unit: 'confirms',
+    job: { kind: 'confirm', clients: 1, body: 1024 },
+    upstream: 'sink',
+    countedBy: 'load',
+  },
+  cycle('cycle-1', 'connect-publish-close, 1 client', 1, 'sink'),
+  cycle('cycle-8', 'connect-publish-close, 8 clients', 8, 'sink'),
+  cycle('cycle-32', 'connect-publish-close, 32 clients', 32, 'sink'),
+  cycle('cycle-256', 'connect-publish-close, 256 clients', 256, 'sink'),
+  {
+    name: 'login-32',
+    title: 'connect-close, 32 clients',
+    unit: 'logins',
+    job: { kind: 'login', clients: 32, body: 0 },
+    upstream: 'sink',
+    countedBy: 'load',
+  },
+  cycle('rabbit-cycle-1', 'connect-publish-close, 1 client, RabbitMQ', 1, 'broker'),
+  cycle('rabbit-cycle-8', 'connect-publish-close, 8 clients, RabbitMQ', 8, 'broker'),
+  cycle('rabbit-cycle-32', 'connect-publish-close, 32 clients, RabbitMQ', 32, 'broker'),
+  cycle('rabbit-cycle-256', 'connect-publish-close, 256 clients, RabbitMQ', 256, 'broker'),
+  cycle('far-cycle-1', 'connect-publish-close, RabbitMQ 50 ms away', 1, 'far'),
+  cycle('far-tls-cycle-1', 'connect-publish-close, RabbitMQ 50 ms away, TLS', 1, 'far-tls'),
+];
+
+/** Scenarios whose names are in the comma-separated list; a trailing `*` stands for any ending. */
+export function choose(only: string | undefined): Scenario[] {
+  if (!only) return SCENARIOS;
+  return only.split(',').flatMap(wanted => {
+    const found = SCENARIOS.filter(({ name }) =>
+      wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted,
+    );
+    if (found.length === 0)
+      throw new Error(
+        `no such scenario: ${wanted}; there are ${SCENARIOS.map(({ name }) => name).join(' ')}`,
+      );
+    return found;
+  });
+}
