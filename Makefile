@@ -5,7 +5,7 @@ ARCH := $(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
 RUNTIME := node_modules/node-linux-$(ARCH)
 NODE := $(CURDIR)/$(RUNTIME)/bin/node
 
-.PHONY: help install-debs deps build check unit test demo clean bench-quick soak
+.PHONY: help install-debs deps build check unit test demo docs clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -46,3 +46,6 @@ docs: deps ## Writes etc/amqproxy.ini and the README's table from the option tab
 
 clean: ## Removes what was built
 	rm -rf dist .cache
+
+# packages, benchmarks, fuzzing and the like: each beside what it runs
+-include packaging/*.mk test/*/*.mk

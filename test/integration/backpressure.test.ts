@@ -1,0 +1,208 @@
+/** Whoever is slow slows only those that feed it, and the proxy's memory stays bounded. */
+
+import { expect } from 'chai';
+import { Writer } from '../../src/amqp/frame.ts';
+import { fixture, proxyOnly, queueName } from '../support/fixture.ts';
+import { AmqProxy } from '../support/proxy.ts';
+import { until } from '../support/rabbitmq.ts';
+import { declareArgs, publish, RawClient } from '../support/raw-client.ts';
+import { Relay } from '../support/relay.ts';
+
+const MiB = 1024 * 1024;
+
+/** Polls `value` until it has not changed for 20 polls in a row; gives it. */
+async function settled(what: string, value: () => number): Promise<number> {
+  let last = -1;
+  let same = 0;
+  await until(
+    what,
+    () => {
+      const now = value();
+      same = now === last ? same + 1 : 0;
+      last = now;
+      return same === 20;
+    },
+    60,
+  );
+  return last;
+}
+
+const consumeArgs = (queue: string, flags: number): Buffer =>
+  new Writer().short(0).shortstr(queue).shortstr('').octet(flags).long(0).take();
+
+describe('Back-pressure', () => {
+  const to = fixture();
+
+  describe('from a broker that reads nothing', () => {
+    let relay: Relay;
+    let proxy: AmqProxy;
+
+    before(async function () {
+      proxyOnly(this);
+      relay = await Relay.start(to.broker.port);
+      proxy = await AmqProxy.start(relay.url);
+    });
+    after(async () => {
+      await proxy?.stop();
+      await relay?.end();
+    });
+
+    for (const size of [1000, 200_000, 4 * MiB])
+      it(`pauses the client that publishes messages of ${size} bytes, and loses none`, async function () {
+        this.timeout(120_000);
+        const queue = queueName('slow-broker');
+        const total = 160 * MiB;
+        const count = Math.floor(total / size);
+        const client = await RawClient.start(proxy.port);
+        await client.open(1);
+        client.method(1, 'queue.declare', declareArgs(queue));
+        await client.next('queue.declare-ok');
+        const rss = proxy.rss;
+        relay.stop();
+        const message = publish(1, queue, Buffer.alloc(Math.min(size, 131072 - 8), 1));
+        const whole = size <= 131072 - 8 ? message : large(queue, size);
+        const batch = Buffer.concat(Array.from({ length: Math.ceil(MiB / whole.length) }, () => whole));
+        const perBatch = batch.length / whole.length;
+        const batches = Math.min(Math.ceil(count / perBatch), Math.ceil(total / batch.length));
+        for (let n = 0; n < batches; n++) client.socket.write(batch);
+        const unsent = await settled('the client to be paused', () => client.socket.writableLength);
+        expect(unsent, 'bytes still with the client').to.be.greaterThan(total / 2);
+        expect(proxy.rss - rss, 'memory of the proxy').to.be.lessThan(80 * MiB);
+        relay.go();
+        client.method(1, 'channel.close', new Writer().short(200).shortstr('').short(0).short(0).take());
+        const end = await client.next(frame => frame.name.includes('close'), 90);
+        expect(end?.name).to.equal('channel.close-ok');
+        const check = await to.toBroker();
+        const channel = await check.createChannel();
+        expect((await channel.checkQueue(queue)).messageCount).to.equal(batches * perBatch);
+        await channel.deleteQueue(queue);
+        await check.close();
+        client.destroy();
+      });
+
+    function large(queue: string, size: number): Buffer {
+      const empty = publish(1, queue, Buffer.alloc(0));
+      const header = Buffer.from(empty.subarray(empty.length - 22));
+      header.writeBigUInt64BE(BigInt(size), 7 + 4);
+      const frames = [empty.subarray(0, empty.length - 22), header];
+      for (let left = size; left > 0; left -= 131064) {
+        const body = Buffer.alloc(Math.min(left, 131064), 1);
+        const head = Buffer.from([3, 0, 1, 0, 0, 0, 0]);
+        head.writeUInt32BE(body.length, 3);
+        frames.push(head, body, Buffer.from([0xce]));
+      }
+      return Buffer.concat(frames);
+    }
+  });
+
+  it('from a consumer that reads nothing stays with it: its neighbour consumes, memory is bounded', async function () {
+    this.timeout(120_000);
+    const queue = queueName('slow-consumer');
+    const other = queueName('neighbour');
+    const connection = await to.connect();
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue(queue);
+    await channel.assertQueue(other);
+    for (let n = 0; n < 1500; n++) channel.sendToQueue(queue, Buffer.alloc(100_000, n));
+    await channel.waitForConfirms();
+    const rss = to.proxy?.rss ?? 0;
+    const slow = await RawClient.start(to.port);
+    await slow.open(1);
+    slow.method(1, 'basic.consume', consumeArgs(queue, 2));
+    await slow.next('basic.consume-ok');
+    slow.socket.pause();
+    const seen = new Promise<string>(resolve => {
+      void channel.consume(other, message => message && resolve(message.content.toString()), { noAck: true });
+    });
+    channel.sendToQueue(other, Buffer.from('not delayed'));
+    expect(await seen).to.equal('not delayed');
+    if (to.proxy) {
+      await settled('the delivery to stop', () => to.proxy.rss);
+      expect(to.proxy.rss - rss).to.be.lessThan(80 * MiB);
+    }
+    slow.socket.resume();
+    let got = 0;
+    while (got < 1500 * 100_000) got += (await slow.next('body', 30))!.payload.length;
+    expect(got).to.equal(1500 * 100_000);
+    slow.destroy();
+    await channel.deleteQueue(queue);
+    await channel.deleteQueue(other);
+    await connection.close();
+  });
+
+  describe('from a broker whose memory alarm rings', () => {
+    const ring = (on: boolean): Promise<string> =>
+      to.broker.ctl('set_vm_memory_high_watermark', on ? '0.0000001' : '0.4');
+    afterEach(() => ring(false));
+
+    it('reaches the publishers that understand connection.blocked, and ends with unblocked', async () => {
+      const told = await RawClient.start(to.port, { capabilities: { 'connection.blocked': true } });
+      const untold = await RawClient.start(to.port, { capabilities: { 'connection.blocked': false } });
+      const queue = queueName('alarm');
+      for (const client of [told, untold]) {
+        await client.open(1);
+        client.method(1, 'queue.declare', declareArgs(queue));
+        await client.next('queue.declare-ok');
+      }
+      await ring(true);
+      for (const client of [told, untold]) client.send(publish(1, queue, Buffer.from('x')));
+      const blocked = await told.next('connection.blocked');
+      expect(blocked!.payload.toString('utf8', 5)).to.equal('low on memory');
+      await ring(false);
+      await told.next('connection.unblocked');
+      for (const client of [told, untold]) {
+        client.method(1, 'queue.declare', declareArgs(queue));
+        await client.next('queue.declare-ok');
+      }
+      expect(untold.frames.map(frame => frame.name)).to.deep.equal([]);
+      told.destroy();
+      untold.destroy();
+    });
+
+    it('does not stop consumers nor their acks', async () => {
+      const queue = queueName('alarm');
+      const connection = await to.connect();
+      const channel = await connection.createConfirmChannel();
+      await channel.assertQueue(queue);
+      for (let n = 0; n < 10; n++) channel.sendToQueue(queue, Buffer.from(`${n}`));
+      await channel.waitForConfirms();
+      const publisher = await RawClient.start(to.port, { capabilities: { 'connection.blocked': true } });
+      await publisher.open(1);
+      publisher.send(publish(1, queue, Buffer.from('first')));
+      await ring(true);
+      publisher.send(publish(1, queue, Buffer.from('waits')));
+      await publisher.next('connection.blocked');
+      const consumer = await to.connect();
+      const consuming = await consumer.createChannel();
+      await consuming.prefetch(1);
+      let acked = 0;
+      await consuming.consume(queue, message => {
+        if (message === null) return;
+        consuming.ack(message);
+        acked++;
+      });
+      await until('10 acks', () => acked >= 10);
+      await ring(false);
+      await until('the rest', () => acked === 12);
+      publisher.destroy();
+      await consuming.deleteQueue(queue);
+      await consumer.close();
+      await connection.close();
+    });
+
+    it('lets a publisher leave that closes while it is blocked', async () => {
+      const queue = queueName('alarm');
+      const setup = await to.connect();
+      const channel = await setup.createChannel();
+      await channel.assertQueue(queue);
+      await setup.close();
+      await ring(true);
+      const client = await to.connect();
+      const publishing = await client.createChannel();
+      publishing.sendToQueue(queue, Buffer.from('x'));
+      const closed = client.close();
+      await ring(false);
+      await closed;
+    });
+  });
+});

@@ -1,0 +1,73 @@
+/** A stretch of network between the proxy and a broker, that a test can stop or cut. */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export class Relay {
+  port = 0;
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
+  private stopped = false;
+
+  private constructor(to: number) {
+    this.server = createServer(near => {
+      const far = connect(to, '127.0.0.1');
+      for (const [from, into] of [
+        [near, far],
+        [far, near],
+      ]) {
+        this.sockets.add(from);
+        from.setNoDelay(true);
+        from.on('error', () => {});
+        from.on('close', () => {
+          this.sockets.delete(from);
+          into.destroy();
+        });
+        from.pipe(into);
+      }
+      if (this.stopped) this.stop();
+    });
+  }
+
+  static async start(to: number): Promise<Relay> {
+    const relay = new Relay(to);
+    await new Promise<void>(resolve => relay.server.listen(0, '127.0.0.1', resolve));
+    relay.port = (relay.server.address() as { port: number }).port;
+    return relay;
+  }
+
+  get url(): string {
+    return `amqp://127.0.0.1:${this.port}`;
+  }
+
+  get connections(): number {
+    return this.sockets.size / 2;
+  }
+
+  /** Carries nothing more, in either direction, until `go`. */
+  stop(): void {
+    this.stopped = true;
+    for (const socket of this.sockets) {
+      socket.unpipe();
+      socket.pause();
+    }
+  }
+
+  go(): void {
+    this.stopped = false;
+    const sockets = [...this.sockets];
+    // near and far were added one after the other
+    for (let i = 0; i + 1 < sockets.length; i += 2) {
+      sockets[i].pipe(sockets[i + 1]);
+      sockets[i + 1].pipe(sockets[i]);
+    }
+  }
+
+  /** Resets every connection, as a failing router would. */
+  cut(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  async end(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise(resolve => this.server.close(resolve));
+  }
+}
