@@ -5,7 +5,9 @@ ARCH := $(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
 RUNTIME := node_modules/node-linux-$(ARCH)
 NODE := $(CURDIR)/$(RUNTIME)/bin/node
 
-.PHONY: help install-debs deps build check unit test demo docs clean
+FILES ?= 'test/integration/**/*.test.ts'
+
+.PHONY: help install-debs deps build check unit integration test demo docs clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -34,6 +36,9 @@ check: deps ## Type check, lint and format check
 
 unit: deps ## Unit tests only
 	$(NODE) node_modules/mocha/bin/mocha.js --spec 'test/unit/**/*.test.ts'
+
+integration: deps ## Integration tests only; FILES=test/integration/drain.test.ts for one of them
+	$(NODE) node_modules/mocha/bin/mocha.js --no-config --require test/support/hooks.ts --timeout 60000 --slow 5000 --exit $(FILES)
 
 test: check ## Type check, lint, unit and integration tests against a real RabbitMQ
 	$(NODE) node_modules/mocha/bin/mocha.js --reporter packaging/mocha-reporter.cjs
