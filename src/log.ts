@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
+import { openJournal } from './journal.ts';
 
 export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
 
@@ -27,11 +28,24 @@ function fact(value: unknown): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it takes out
 const oneLine = (text: string): string => text.replace(/[\x00-\x1f\x7f]/g, ' ');
 
-/** The sentence of a log record: its message, then its facts. */
+/** What a record says besides its message. */
+function factsOf(record: Record<string, unknown>): Record<string, unknown> {
+  const {
+    level: _level,
+    time: _time,
+    pid: _pid,
+    hostname: _hostname,
+    msg: _msg,
+    journal: _journal,
+    ...facts
+  } = record;
+  return facts;
+}
+
+/** The sentence of a log record: its message, then its facts. `journal` holds facts that the message says already. */
 export function sentence(record: Record<string, unknown>): string {
-  const { level: _level, time: _time, pid: _pid, hostname: _hostname, msg, ...facts } = record;
-  let line = oneLine(String(msg ?? ''));
-  for (const [name, value] of Object.entries(facts))
+  let line = oneLine(String(record.msg ?? ''));
+  for (const [name, value] of Object.entries(factsOf(record)))
     if (value !== undefined) line += ` ${name}=${fact(value)}`;
   return line;
 }
@@ -55,13 +69,18 @@ export function createLogger(level: string, format: LogFormat): Logger {
       // a full pipe or a closed one: a log line is not worth the service
     }
   };
+  const journal = chosen === 'journal' ? openJournal() : null;
   const stream = {
     write(json: string): void {
       if (chosen === 'json') return write(json);
       const record = JSON.parse(json) as Record<string, unknown>;
       const n = record.level as number;
       const text = sentence(record);
-      if (chosen === 'journal') return write(`<${PRIORITY[n] ?? 6}>${text}\n`);
+      if (chosen === 'journal') {
+        const priority = PRIORITY[n] ?? 6;
+        if (journal?.(priority, text, { ...factsOf(record), ...(record.journal as object) })) return;
+        return write(`<${priority}>${text}\n`);
+      }
       if (chosen === 'plain') return write(`${NAMES[n]} ${text}\n`);
       const time = new Date(record.time as number).toTimeString().slice(0, 8);
       const colour = process.stdout.isTTY ? (COLOURS[n] ?? '') : '';

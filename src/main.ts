@@ -4,7 +4,7 @@ import { ConfigError, describe, type Loaded, load } from './config/load.ts';
 import { type Config, type OptionName, optionNames, optionOf } from './config/options.ts';
 import { createLogger, type LogFormat, statusLine } from './log.ts';
 import { Proxy } from './proxy.ts';
-import { startService } from './service/index.ts';
+import { type Service, ServiceError, startService } from './service/index.ts';
 
 /** sysexits(3) */
 const EX = { USAGE: 64, UNAVAILABLE: 69, SOFTWARE: 70, NOPERM: 77, CONFIG: 78 } as const;
@@ -64,7 +64,13 @@ async function main(): Promise<void> {
   const { config } = loaded;
   const log = createLogger(config.logLevel, config.logFormat as LogFormat);
   const proxy = new Proxy(config, log);
-  const service = await startService(proxy, log);
+  let service: Service;
+  try {
+    service = await startService(proxy, log);
+  } catch (error) {
+    if (error instanceof ServiceError) fail(error.exitCode, error.message);
+    throw error;
+  }
   try {
     await proxy.listen(service.sockets);
   } catch (error) {

@@ -1,22 +1,63 @@
-/** What the outside world sees of a running proxy: the stats line. */
+/** What the outside world sees of a running proxy: service manager, journal, stats line, metrics, HTTP. */
 import type { Logger } from 'pino';
 import type { GivenSocket, Proxy } from '../proxy.ts';
+import { startHttp } from './http.ts';
+import { checkOpenFiles } from './limits.ts';
+import { createMetrics } from './metrics.ts';
 import { StatsLine } from './stats-line.ts';
+import { listenFds, Systemd } from './systemd.ts';
+
+export { ServiceError } from './errors.ts';
 
 export interface Service {
-  /** Listening sockets handed over by the service manager. */
+  /** Listening sockets handed over by the service manager, for the proxy; named `amqp` or `amqps`. */
   readonly sockets: GivenSocket[];
+  /** The proxy listens, or a reload is over. */
   ready(): void;
   reloading(): void;
+  /** The drain has begun. The watchdog and /healthz go on to the end of the process. */
   stopping(): void;
 }
 
+const DRAIN_STATUS_MS = 1000;
+
+/**
+ * Starts HTTP, and finds the sockets that were handed over. The proxy does not listen yet.
+ * @throws ServiceError with an exit code: unknown socket name, HTTP port in use.
+ */
 export async function startService(proxy: Proxy, log: Logger): Promise<Service> {
+  const systemd = new Systemd(log);
+  const given = listenFds();
+  const sockets = given.filter(socket => socket.name !== 'http');
+  const httpSockets = given.filter(socket => socket.name === 'http');
+  const { config } = proxy;
+  checkOpenFiles(config, log);
   const stats = new StatsLine(proxy, log);
+
+  let listening = false;
+  if (config.httpPort > 0 || httpSockets.length > 0) {
+    const sources = { metrics: createMetrics(proxy), ready: () => listening && proxy.ready() };
+    for (const { fd } of httpSockets) await startHttp({ fd }, sources, log);
+    if (httpSockets.length === 0)
+      await startHttp({ host: config.httpAddress, port: config.httpPort }, sources, log);
+  }
+  if (sockets.length > 0)
+    log.info('Sockets come from the service manager: [listen] address, port and tls_port are not used');
+
   return {
-    sockets: [],
-    ready: () => stats.start(),
-    reloading: () => {},
-    stopping: () => stats.stop(),
+    sockets,
+    ready() {
+      listening = true;
+      stats.start(text => systemd.status(text));
+      systemd.ready();
+    },
+    reloading: () => systemd.reloading(),
+    stopping() {
+      stats.stop();
+      systemd.stopping();
+      const tell = (): void => systemd.status(`Draining: ${proxy.clientCount} clients left`);
+      tell();
+      setInterval(tell, DRAIN_STATUS_MS).unref();
+    },
   };
 }

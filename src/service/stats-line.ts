@@ -1,91 +1,139 @@
-/** The stats sentence: every stats_period in the log, and live on a terminal as `N clients    N upstreams`. */
+/**
+ * The stats sentence: what happened in a span of time. Every stats_period in the log; more often as systemd's STATUS;
+ * on a terminal as `N clients    N upstreams`, kept current in place.
+ */
 import type { Logger } from 'pino';
 import { statusLine } from '../log.ts';
 import type { Proxy } from '../proxy.ts';
+import type { Stats } from '../stats.ts';
 
 const LIVE_MS = 1000;
+const STATUS_MS = 5000;
+
+/** What the sentence needs of the proxy. */
+export type Watched = Pick<
+  Proxy,
+  'clientCount' | 'upstreamCount' | 'sharedCount' | 'privateCount' | 'parkedCount' | 'stats' | 'config'
+>;
 
 const rate = (n: number, seconds: number): string => (seconds > 0 ? (n / seconds).toFixed(1) : '0.0');
 const ms = (seconds: number): string => (seconds * 1000).toFixed(1);
 
-export class StatsLine {
-  private readonly proxy: Proxy;
-  private readonly log: Logger;
-  private timer: NodeJS.Timeout | null = null;
-  private live: NodeJS.Timeout | null = null;
-  private last = {
-    at: performance.now(),
-    logins: 0,
-    reused: 0,
-    leases: 0,
-    in: 0,
-    out: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-  };
+/** 1234567 → "1.2 MB" (powers of 1000). */
+function bytes(n: number): string {
+  if (n < 1000) return `${Math.round(n)} B`;
+  const power = Math.min(4, Math.floor(Math.log10(n) / 3));
+  return `${(n / 1000 ** power).toFixed(1)} ${'_kMGT'[power]}B`;
+}
 
-  constructor(proxy: Proxy, log: Logger) {
+interface Counters {
+  at: number;
+  logins: number;
+  reused: number;
+  leases: number;
+  messagesIn: number;
+  messagesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+  refused: Map<string, number>;
+}
+
+const counters = (stats: Stats): Counters => ({
+  at: performance.now(),
+  logins: stats.logins,
+  reused: stats.loginsReused,
+  leases: stats.leases,
+  messagesIn: stats.messagesIn,
+  messagesOut: stats.messagesOut,
+  bytesIn: stats.clientBytesIn,
+  bytesOut: stats.clientBytesOut,
+  refused: new Map(stats.refused),
+});
+
+/** A span of time that ends with each sentence; the next one begins there. */
+export class Span {
+  private readonly proxy: Watched;
+  private last: Counters;
+
+  constructor(proxy: Watched) {
     this.proxy = proxy;
-    this.log = log;
+    this.last = counters(proxy.stats);
   }
 
-  start(): void {
+  /** Facts in a fixed order: clients, logins, leases, upstreams, traffic from and to clients, waits (median/p99), refusals. */
+  sentence(): string {
+    const { proxy, last } = this;
+    const { stats } = proxy;
+    const now = counters(stats);
+    this.last = now;
+    const seconds = (now.at - last.at) / 1000;
+    const logins = now.logins - last.logins;
+    const reused = logins === 0 ? 100 : ((now.reused - last.reused) / logins) * 100;
+    const refused = [...now.refused]
+      .map(([why, n]) => [why, n - (last.refused.get(why) ?? 0)] as const)
+      .filter(([, n]) => n > 0)
+      .map(([why, n]) => `${why}=${n}`);
+    return (
+      `${proxy.clientCount} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
+      `${rate(now.leases - last.leases, seconds)} leases/s, ${proxy.parkedCount} parked, ` +
+      `${proxy.upstreamCount} upstreams (${proxy.sharedCount} shared, ${proxy.privateCount} private), ` +
+      `in ${rate(now.messagesIn - last.messagesIn, seconds)} msg/s ${bytes((now.bytesIn - last.bytesIn) / seconds || 0)}/s, ` +
+      `out ${rate(now.messagesOut - last.messagesOut, seconds)} msg/s ${bytes((now.bytesOut - last.bytesOut) / seconds || 0)}/s, ` +
+      `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +
+      `barrier ${ms(stats.barrierSeconds.quantile(0.5))}/${ms(stats.barrierSeconds.quantile(0.99))} ms` +
+      (refused.length > 0 ? `, refused ${refused.join(' ')}` : '')
+    );
+  }
+}
+
+export class StatsLine {
+  private readonly proxy: Watched;
+  private readonly log: Logger;
+  private readonly logged: Span;
+  private timers: NodeJS.Timeout[] = [];
+
+  constructor(proxy: Watched, log: Logger) {
+    this.proxy = proxy;
+    this.log = log;
+    this.logged = new Span(proxy);
+  }
+
+  /** Starts the timers, or starts them anew with a changed stats_period. `status` takes a fresh sentence every 5 s. */
+  start(status?: (text: string) => void): void {
     this.stop();
-    const { statsPeriod } = this.proxy.config;
-    if (statsPeriod > 0) {
-      this.timer = setInterval(() => this.log.info(this.sentence()), statsPeriod * 1000);
-      this.timer.unref();
+    const { statsPeriod, logFormat } = this.proxy.config;
+    if (statsPeriod > 0) this.every(statsPeriod * 1000, () => this.write());
+    if (status) {
+      const span = new Span(this.proxy);
+      status(span.sentence());
+      this.every(STATUS_MS, () => status(span.sentence()));
     }
-    if (process.stdout.isTTY && this.proxy.config.logFormat !== 'json') {
-      this.live = setInterval(() => this.showLive(), LIVE_MS);
-      this.live.unref();
-    }
+    if (process.stdout.isTTY && logFormat !== 'json') this.every(LIVE_MS, () => this.showLive());
   }
 
   stop(): void {
-    if (this.timer) clearInterval(this.timer);
-    if (this.live) clearInterval(this.live);
+    for (const timer of this.timers) clearInterval(timer);
+    this.timers = [];
+  }
+
+  private every(milliseconds: number, task: () => void): void {
+    this.timers.push(setInterval(task, milliseconds).unref());
+  }
+
+  /** The line in the log; the waits of the next one are its own. */
+  write(): void {
+    const { stats, clientCount, upstreamCount, parkedCount } = this.proxy;
+    this.log.info(
+      { journal: { clients: clientCount, upstreams: upstreamCount, parked: parkedCount } },
+      `stats: ${this.logged.sentence()}`,
+    );
+    stats.leaseWaitSeconds.clear();
+    stats.barrierSeconds.clear();
   }
 
   private showLive(): void {
     const { clientCount, upstreamCount } = this.proxy;
     process.stdout.write(`\r\x1b[K${clientCount} clients    ${upstreamCount} upstreams`);
     statusLine.shown = true;
-  }
-
-  /** What happened since the last line. */
-  sentence(): string {
-    const { proxy } = this;
-    const { stats } = proxy;
-    const now = {
-      at: performance.now(),
-      logins: stats.logins,
-      reused: stats.loginsReused,
-      leases: stats.leases,
-      in: stats.messagesIn,
-      out: stats.messagesOut,
-      bytesIn: stats.clientBytesIn,
-      bytesOut: stats.upstreamBytesIn,
-    };
-    const { last } = this;
-    const seconds = (now.at - last.at) / 1000;
-    const logins = now.logins - last.logins;
-    const reused = logins === 0 ? 100 : ((now.reused - last.reused) / logins) * 100;
-    this.last = now;
-    let line =
-      `stats: ${proxy.clientCount} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
-      `${rate(now.leases - last.leases, seconds)} leases/s, ${proxy.parkedCount} parked, ` +
-      `${proxy.upstreamCount} upstreams (${proxy.sharedCount} shared, ${proxy.privateCount} private), ` +
-      `in ${rate(now.in - last.in, seconds)} msg/s ${rate(now.bytesIn - last.bytesIn, seconds)} B/s, ` +
-      `out ${rate(now.out - last.out, seconds)} msg/s ${rate(now.bytesOut - last.bytesOut, seconds)} B/s, ` +
-      `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +
-      `barrier ${ms(stats.barrierSeconds.quantile(0.5))}/${ms(stats.barrierSeconds.quantile(0.99))} ms`;
-    stats.leaseWaitSeconds.clear();
-    stats.barrierSeconds.clear();
-    if (stats.refused.size > 0) {
-      line += `, closed ${[...stats.refused].map(([why, n]) => `${why}=${n}`).join(' ')}`;
-      stats.refused.clear();
-    }
-    return line;
   }
 }

@@ -1,0 +1,116 @@
+/** HTTP for monitoring: /metrics (Prometheus), /healthz (alive), /readyz (can lend an upstream), as AMQProxy's. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { EX, ServiceError } from './errors.ts';
+
+export interface HttpSources {
+  metrics: Pick<Registry, 'metrics' | 'contentType'>;
+  /** Whether a client that comes now would be served. */
+  ready(): boolean;
+}
+
+/** Where to listen: addresses from the settings, or a socket that was handed over. */
+export type HttpWhere = { host: string; port: number } | { fd: number };
+
+const TEXT = 'text/plain; charset=utf-8';
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  sources: HttpSources,
+): Promise<void> {
+  const send = (status: number, body: string, type = TEXT, headers: Record<string, string> = {}): void => {
+    response.writeHead(status, {
+      'Content-Type': type,
+      'Content-Length': Buffer.byteLength(body),
+      'Cache-Control': 'no-store',
+      ...headers,
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  };
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return send(405, 'Only GET and HEAD\n', TEXT, { Allow: 'GET, HEAD' });
+  switch (request.url?.split('?')[0]) {
+    case '/metrics':
+      return send(200, await sources.metrics.metrics(), sources.metrics.contentType);
+    case '/healthz':
+      return send(200, 'OK\n');
+    case '/readyz':
+      return sources.ready() ? send(200, 'OK\n') : send(503, 'Not ready\n');
+    case '/':
+      return send(200, 'amqproxy: /metrics /healthz /readyz\n');
+    default:
+      return send(404, 'Not found: there are /metrics, /healthz and /readyz\n');
+  }
+}
+
+function createHttp(sources: HttpSources, log: Logger): Server {
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 10_000, maxHeaderSize: 8192 },
+    (request, response) => {
+      request.resume();
+      answer(request, response, sources).catch((error: Error) => {
+        log.error(`HTTP ${request.url} failed: ${error.message}`);
+        response.destroy();
+      });
+    },
+  );
+  // a monitor that leaks connections takes no file descriptors from clients
+  server.maxConnections = 100;
+  return server;
+}
+
+const listen = (server: Server, where: HttpWhere): Promise<AddressInfo> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+
+function failed(error: NodeJS.ErrnoException, where: HttpWhere): ServiceError {
+  const name = 'fd' in where ? `the socket handed over (fd ${where.fd})` : `${where.host}:${where.port}`;
+  const [code, advice] =
+    error.code === 'EADDRINUSE'
+      ? [
+          EX.UNAVAILABLE,
+          'the port is in use. Stop what listens there, choose another http_port in [listen], or 0 for none',
+        ]
+      : error.code === 'EACCES'
+        ? [EX.NOPERM, 'not permitted. Choose an http_port of 1024 or more']
+        : error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND'
+          ? [EX.CONFIG, 'this machine has no such address. Mend http_address in [listen]']
+          : [EX.UNAVAILABLE, error.message];
+  return new ServiceError(code as number, `cannot serve HTTP on ${name}: ${advice}`);
+}
+
+/**
+ * Listens on `where`; `localhost` is 127.0.0.1 and, where there is one, ::1. Gives the servers, for closing them.
+ * @throws ServiceError with what to do.
+ */
+export async function startHttp(where: HttpWhere, sources: HttpSources, log: Logger): Promise<Server[]> {
+  const servers: Server[] = [];
+  const add = async (at: HttpWhere): Promise<number> => {
+    const server = createHttp(sources, log);
+    const { address, port, family } = await listen(server, at);
+    log.info(`HTTP listening on ${family === 'IPv6' ? `[${address}]` : address}:${port}`);
+    servers.push(server);
+    return port;
+  };
+  try {
+    if ('fd' in where || where.host !== 'localhost') await add(where);
+    else {
+      const port = await add({ host: '127.0.0.1', port: where.port });
+      await add({ host: '::1', port }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EADDRNOTAVAIL' && error.code !== 'EAFNOSUPPORT') throw error;
+      });
+    }
+  } catch (error) {
+    for (const server of servers) server.close();
+    throw failed(error as NodeJS.ErrnoException, where);
+  }
+  return servers;
+}

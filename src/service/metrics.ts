@@ -1,0 +1,123 @@
+/**
+ * Prometheus metrics. amqproxy_client_connections, amqproxy_upstream_connections and amqproxy_identity_info are
+ * AMQProxy's, kept by name; the others are named by Prometheus' rules (base units, `_total` for counters).
+ * Values are read from the plain counters when somebody asks, so the hot path knows nothing of this.
+ */
+import { hostname } from 'node:os';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Proxy } from '../proxy.ts';
+import type { Samples, Stats } from '../stats.ts';
+import { VERSION } from '../version.ts';
+
+/** What the metrics need of the proxy. */
+export type Measured = Pick<
+  Proxy,
+  | 'clientCount'
+  | 'upstreamCount'
+  | 'sharedCount'
+  | 'privateCount'
+  | 'parkedCount'
+  | 'leasedCount'
+  | 'poolCount'
+  | 'stats'
+>;
+
+/** From 0.1 ms (a reused login) to the 10 s of lease_timeout. */
+const BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+
+const GAUGES: [name: string, help: string, read: (proxy: Measured) => number][] = [
+  ['client_connections', 'Number of client connections', p => p.clientCount],
+  ['client_connections_peak', 'Most client connections at a time since the start', p => p.stats.clientsPeak],
+  ['upstream_connections', 'Number of upstream connections', p => p.upstreamCount],
+  [
+    'upstream_connections_shared',
+    'Upstream connections that carry channels of many clients',
+    p => p.sharedCount,
+  ],
+  [
+    'upstream_connections_private',
+    'Upstream connections that carry channels of one client',
+    p => p.privateCount,
+  ],
+  ['pools', 'Pools: sets of user, secret and vhost', p => p.poolCount],
+  ['channels_leased', 'Upstream channels in use', p => p.leasedCount],
+  ['channels_parked', 'Upstream channels that are open and wait for a lease', p => p.parkedCount],
+];
+
+const COUNTERS: [name: string, help: string, read: (stats: Stats) => number][] = [
+  ['clients_accepted', 'Connections accepted from clients', s => s.clientsAccepted],
+  ['logins', 'Logins answered with open-ok', s => s.logins],
+  ['logins_reused', 'Logins answered without a new upstream connection', s => s.loginsReused],
+  ['logins_refused', 'Logins refused by the broker or the proxy', s => s.loginsRefused],
+  ['leases', 'Upstream channels lent', s => s.leases],
+  ['leases_reused', 'Leases that found a parked channel', s => s.leasesReused],
+  ['channels_opened', 'Channels opened upstream', s => s.channelsOpened],
+  ['barriers', 'Barriers: round trips that prove the broker has handled all before', s => s.barriers],
+  ['promotions', 'Clients moved to a private upstream', s => s.promotions],
+  ['upstreams_opened', 'Connections opened upstream', s => s.upstreamsOpened],
+  ['upstreams_lost', 'Upstream connections that ended unasked', s => s.upstreamsLost],
+  ['upstream_errors', 'Failed attempts to connect upstream', s => s.upstreamErrors],
+  ['messages_published', 'Messages from clients', s => s.messagesIn],
+  ['messages_delivered', 'Messages to clients', s => s.messagesOut],
+  ['messages_returned', 'Messages that the broker returned', s => s.messagesReturned],
+  ['client_received_bytes', 'Bytes read from clients', s => s.clientBytesIn],
+  ['client_sent_bytes', 'Bytes written to clients', s => s.clientBytesOut],
+  ['upstream_received_bytes', 'Bytes read from upstreams', s => s.upstreamBytesIn],
+  ['upstream_sent_bytes', 'Bytes written to upstreams', s => s.upstreamBytesOut],
+];
+
+const HISTOGRAMS: [name: string, help: string, of: (stats: Stats) => Samples][] = [
+  ['login_duration_seconds', 'From the first byte of a client to its open-ok', s => s.loginSeconds],
+  ['lease_wait_seconds', 'Time a client waits for an upstream channel', s => s.leaseWaitSeconds],
+  ['barrier_duration_seconds', 'Round trip of a barrier', s => s.barrierSeconds],
+];
+
+/** The registry behind /metrics. Takes over the `observe` hooks of the proxy's samples. */
+export function createMetrics(proxy: Measured): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  for (const [name, help, read] of GAUGES)
+    new Gauge({
+      name: `amqproxy_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read(proxy));
+      },
+    });
+  for (const [name, help, read] of COUNTERS)
+    new Counter({
+      name: `amqproxy_${name}_total`,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read(proxy.stats));
+      },
+    });
+  new Counter({
+    name: 'amqproxy_clients_refused_total',
+    help: 'Clients refused or closed by the proxy, by reason',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, n] of proxy.stats.refused) this.inc({ reason }, n);
+    },
+  });
+  for (const [name, help, of] of HISTOGRAMS) {
+    const histogram = new Histogram({ name: `amqproxy_${name}`, help, buckets: BUCKETS, registers });
+    of(proxy.stats).observe = seconds => histogram.observe(seconds);
+  }
+  new Gauge({
+    name: 'amqproxy_identity_info',
+    help: 'Always 1, with what this is as labels',
+    labelNames: ['version', 'hostname'],
+    registers,
+  }).set({ version: VERSION, hostname: hostname() }, 1);
+  // process_* and nodejs_*: CPU, memory, open files, event loop lag
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}

@@ -1,0 +1,124 @@
+/**
+ * The service manager: notifications (sd_notify(3)), the watchdog, sockets handed over (sd_listen_fds(3)).
+ * Without NOTIFY_SOCKET all of it does nothing and says nothing.
+ */
+import { createRequire } from 'node:module';
+import type { Logger } from 'pino';
+import type { GivenSocket } from '../proxy.ts';
+import { EX, ServiceError } from './errors.ts';
+
+/** What is used of npm's sd-notify. Its journalPrint and log are not: they pass text on as a format string. */
+interface SdNotify {
+  sendState(state: string): void;
+}
+
+/** First descriptor that the service manager hands over (SD_LISTEN_FDS_START). */
+const FIRST_FD = 3;
+/** While draining: the stop timeout is pushed this far ahead, this often. */
+const EXTEND_MS = 30_000;
+const EXTEND_EVERY_MS = 10_000;
+
+export class Systemd {
+  private readonly send: (state: string) => void;
+  private readonly watchdogMs: number;
+  private watchdog: NodeJS.Timeout | null = null;
+  private extend: NodeJS.Timeout | null = null;
+  private lastStatus = '';
+
+  /** `load` gives the addon; it is called only where a service manager listens. */
+  constructor(
+    log: Logger,
+    env: NodeJS.ProcessEnv = process.env,
+    load: () => SdNotify = () => createRequire(import.meta.url)('sd-notify'),
+  ) {
+    this.send = env.NOTIFY_SOCKET ? sender(log, load) : () => {};
+    // the interval is ours only if it was set for this process
+    const mine = env.WATCHDOG_PID === undefined || env.WATCHDOG_PID === String(process.pid);
+    const usec = Number(env.WATCHDOG_USEC);
+    this.watchdogMs = env.NOTIFY_SOCKET && mine && usec > 0 ? usec / 1000 : 0;
+  }
+
+  /** The service takes clients (again, after a reload). The first call starts the watchdog. */
+  ready(): void {
+    this.send('READY=1');
+    if (this.watchdogMs > 0 && this.watchdog === null) {
+      // sent from the check phase, after a poll for I/O: proof that timers and sockets are both served
+      this.watchdog = setInterval(() => setImmediate(() => this.send('WATCHDOG=1')), this.watchdogMs / 2);
+      this.watchdog.unref();
+    }
+  }
+
+  /** One line for `systemctl status`; sent only when it has changed. */
+  status(text: string): void {
+    const line = text.replace(/\s+/g, ' ');
+    if (line === this.lastStatus) return;
+    this.lastStatus = line;
+    this.send(`STATUS=${line}`);
+  }
+
+  /** A reload begins; `ready` ends it. The time stamp is what Type=notify-reload (systemd 253) asks for. */
+  reloading(): void {
+    this.send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
+  /** The drain begins: systemd's stop timeout counts only once there is no progress any more (the process hangs). */
+  stopping(): void {
+    const more = `EXTEND_TIMEOUT_USEC=${EXTEND_MS * 1000}`;
+    this.send(`STOPPING=1\n${more}`);
+    this.extend ??= setInterval(() => this.send(more), EXTEND_EVERY_MS);
+    this.extend.unref();
+  }
+
+  stop(): void {
+    if (this.watchdog) clearInterval(this.watchdog);
+    if (this.extend) clearInterval(this.extend);
+  }
+}
+
+function sender(log: Logger, load: () => SdNotify): (state: string) => void {
+  try {
+    const addon = load();
+    return state => addon.sendState(state);
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0];
+    log.warn(
+      `The service manager hears nothing from amqproxy, since sd-notify cannot be loaded: ${why}. Use Type=exec without WatchdogSec=, or install it`,
+    );
+    return () => {};
+  }
+}
+
+/** Names a socket may have (FileDescriptorName=), and what is served on it. A socket without a name is called as its unit. */
+const ROLES: Record<string, 'amqp' | 'amqps' | 'http'> = {
+  amqp: 'amqp',
+  'amqproxy.socket': 'amqp',
+  unknown: 'amqp',
+  amqps: 'amqps',
+  http: 'http',
+};
+
+/**
+ * The sockets handed over to this process (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), named by their role.
+ * The variables are taken out of `env`, as sd_listen_fds(3) asks, so that no child takes them for its own.
+ * @throws ServiceError for a name nobody knows.
+ */
+export function listenFds(env: NodeJS.ProcessEnv = process.env): GivenSocket[] {
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = env;
+  delete env.LISTEN_PID;
+  delete env.LISTEN_FDS;
+  delete env.LISTEN_FDNAMES;
+  if (LISTEN_PID !== String(process.pid)) return [];
+  const count = Number(LISTEN_FDS);
+  if (!Number.isInteger(count) || count <= 0) return [];
+  const names = LISTEN_FDNAMES ? LISTEN_FDNAMES.split(':') : [];
+  return Array.from({ length: count }, (_, i) => {
+    const given = names[i] || 'unknown';
+    const name = Object.hasOwn(ROLES, given) ? ROLES[given] : undefined;
+    if (name === undefined)
+      throw new ServiceError(
+        EX.CONFIG,
+        `the service manager handed over a socket named "${given}": known are amqp, amqps and http. Mend FileDescriptorName= in the socket unit`,
+      );
+    return { name, fd: FIRST_FD + i };
+  });
+}
