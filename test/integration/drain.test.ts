@@ -1,0 +1,154 @@
+/** SIGTERM: nobody new, the old finish or are told, nothing that was confirmed or closed is lost. */
+import { connect as dial } from 'node:net';
+import { expect } from 'chai';
+import { Writer } from '../../src/amqp/frame.ts';
+import { direct, Fixture, proxyOnly, queueName } from '../support/fixture.ts';
+import { until } from '../support/rabbitmq.ts';
+import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
+
+const accepts = (port: number): Promise<boolean> =>
+  new Promise(resolve => {
+    const socket = dial(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+
+describe('Draining', () => {
+  const to = new Fixture();
+  const args: string[] = [];
+
+  before(function () {
+    proxyOnly(this);
+  });
+  beforeEach(() => to.start(args));
+  afterEach(() => (direct ? undefined : to.stop()));
+
+  const count = async (queue: string): Promise<number> => {
+    const connection = await to.toBroker();
+    const { messageCount } = await (await connection.createChannel()).checkQueue(queue);
+    await connection.close();
+    return messageCount;
+  };
+  const client = async (queue: string): Promise<RawClient> => {
+    const one = await RawClient.start(to.port);
+    await one.open(1);
+    one.method(1, 'queue.declare', declareArgs(queue));
+    await one.next('queue.declare-ok');
+    return one;
+  };
+
+  /** Answers connection.close and hangs up, as client libraries do. */
+  const leave = (one: RawClient): void => {
+    one.method(0, 'connection.close-ok');
+    one.socket.end();
+  };
+
+  it('without clients ends at once, its upstreams closed politely', async () => {
+    const known = to.broker.log.length;
+    const one = await client(queueName());
+    one.method(0, 'connection.close', new Writer().short(200).shortstr('').short(0).short(0).take());
+    await one.next('connection.close-ok');
+    one.destroy();
+    to.proxy.signal('SIGTERM');
+    expect(await to.proxy.exited()).to.equal(0);
+    await until('the broker to see the end', () =>
+      to.broker.log.slice(known).includes('closing AMQP connection'),
+    );
+    expect(to.broker.log.slice(known)).not.to.match(/unexpectedly closed TCP connection/);
+  });
+
+  it('tells 200 clients 320, each once, and ends when they have answered', async () => {
+    const queue = queueName();
+    const clients = await Promise.all(Array.from({ length: 200 }, () => client(queue)));
+    to.proxy.signal('SIGTERM');
+    for (const one of clients) {
+      expect(closeOf((await one.next('connection.close'))!).code).to.equal(320);
+      leave(one);
+    }
+    expect(await to.proxy.exited()).to.equal(0);
+    expect(clients.flatMap(one => one.frames)).to.deep.equal([]);
+  });
+
+  it('delivers what was published before the client answered', async () => {
+    const queue = queueName();
+    const one = await client(queue);
+    for (let n = 0; n < 2000; n++) one.send(publish(1, queue, Buffer.from(`${n}`)));
+    await until('the proxy to have read some', () => one.socket.writableLength === 0);
+    to.proxy.signal('SIGTERM');
+    await one.next('connection.close');
+    leave(one);
+    expect(await to.proxy.exited()).to.equal(0);
+    await until('2,000 messages', async () => (await count(queue)) === 2000);
+  });
+
+  it('loses no confirmed message of publishers that go on until they are told', async () => {
+    const queue = queueName();
+    const publishers = await Promise.all(Array.from({ length: 4 }, () => client(queue)));
+    let confirmed = 0;
+    const work = publishers.map(async one => {
+      one.method(1, 'confirm.select', Buffer.from([0]));
+      await one.next('confirm.select-ok');
+      for (;;) {
+        one.send(publish(1, queue, Buffer.from('x')));
+        const answer = await one.next(
+          frame => frame.name === 'basic.ack' || frame.name === 'connection.close',
+        );
+        if (answer?.name !== 'basic.ack') break;
+        confirmed++;
+      }
+      leave(one);
+    });
+    await until('100 confirms', () => confirmed >= 100);
+    to.proxy.signal('SIGTERM');
+    await Promise.all(work);
+    expect(await to.proxy.exited()).to.equal(0);
+    await until('the confirmed messages', async () => (await count(queue)) >= confirmed);
+  });
+
+  it('gives the unacked messages of a consumer back', async () => {
+    const queue = queueName();
+    const one = await client(queue);
+    one.send(publish(1, queue, Buffer.from('x')));
+    one.method(
+      1,
+      'basic.consume',
+      new Writer().short(0).shortstr(queue).shortstr('').octet(0).long(0).take(),
+    );
+    await one.next('basic.deliver');
+    to.proxy.signal('SIGTERM');
+    await one.next('connection.close');
+    leave(one);
+    expect(await to.proxy.exited()).to.equal(0);
+    await until('the message to be back', async () => (await count(queue)) === 1);
+  });
+
+  it('lets nobody new in', async () => {
+    args.push('--term-client-close-timeout', '60');
+    await to.stop();
+    await to.start(args);
+    args.length = 0;
+    const queue = queueName();
+    const one = await client(queue);
+    to.proxy.signal('SIGTERM');
+    await until('the port to be closed', async () => !(await accepts(to.port)));
+    // who is in works on
+    one.method(1, 'queue.declare', declareArgs(queue));
+    await one.next('queue.declare-ok');
+    one.destroy();
+    expect(await to.proxy.exited()).to.equal(0);
+  });
+
+  it('ends at once on a second SIGTERM, whatever its clients do', async () => {
+    const queue = queueName();
+    const deaf = await client(queue);
+    deaf.socket.pause();
+    to.proxy.signal('SIGTERM');
+    await until('the drain to begin', () => to.proxy.log.includes('SIGTERM'));
+    expect(to.proxy.running).to.equal(true);
+    to.proxy.signal('SIGTERM');
+    expect(await to.proxy.exited()).to.equal(0);
+    deaf.destroy();
+  });
+});
