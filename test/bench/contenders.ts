@@ -33,8 +33,11 @@ function contender(name: string, port: number, tls: boolean, child: ChildProcess
     stop: async () => {
       if (child === null || child.exitCode !== null) return;
       const ended = new Promise(done => child.once('exit', done));
-      child.kill('SIGKILL');
+      // politely, so that a profile asked for with BENCH_NODE_FLAGS is written; but not for long
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
       await ended;
+      clearTimeout(timer);
     },
   };
 }
@@ -72,21 +75,15 @@ async function amqproxy(
   upstream: Upstream,
   root: string,
   settings: string[],
+  nodeFlags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [],
 ): Promise<Contender> {
   const url = `${upstream.tls ? 'amqps' : 'amqp'}://127.0.0.1:${upstream.port}`;
   const dir = mkdtempSync(join(tmpdir(), 'amqproxy-bench-'));
   const file = join(dir, 'amqproxy.ini');
-  // kept for as long as it runs: a reload reads it again
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
   writeFileSync(file, `${['[main]', 'max_clients = 0', ...settings].join('\n')}\n`);
   const child = spawn(
     process.execPath,
-    [
-      ...(process.env.BENCH_NODE_FLAGS?.split(' ') ?? []),
-      join(root, 'src/main.ts'),
-      ...['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file],
-      url,
-    ],
+    [...nodeFlags, join(root, 'src/main.ts'), ...['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file], url],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let log = '';
@@ -97,14 +94,17 @@ async function amqproxy(
   };
   child.stdout!.on('data', add);
   child.stderr!.on('data', add);
+  child.on('exit', (code, signal) => {
+    // not before: a reload reads it again
+    rmSync(dir, { recursive: true, force: true });
+    if (code !== 0 && signal === null)
+      console.error(`${name} has ended with ${code ?? signal}:\n${log.slice(-2000)}`);
+  });
   await until(`${name} to listen`, () => {
     if (child.exitCode !== null) throw new Error(`${name} has ended:\n${log}`);
     const match = /listening on 127\.0\.0\.1:(\d+)/.exec(log);
     if (match) port = Number(match[1]);
     return match;
-  });
-  child.on('exit', (code, signal) => {
-    if (signal !== 'SIGKILL') console.error(`${name} has ended with ${code ?? signal}:\n${log.slice(-2000)}`);
   });
   return contender(name, port, false, child);
 }
@@ -116,11 +116,15 @@ function peer(): Contender {
   return { ...contender('peer', Number(match[1]), false, null), pid: Number(match[2] ?? 0) };
 }
 
-/** Starts one of NAMES, or a `name=directory` that holds another checkout of amqproxy; `extra` are settings for [main]. */
+/**
+ * Starts one of NAMES, or `name=directory` for another checkout of amqproxy, or `name=directory:--flag:--flag` with flags
+ * for Node; `extra` are settings for [main].
+ */
 export function startContender(name: string, upstream: Upstream, extra: string[] = []): Promise<Contender> {
   const root = resolve(import.meta.dirname, '../..');
-  const [label, directory] = name.split('=');
-  if (directory) return amqproxy(label, upstream, resolve(directory), extra);
+  const [, label, directory, flags] = /^([^=]+)=([^:]+):?(.*)$/.exec(name) ?? [];
+  if (directory)
+    return amqproxy(label, upstream, resolve(directory), extra, flags === '' ? [] : flags.split(':'));
   switch (name) {
     case 'direct':
       return Promise.resolve(contender('direct', upstream.port, upstream.tls === true, null));

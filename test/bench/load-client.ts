@@ -31,19 +31,21 @@ const START_OK = methodFrame(
   shortstr('en_US'),
 );
 /** tune-ok and open in one write, as most libraries do; heartbeats are off, so that no timer of the load disturbs. */
-const TUNE_OK_OPEN = Buffer.concat([
-  methodFrame(0, method(10, 31), short(2047), long(131072), short(0)),
-  methodFrame(0, method(10, 40), shortstr('/'), shortstr(''), Buffer.from([0])),
-]);
+const tuneOkOpen = (vhost: string): Buffer =>
+  Buffer.concat([
+    methodFrame(0, method(10, 31), short(2047), long(131072), short(0)),
+    methodFrame(0, method(10, 40), shortstr(vhost), shortstr(''), Buffer.from([0])),
+  ]);
+const opens = new Map<string, Buffer>();
 const CLOSE_ARGUMENTS = Buffer.concat([short(200), shortstr('bye'), short(0), short(0)]);
 const CLOSE = methodFrame(0, method(10, 50), CLOSE_ARGUMENTS);
 const CLOSE_OK = methodFrame(0, method(10, 51));
 
 const channelOpens = new Map<number, Buffer>();
 const channelCloses = new Map<number, Buffer>();
-function cached(cache: Map<number, Buffer>, channel: number, make: () => Buffer): Buffer {
-  let bytes = cache.get(channel);
-  if (bytes === undefined) cache.set(channel, (bytes = make()));
+function cached<Key>(cache: Map<Key, Buffer>, key: Key, make: () => Buffer): Buffer {
+  let bytes = cache.get(key);
+  if (bytes === undefined) cache.set(key, (bytes = make()));
   return bytes;
 }
 
@@ -65,9 +67,7 @@ export class LoadClient {
 
   constructor(target: Target) {
     const options = { port: target.port, host: '127.0.0.1', noDelay: true, highWaterMark: 256 * 1024 };
-    this.socket = target.tls
-      ? connectTls({ ...options, rejectUnauthorized: false })
-      : connect({ ...options, localAddress: '127.0.0.1' });
+    this.socket = target.tls ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
     this.reader = new FrameReader(DELIVER, this.onMethod.bind(this));
     this.socket.on('data', chunk => this.reader.push(chunk));
     this.socket.on('error', error => this.fail(error));
@@ -96,7 +96,7 @@ export class LoadClient {
         break;
       case method(10, 50):
       case method(20, 40): {
-        const text = bytes.latin1Slice(at + 3, at + 3 + bytes[at + 2]);
+        const text = bytes.toString('latin1', at + 3, at + 3 + bytes[at + 2]);
         this.socket.write(CLOSE_OK);
         this.fail(new Error(`closed by the peer: ${bytes.readUInt16BE(at)} ${text}`));
         break;
@@ -117,10 +117,13 @@ export class LoadClient {
     });
   }
 
-  async login(): Promise<void> {
+  async login(vhost = '/'): Promise<void> {
     await this.ask(PROTOCOL_HEADER, method(10, 10));
     await this.ask(START_OK, method(10, 30));
-    await this.ask(TUNE_OK_OPEN, method(10, 41));
+    await this.ask(
+      cached(opens, vhost, () => tuneOkOpen(vhost)),
+      method(10, 41),
+    );
   }
 
   openChannel(channel: number): Promise<void> {
@@ -145,8 +148,9 @@ export class LoadClient {
     );
   }
 
+  /** A durable queue that keeps the last few messages only, so that a long run does not fill the broker. */
   declare(channel: number, queue: string): Promise<void> {
-    const fields = [short(0), shortstr(queue), Buffer.from([0]), table({})];
+    const fields = [short(0), shortstr(queue), Buffer.from([2]), table({ 'x-max-length': 1000 })];
     return this.ask(methodFrame(channel, method(50, 10), ...fields), method(50, 11));
   }
 

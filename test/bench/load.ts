@@ -6,6 +6,7 @@ import { LoadClient, type Target } from './load-client.ts';
 import { chunkOf, publish } from './wire.ts';
 
 const CHUNK = 256 * 1024;
+const BACKLOG = 2000;
 
 export interface Job extends Target {
   kind: 'publish' | 'consume' | 'cycle' | 'login' | 'confirm' | 'idle';
@@ -15,6 +16,10 @@ export interface Job extends Target {
   channels?: number;
   /** Bytes of a message body. */
   body: number;
+  /** idle: each client publishes one message first, so that it holds a lease. */
+  publishes?: boolean;
+  /** cycle: take turns among so many vhosts. */
+  vhosts?: number;
   /** Queue to declare first, so that a real broker routes the messages to it; none: the messages go nowhere. */
   queue?: string;
 }
@@ -29,6 +34,7 @@ export interface LoadSample {
 }
 
 let count = 0;
+let turn = 0;
 let latencies: number[] = [];
 let running = false;
 let clients: LoadClient[] = [];
@@ -44,9 +50,9 @@ async function opened(job: Job): Promise<LoadClient> {
 }
 
 async function openAll(job: Job): Promise<void> {
-  // no more at a time than the backlog takes
-  for (let left = job.clients; left > 0; left -= 500)
-    clients.push(...(await Promise.all(Array.from({ length: Math.min(left, 500) }, () => opened(job)))));
+  // no more at a time than a listen backlog takes
+  for (let left = job.clients; left > 0; left -= BACKLOG)
+    clients.push(...(await Promise.all(Array.from({ length: Math.min(left, BACKLOG) }, () => opened(job)))));
 }
 
 /** Writes the same bytes again and again, as fast as the peer reads them. */
@@ -73,9 +79,12 @@ async function confirmOne(client: LoadClient, bytes: Buffer): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     let sent = 0;
     const next = (): void => {
-      if (!running) return resolve();
-      sent = now();
-      client.socket.write(bytes);
+      if (running) {
+        sent = now();
+        client.socket.write(bytes);
+      } else {
+        resolve();
+      }
     };
     client.onAck = () => {
       count++;
@@ -91,10 +100,11 @@ async function confirmOne(client: LoadClient, bytes: Buffer): Promise<void> {
 
 /** Connect, publish, close, again and again: what a web request does. Without a message: connect, close. */
 async function cycles(job: Job, bytes: Buffer | null): Promise<void> {
+  const vhosts = job.vhosts ?? 1;
   while (running) {
     const started = now();
     const client = new LoadClient(job);
-    await client.login();
+    await client.login(vhosts === 1 ? '/' : `v${turn++ % vhosts}`);
     if (bytes !== null) {
       await client.openChannel(1);
       client.socket.write(bytes);
@@ -143,6 +153,11 @@ async function start(job: Job): Promise<void> {
       break;
     case 'idle':
       await openAll(job);
+      if (job.publishes) {
+        for (const { socket } of clients) socket.write(messages[0]);
+        // the answer of a second channel comes after the message has been handled
+        await Promise.all(clients.map(client => client.openChannel(2)));
+      }
   }
   finished.catch(error => process.send!({ error: (error as Error).message }));
 }

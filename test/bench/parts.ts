@@ -6,7 +6,8 @@ import type { SinkSample } from './sink.ts';
 
 const here = import.meta.dirname;
 
-function message<T>(child: ChildProcess): Promise<T> {
+/** The next message of a child; fails when it ends instead. */
+export function message<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
     const onMessage = (value: T): void => {
       child.off('exit', onExit);
@@ -32,8 +33,9 @@ export class Sink {
     this.port = port;
   }
 
-  static async start(): Promise<Sink> {
-    const child = fork(join(here, 'sink.ts'));
+  /** `port` 0 takes any that is free. */
+  static async start(port = 0): Promise<Sink> {
+    const child = fork(join(here, 'sink.ts'), [String(port)]);
     return new Sink(child, await message<number>(child));
   }
 

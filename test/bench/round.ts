@@ -34,8 +34,9 @@ export async function measureRound(
   load: Load,
   sink: Sink,
   upstreamPid: number,
-  { warmUp, seconds }: RoundOptions,
+  options: RoundOptions,
 ): Promise<Round> {
+  const { warmUp, seconds } = { ...options, ...scenario };
   const sample = async () => {
     const bySink = await sink.sample();
     const byLoad = await load.sample();

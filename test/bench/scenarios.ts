@@ -13,6 +13,9 @@ export interface Scenario {
   countedBy: 'sink' | 'load';
   /** Sends SIGHUP twice a second meanwhile. */
   reloads?: boolean;
+  /** Where the run's own are too short: seconds before and while counting. */
+  warmUp?: number;
+  seconds?: number;
 }
 
 const publish = (name: string, title: string, body: number, clients = 1, channels = 1): Scenario => ({
@@ -37,7 +40,7 @@ const cycle = (name: string, title: string, clients: number, upstream: Scenario[
   name,
   title,
   unit: 'cycles',
-  job: { kind: 'cycle', clients, body: 1024, ...(upstream === 'broker' ? { queue: 'bench-ring' } : {}) },
+  job: { kind: 'cycle', clients, body: 1024, ...(upstream === 'sink' ? {} : { queue: 'bench' }) },
   upstream,
   countedBy: 'load',
 });
@@ -80,21 +83,25 @@ export const SCENARIOS: Scenario[] = [
   cycle('rabbit-cycle-8', 'connect-publish-close, 8 clients, RabbitMQ', 8, 'broker'),
   cycle('rabbit-cycle-32', 'connect-publish-close, 32 clients, RabbitMQ', 32, 'broker'),
   cycle('rabbit-cycle-256', 'connect-publish-close, 256 clients, RabbitMQ', 256, 'broker'),
-  cycle('far-cycle-1', 'connect-publish-close, RabbitMQ 50 ms away', 1, 'far'),
-  cycle('far-tls-cycle-1', 'connect-publish-close, RabbitMQ 50 ms away, TLS', 1, 'far-tls'),
+  {
+    ...cycle('far-cycle', 'connect-publish-close, RabbitMQ 50 ms away', 4, 'far'),
+    warmUp: 1.5,
+    seconds: 4,
+  },
+  {
+    ...cycle('far-tls-cycle', 'connect-publish-close, RabbitMQ 50 ms away, TLS', 4, 'far-tls'),
+    warmUp: 1.5,
+    seconds: 4,
+  },
 ];
 
-/** Scenarios whose names are in the comma-separated list; a trailing `*` stands for any ending. */
-export function choose(only: string | undefined): Scenario[] {
-  if (!only) return SCENARIOS;
-  return only.split(',').flatMap(wanted => {
+/** Scenarios of these names; a trailing `*` stands for any ending. */
+export function choose(names: string[]): Scenario[] {
+  return names.flatMap(wanted => {
     const found = SCENARIOS.filter(({ name }) =>
       wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted,
     );
-    if (found.length === 0)
-      throw new Error(
-        `no such scenario: ${wanted}; there are ${SCENARIOS.map(({ name }) => name).join(' ')}`,
-      );
+    if (found.length === 0) throw new Error(`no such scenario: ${wanted}`);
     return found;
   });
 }

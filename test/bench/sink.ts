@@ -3,9 +3,7 @@
  * delivers prepared bytes to consumers as fast as they are read. Queue `bytes-N` delivers messages of N bytes.
  */
 
-import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
 import {
   chunkOf,
   deliver,
@@ -167,8 +165,8 @@ class Peer {
         break;
       case method(60, 20): {
         const queueEnd = at + 3 + bytes[at + 2];
-        const queue = bytes.latin1Slice(at + 3, queueEnd);
-        const tag = bytes.latin1Slice(queueEnd + 1, queueEnd + 1 + bytes[queueEnd]) || 'ctag';
+        const queue = bytes.toString('latin1', at + 3, queueEnd);
+        const tag = bytes.toString('latin1', queueEnd + 1, queueEnd + 1 + bytes[queueEnd]) || 'ctag';
         this.out.push(methodFrame(channel, method(60, 21), shortstr(tag)));
         const size = /^bytes-(\d+)$/.exec(queue);
         if (size) this.delivery = chunkOf([deliver(channel, tag, Number(size[1]))], DELIVERY_CHUNK);
@@ -209,11 +207,7 @@ process.on('message', () => {
 });
 process.on('disconnect', () => process.exit(0));
 
-const [certificate] = process.argv.slice(2);
-const server = certificate
-  ? createTlsServer(
-      { cert: readFileSync(`${certificate}.crt`), key: readFileSync(`${certificate}.key`) },
-      accept,
-    )
-  : createServer({ highWaterMark: 256 * 1024 }, accept);
-server.listen(0, '127.0.0.1', 4096, () => process.send!((server.address() as AddressInfo).port));
+const server = createServer({ highWaterMark: 256 * 1024 }, accept);
+server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', 4096, () =>
+  process.send!((server.address() as AddressInfo).port),
+);

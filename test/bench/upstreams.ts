@@ -1,7 +1,14 @@
 /** The upstreams that scenarios ask for; each is started when the first asks. */
+import { execFileSync, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { RabbitMQ } from '../support/rabbitmq.ts';
-import type { Sink } from './parts.ts';
+import { message, type Sink } from './parts.ts';
 import type { Scenario } from './scenarios.ts';
+
+/** Milliseconds of a round trip to the broker that is far away. */
+const FAR = 50;
 
 export interface UpstreamInUse {
   port: number;
@@ -12,9 +19,16 @@ export interface UpstreamInUse {
   settings: string[];
 }
 
+interface Closeable {
+  close(): void;
+}
+
 export class Upstreams {
   private readonly sink: Sink;
   private broker: Promise<RabbitMQ> | null = null;
+  private dir: string | null = null;
+  private readonly relays = new Map<number, Promise<number>>();
+  private readonly running: Closeable[] = [];
 
   constructor(sink: Sink) {
     this.sink = sink;
@@ -22,11 +36,51 @@ export class Upstreams {
 
   async get(kind: Scenario['upstream']): Promise<UpstreamInUse> {
     if (kind === 'sink') return { port: this.sink.port, pid: this.sink.pid, settings: [] };
-    const broker = await (this.broker ??= RabbitMQ.start());
-    return { port: broker.port, pid: broker.pid, settings: [] };
+    const { port, tlsPort, pid } = await (this.broker ??= this.startBroker());
+    switch (kind) {
+      case 'broker':
+        return { port, pid, settings: [] };
+      case 'far':
+        return { port: await this.relay(port), pid, settings: [] };
+      case 'far-tls':
+        return {
+          port: await this.relay(tlsPort),
+          tls: true,
+          pid,
+          settings: [`tls_ca = ${this.dir}/bench.crt`],
+        };
+    }
+  }
+
+  private startBroker(): Promise<RabbitMQ> {
+    this.dir = mkdtempSync(join(tmpdir(), 'amqproxy-bench-'));
+    const cert = join(this.dir, 'bench.crt');
+    const key = join(this.dir, 'bench.key');
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+        ...['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost'],
+        ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
+      ],
+      { stdio: 'ignore' },
+    );
+    return RabbitMQ.start({ tls: { ca: cert, cert, key } });
+  }
+
+  private relay(port: number): Promise<number> {
+    let relay = this.relays.get(port);
+    if (relay === undefined) {
+      const child = fork(join(import.meta.dirname, 'relay.ts'), [String(port), String(FAR)]);
+      this.running.push({ close: () => child.disconnect() });
+      this.relays.set(port, (relay = message<number>(child)));
+    }
+    return relay;
   }
 
   async stop(): Promise<void> {
+    for (const part of this.running) part.close();
     await (await this.broker)?.stop();
+    if (this.dir !== null) rmSync(this.dir, { recursive: true, force: true });
   }
 }

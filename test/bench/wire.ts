@@ -46,15 +46,16 @@ export const longstr = (bytes: Uint8Array | string): Buffer => {
   return Buffer.concat([long(data.length), data]);
 };
 
-/** A field table of long strings, booleans and tables: all that the handshakes here need. */
+/** A field table of long strings, booleans, 32-bit numbers and tables: all that is needed here. */
 export interface Fields {
-  [name: string]: string | boolean | Fields;
+  [name: string]: string | boolean | number | Fields;
 }
 export function table(fields: Fields): Buffer {
   const parts: Uint8Array[] = [];
   for (const [name, value] of Object.entries(fields)) {
     parts.push(shortstr(name));
     if (typeof value === 'boolean') parts.push(Buffer.from(`t${value ? '\x01' : '\x00'}`, 'latin1'));
+    else if (typeof value === 'number') parts.push(Buffer.from('I'), long(value));
     else if (typeof value === 'string') parts.push(Buffer.from('S'), longstr(value));
     else parts.push(Buffer.from('F'), table(value));
   }
