@@ -1,7 +1,8 @@
 /** A broker or the network to it goes away: whoever has nothing in flight stays, the others hear of it at once. */
+import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
-import { Fixture, proxyOnly, queueName } from '../support/fixture.ts';
+import { Fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { freePort, RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
@@ -248,5 +249,43 @@ describe('Several brokers', () => {
     expect(why.text).to.include(`127.0.0.1:${one}`).and.to.include(`127.0.0.1:${two}`);
     client.destroy();
     await proxy.stop();
+  });
+});
+
+describe('A broker that cannot be reached', () => {
+  it('and says nothing after it has accepted the connection is given up after connect_timeout', async function () {
+    proxyOnly(this);
+    const mute = createServer(() => {});
+    await new Promise<void>(resolve => mute.listen(0, '127.0.0.1', resolve));
+    const { port } = mute.address() as AddressInfo;
+    const proxy = await AmqProxy.start(`amqp://127.0.0.1:${port}`, [
+      '-c',
+      settingsFile('connect_timeout = 0.5'),
+    ]);
+    const client = await RawClient.connect(proxy.port);
+    const why = closeOf((await client.login())!);
+    expect(why.code).to.equal(320);
+    expect(why.text).to.match(/^CONNECTION_FORCED - no broker can be reached: 127\.0\.0\.1:\d+: .+/);
+    client.destroy();
+    await proxy.stop();
+    mute.close();
+  });
+
+  it('is tried again: clients are let in as soon as it is up', async function () {
+    proxyOnly(this);
+    const port = await freePort();
+    const proxy = await AmqProxy.start(`amqp://127.0.0.1:${port}`);
+    const early = await RawClient.connect(proxy.port);
+    expect(closeOf((await early.login())!).code).to.equal(320);
+    const relay = await Relay.start((await sharedBroker()).port, port);
+    await until('a login', async () => {
+      const client = await RawClient.connect(proxy.port);
+      const answer = await client.login();
+      client.destroy();
+      return answer?.name === 'connection.open-ok';
+    });
+    early.destroy();
+    await proxy.stop();
+    await relay.end();
   });
 });

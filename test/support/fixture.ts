@@ -1,4 +1,7 @@
 /** What the integration tests share: one broker with some users and vhosts, and a proxy in front of it per suite. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import amqp, { type ChannelModel } from 'amqplib';
 import { AmqProxy } from './proxy.ts';
 import { type RabbitMQ, sharedBroker } from './rabbitmq.ts';
@@ -71,6 +74,15 @@ function ignoringErrors(connection: ChannelModel): ChannelModel {
 let names = 0;
 /** A queue name nobody else uses. */
 export const queueName = (what = 'queue'): string => `${what}-${process.pid}-${++names}`;
+
+/** A file with these lines in its [main] section, gone when the process ends. */
+export function settingsFile(...lines: string[]): string {
+  const dir = mkdtempSync(join(tmpdir(), 'amqproxy-settings-'));
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  const file = join(dir, 'amqproxy.ini');
+  writeFileSync(file, `[main]\n${lines.join('\n')}\n`);
+  return file;
+}
 
 /** Registers before and after hooks of a suite that needs a proxy started with `args`. */
 export function fixture(args: string[] = []): Fixture {

@@ -27,9 +27,10 @@ export class Relay {
     });
   }
 
-  static async start(to: number): Promise<Relay> {
+  /** Passes on to port `to` what comes to port `at` (0: any that is free). */
+  static async start(to: number, at = 0): Promise<Relay> {
     const relay = new Relay(to);
-    await new Promise<void>(resolve => relay.server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>(resolve => relay.server.listen(at, '127.0.0.1', resolve));
     relay.port = (relay.server.address() as { port: number }).port;
     return relay;
   }
