@@ -17,7 +17,7 @@ install-debs: ## Installs what is missing from Debian (root or sudo)
 
 node_modules/.complete: package.json package-lock.json packaging/install-debs
 	@packaging/install-debs
-	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund
+	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@# the addon for systemd is built against the runtime that will load it; without it the service runs all the same
 	cd node_modules/sd-notify && PATH="$(CURDIR)/$(RUNTIME)/bin:$$PATH" npm_config_nodedir="$(CURDIR)/$(RUNTIME)" npm run install --silent || echo "sd-notify was not built"
 	touch $@
