@@ -6,12 +6,13 @@ import { hostname } from 'node:os';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { Logger } from 'pino';
 import { type CloseReason, reason } from './amqp/errors.ts';
+import type { Credentials } from './amqp/sasl.ts';
 import { Client, type ClientContext } from './client/client.ts';
-import type { Login } from './client/handshake.ts';
 import { clock, TICK_MS } from './clock.ts';
 import type { Config } from './config/options.ts';
+import { Logins } from './pool/logins.ts';
 import { Pool, type PoolContext } from './pool/pool.ts';
-import { poolKey } from './pool/secrets.ts';
+import { loginKey } from './pool/secrets.ts';
 import { Stats } from './stats.ts';
 import { Broker } from './upstream/broker.ts';
 import { addressName, Dialer } from './upstream/dialer.ts';
@@ -35,7 +36,10 @@ export class Proxy implements ClientContext, PoolContext {
   private readonly dialer: Dialer;
   private readonly clients = new Set<Client>();
   private readonly clientsOfUser = new Map<string, number>();
-  private readonly pools = new Map<string, Pool>();
+  private readonly logins = new Map<string, Logins>();
+  private readonly pools = new Set<Pool>();
+  /** The vhost each user asked for last: the likely one of its next login. */
+  private readonly lastVhost = new Map<string, string>();
   private readonly servers: (Server | TlsServer)[] = [];
   private tlsServers: TlsServer[] = [];
   private meeting: Promise<void> | null = null;
@@ -66,7 +70,7 @@ export class Proxy implements ClientContext, PoolContext {
 
   private count(of: (upstream: Upstream) => number): number {
     let n = 0;
-    for (const pool of this.pools.values()) for (const upstream of pool.upstreams) n += of(upstream);
+    for (const pool of this.pools) for (const upstream of pool.upstreams) n += of(upstream);
     return n;
   }
 
@@ -89,7 +93,7 @@ export class Proxy implements ClientContext, PoolContext {
   /** Bytes sent to clients and upstreams so far are kept by their outboxes; this is whether the proxy can lend now. */
   ready(): boolean {
     if (this.stopping) return false;
-    for (const pool of this.pools.values()) if (pool.upstreams.length === 0 && !pool.empty) return false;
+    for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;
     return true;
   }
 
@@ -219,13 +223,31 @@ export class Proxy implements ClientContext, PoolContext {
     this.takeSpare()?.destroy();
   }
 
-  pool(login: Login, vhost: string): Pool {
-    const { user, secret } = login.credentials!;
-    const key = poolKey(user, secret, vhost);
-    let pool = this.pools.get(key);
+  private loginsOf({ user, secret }: Credentials): Logins {
+    const key = loginKey(user, secret);
+    let logins = this.logins.get(key);
+    if (logins === undefined) {
+      logins = new Logins(user, secret);
+      this.logins.set(key, logins);
+    }
+    return logins;
+  }
+
+  /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
+  authenticate(credentials: Credentials): Promise<void> | null {
+    const logins = this.loginsOf(credentials);
+    if (logins.proven) return null;
+    const vhost = this.lastVhost.get(credentials.user) ?? '/';
+    return logins.prove(vhost, () => this.newUpstream(logins, vhost));
+  }
+
+  pool(credentials: Credentials, vhost: string): Pool {
+    const logins = this.loginsOf(credentials);
+    let pool = logins.pools.get(vhost);
     if (pool === undefined) {
-      pool = new Pool(this, user, vhost, secret);
-      this.pools.set(key, pool);
+      pool = new Pool(this, logins, vhost);
+      logins.pools.set(vhost, pool);
+      this.pools.add(pool);
     }
     return pool;
   }
@@ -262,23 +284,34 @@ export class Proxy implements ClientContext, PoolContext {
 
   totalUpstreams(): number {
     let n = 0;
-    for (const pool of this.pools.values()) n += pool.size;
+    for (const pool of this.pools) n += pool.size;
     return n;
   }
 
-  async open(pool: Pool): Promise<Upstream> {
+  /** An upstream that is logged in but has opened no vhost, named for one. */
+  private async newUpstream(logins: Logins, vhost: string): Promise<Upstream> {
     const upstream = this.takeSpare() ?? (await this.dialer.dial());
-    const started = setTimeout(() => upstream.destroy(), this.config.handshakeTimeout * 1000);
+    const name = `amqproxy ${hostname()}: ${logins.user}@${vhost} #${logins.nextNumber(vhost)}`;
+    await this.inTime(upstream, upstream.authenticate(logins, name));
+    return upstream;
+  }
+
+  async open(pool: Pool): Promise<Upstream> {
+    const { logins, vhost } = pool;
+    const upstream = logins.take(vhost) ?? (await this.newUpstream(logins, vhost));
+    await this.inTime(upstream, upstream.open(vhost));
+    this.lastVhost.set(logins.user, vhost);
+    this.log.info({ user: logins.user, vhost, upstream: upstream.address }, 'Upstream opened');
+    return upstream;
+  }
+
+  /** Hangs up on a broker that takes longer than handshake_timeout for a step of the login. */
+  private async inTime(upstream: Upstream, step: Promise<void>): Promise<void> {
+    const timer = setTimeout(() => upstream.destroy(), this.config.handshakeTimeout * 1000);
     try {
-      const name = `amqproxy ${hostname()}: ${pool.user}@${pool.vhost} #${++pool.sequence}`;
-      await upstream.login({ user: pool.user, secret: pool.secret }, pool.vhost, name);
-      this.log.info(
-        { user: pool.user, vhost: pool.vhost, upstream: upstream.address },
-        `Upstream opened: #${pool.sequence}`,
-      );
-      return upstream;
+      await step;
     } finally {
-      clearTimeout(started);
+      clearTimeout(timer);
     }
   }
 
@@ -290,10 +323,15 @@ export class Proxy implements ClientContext, PoolContext {
     const now = performance.now();
     clock.now = now;
     for (const client of this.clients) client.maintain(now);
-    for (const [key, pool] of this.pools) {
-      pool.maintain(now);
-      for (const upstream of pool.upstreams) upstream.checkHeartbeat(now);
-      if (pool.empty && pool.blockedListeners.size === 0) this.pools.delete(key);
+    for (const [key, logins] of this.logins) {
+      for (const [vhost, pool] of logins.pools) {
+        pool.maintain(now);
+        for (const upstream of pool.upstreams) upstream.checkHeartbeat(now);
+        if (!pool.empty || pool.blockedListeners.size > 0) continue;
+        logins.pools.delete(vhost);
+        this.pools.delete(pool);
+      }
+      if (logins.empty) this.logins.delete(key);
     }
   }
 
@@ -305,8 +343,7 @@ export class Proxy implements ClientContext, PoolContext {
     this.config = config;
     this.dialer.configure(config);
     if (changed)
-      for (const pool of this.pools.values())
-        for (const upstream of [...pool.upstreams]) pool.retire(upstream);
+      for (const pool of this.pools) for (const upstream of [...pool.upstreams]) pool.retire(upstream);
     for (const server of this.tlsServers) server.setSecureContext(this.certificate());
   }
 
@@ -317,13 +354,14 @@ export class Proxy implements ClientContext, PoolContext {
     this.stopping = true;
     for (const server of this.servers) server.close();
     this.dropSpare();
+    for (const logins of this.logins.values()) logins.drop();
     const { termClientCloseTimeout, termTimeout } = this.config;
     if (termClientCloseTimeout > 0) await this.empty(termClientCloseTimeout);
     for (const client of [...this.clients])
       client.sendClose(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
     await this.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
     for (const client of [...this.clients]) client.destroy();
-    for (const pool of this.pools.values()) pool.close();
+    for (const pool of this.pools) pool.close();
     const until = performance.now() + 3000;
     while (this.totalUpstreams() > 0 && performance.now() < until)
       await new Promise(resolve => setTimeout(resolve, 10));
@@ -350,7 +388,7 @@ export class Proxy implements ClientContext, PoolContext {
     this.dropSpare();
     for (const server of this.servers) server.close();
     for (const client of [...this.clients]) client.destroy();
-    for (const pool of this.pools.values()) for (const upstream of [...pool.upstreams]) upstream.destroy();
+    for (const pool of this.pools) for (const upstream of [...pool.upstreams]) upstream.destroy();
   }
 }
 

@@ -88,15 +88,18 @@ export function tableEnd(buf: Buffer, at: number, end: number): number {
   return stop <= end && isFields(buf, at + 4, stop, 0) ? stop : -1;
 }
 
-/** Where a short string ends, -1 if it is cut off or not UTF-8. */
-function shortstrEnd(buf: Buffer, at: number, end: number): number {
-  if (at >= end) return -1;
-  const stop = at + 1 + buf[at];
-  return stop <= end && isUtf8(buf, at + 1, stop) ? stop : -1;
-}
+/** What is wrong with the arguments of a method. */
+export type Fault =
+  /** They are not what the method takes. */
+  | 'length'
+  /** A field table is malformed or has an unknown type. */
+  | 'table'
+  /** A short string is not UTF-8. */
+  | 'utf8';
 
-/** True when buf[at..end) is exactly the arguments that `spec` (see the method table) prescribes. */
-export function isArguments(spec: string, buf: Buffer, at: number, end: number): boolean {
+/** What keeps buf[at..end) from being exactly the arguments that `spec` (see the method table) prescribes; null if nothing. */
+export function argumentFault(spec: string, buf: Buffer, at: number, end: number): Fault | null {
+  let fault: Fault | null = null;
   for (let i = 0; i < spec.length; i++) {
     switch (spec.charCodeAt(i)) {
       case 0x6f: // o
@@ -112,24 +115,37 @@ export function isArguments(spec: string, buf: Buffer, at: number, end: number):
       case 0x4c: // L
         at += 8;
         break;
-      case 0x53: // S
-        at = shortstrEnd(buf, at, end);
-        if (at < 0) return false;
+      case 0x52: // R
+        if (at >= end) return 'length';
+        at += 1 + buf[at];
         break;
+      case 0x53: {
+        // S
+        if (at >= end) return 'length';
+        const stop = at + 1 + buf[at];
+        if (stop <= end && !isUtf8(buf, at + 1, stop)) fault ??= 'utf8';
+        at = stop;
+        break;
+      }
       case 0x58: // X
-        if (at + 4 > end) return false;
+        if (at + 4 > end) return 'length';
         at += 4 + u32(buf, at);
         break;
-      case 0x54: // T
-        at = tableEnd(buf, at, end);
-        if (at < 0) return false;
+      case 0x54: {
+        // T
+        if (at + 4 > end) return 'length';
+        const stop = at + 4 + u32(buf, at);
+        if (stop > end) return 'length';
+        if (!isFields(buf, at + 4, stop, 0)) fault ??= 'table';
+        at = stop;
         break;
+      }
       default:
         throw new Error(`method table: unknown argument type ${spec[i]}`);
     }
-    if (at > end) return false;
+    if (at > end) return 'length';
   }
-  return at === end;
+  return at === end ? fault : 'length';
 }
 
 /** The basic properties in the order of their flag bits, from bit 15 down (AMQP 0-9-1 section 4.2.6.1). */
@@ -140,13 +156,14 @@ export function isProperties(buf: Buffer, at: number, end: number): boolean {
   if (at + 2 > end) return false;
   const flags = (buf[at] << 8) | buf[at + 1];
   at += 2;
-  if (flags & 3) return false; // no 15th property, and no class has more flags to continue with
+  if (flags & 1) return false; // no class has more flags to continue with
   for (let i = 0; i < 14; i++) {
     if (!(flags & (0x8000 >> i))) continue;
     switch (PROPERTIES.charCodeAt(i)) {
-      case 0x53:
-        at = shortstrEnd(buf, at, end);
-        if (at < 0) return false;
+      case 0x53: // not checked for UTF-8, as at the broker
+        if (at >= end) return false;
+        at += 1 + buf[at];
+        if (at > end) return false;
         break;
       case 0x54:
         at = tableEnd(buf, at, end);

@@ -3,7 +3,7 @@
  * when a client sends it. Adding a method is one line here.
  *
  * Arguments, one letter each: `o` octet, `s` short, `l` long, `L` longlong, `S` short string, `X` long string,
- * `T` field table, `b` one octet of packed bits.
+ * `T` field table, `b` one octet of packed bits, `R` a short string that RabbitMQ does not check for UTF-8.
  */
 export type Sender = 'client' | 'server' | 'both';
 
@@ -60,7 +60,7 @@ const ROWS: Row[] = [
   [20, 10, 'channel.open', 'S', 'client', 'answer'],
   [20, 11, 'channel.open-ok', 'X', 'server', 'refuse'],
   [20, 20, 'channel.flow', 'b', 'both', 'track'],
-  [20, 21, 'channel.flow-ok', 'b', 'both', 'forward'],
+  [20, 21, 'channel.flow-ok', 'b', 'both', 'refuse'],
   [20, 40, 'channel.close', 'sSss', 'both', 'answer'],
   [20, 41, 'channel.close-ok', '', 'both', 'answer'],
   [30, 10, 'access.request', 'Sb', 'client', 'forward'],
@@ -88,8 +88,8 @@ const ROWS: Row[] = [
   [60, 20, 'basic.consume', 'sSSbT', 'client', 'promote', 'default-queue'],
   [60, 21, 'basic.consume-ok', 'S', 'server', 'refuse'],
   [60, 30, 'basic.cancel', 'Sb', 'both', 'track'],
-  [60, 31, 'basic.cancel-ok', 'S', 'both', 'forward'],
-  [60, 40, 'basic.publish', 'sSSb', 'client', 'track', 'content'],
+  [60, 31, 'basic.cancel-ok', 'S', 'both', 'refuse'],
+  [60, 40, 'basic.publish', 'sRRb', 'client', 'track', 'content'],
   [60, 50, 'basic.return', 'sSSS', 'server', 'refuse', 'content'],
   [60, 60, 'basic.deliver', 'SLbSS', 'server', 'refuse', 'content'],
   [60, 70, 'basic.get', 'sSb', 'client', 'promote', 'default-queue'],

@@ -34,6 +34,8 @@ export class ClientChannel implements Lessee {
   // what a lease has done, and what another upstream channel needs to know
   /** Something that only channel.close undoes: consumers, unacked deliveries, tx, global qos. */
   dirty = false;
+  /** Something was published over the present lease. */
+  publishedHere = false;
   confirm = false;
   /** Publishes since confirm.select. */
   published = 0;

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
+import type { Credentials } from '../amqp/sasl.ts';
 import type { BadFrame, Verdict } from '../amqp/scanner.ts';
 import { NEXT, STOP } from '../amqp/scanner.ts';
 import { clock } from '../clock.ts';
@@ -24,6 +25,7 @@ import type { Peer } from '../upstream/upstream-channel.ts';
 import { ClientFrames } from './frames.ts';
 import * as handshake from './handshake.ts';
 import { PAUSE } from './lease.ts';
+import { badFrame, type Offence, SILENCE } from './offences.ts';
 
 /** What a client needs from the proxy. */
 export interface ClientContext {
@@ -33,7 +35,9 @@ export interface ClientContext {
   readonly broker: Broker;
   /** Resolves, never rejects, when the broker has been met or cannot be. */
   meetBroker(): Promise<void>;
-  pool(login: handshake.Login, vhost: string): Pool;
+  /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
+  authenticate(credentials: Credentials): Promise<void> | null;
+  pool(credentials: Credentials, vhost: string): Pool;
   /** Why this login may not come in now, null if it may. */
   admission(client: Client, user: string): CloseReason | null;
   clientGone(client: Client): void;
@@ -51,7 +55,7 @@ export type ClientState =
   | 'closed';
 
 /** Milliseconds a client has to answer connection.close, or to hang up after close-ok. */
-const LINGER_MS = 10_000;
+const LINGER_MS = 5_000;
 
 /** What a client on a shared upstream may have waiting beyond client_buffer: one message got, of the largest size. */
 const LARGEST_MESSAGE = 128 * 1024 * 1024;
@@ -99,7 +103,9 @@ export class Client extends ClientFrames implements Peer, Holder {
     this.heartbeat.lastRead = clock.now;
     this.stats.clientBytesIn += chunk.length;
     if (this.state === 'header') this.readHeader(chunk);
-    else if (this.state !== 'closed' && !this.rawDiscard) {
+    else if (this.rawDiscard) {
+      if (chunk.includes(frames.connectionCloseOk())) this.finish();
+    } else if (this.state !== 'closed') {
       this.feed(chunk);
       if (this.isStopped) this.pause(PAUSE.SCAN);
     }
@@ -154,9 +160,21 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.user = login.credentials.user;
       this.cancelNotify = login.cancelNotify;
       this.blockedNotify = login.blockedNotify;
-      this.state = 'tune';
-      this.out.write(handshake.tune(context.broker));
-      return NEXT;
+      const proof = context.authenticate(login.credentials);
+      if (proof === null) {
+        this.tune();
+        return NEXT;
+      }
+      this.state = 'login';
+      proof.then(
+        () => {
+          if (this.state !== 'login') return;
+          this.tune();
+          this.goOn();
+        },
+        (error: Error) => this.loginFailed(error),
+      );
+      return STOP;
     }
     if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
       const agreed = handshake.readTuneOk(args, context.broker);
@@ -181,6 +199,28 @@ export class Client extends ClientFrames implements Peer, Holder {
     return this.offend(reason('COMMAND_INVALID', 'unimplemented method', methodKey));
   }
 
+  private tune(): void {
+    this.state = 'tune';
+    this.out.write(handshake.tune(this.context.broker));
+  }
+
+  /** The broker has refused the login, or cannot be reached. */
+  private loginFailed(error: Error): void {
+    if (this.state !== 'login') return;
+    if (!(error instanceof Refused)) {
+      this.refuse('unreachable', reason('CONNECTION_FORCED', error.message));
+      return;
+    }
+    const { why } = error;
+    if (why !== null && (why.code !== 403 || this.login!.failureClose)) {
+      this.refuse('refused', why);
+      return;
+    }
+    this.stats.loginsRefused++;
+    this.context.log.info(this.facts, `Login refused: ${error.message}`);
+    this.finish();
+  }
+
   private openVhost(): void {
     const login = this.login!;
     const denied = this.context.admission(this, this.user);
@@ -188,8 +228,8 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.refuse('admission', denied);
       return;
     }
-    this.pool = this.context.pool(login, this.vhost);
-    this.login = null;
+    this.pool = this.context.pool(login.credentials!, this.vhost);
+    login.credentials = null; // the pool has them
     const { pool } = this;
     const started = performance.now();
     const reused = pool.live;
@@ -217,18 +257,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.goOn();
     };
     if (reused) admitted();
-    else
-      pool.admit().then(admitted, (error: Error) => {
-        if (this.state !== 'login') return;
-        if (error instanceof Refused) {
-          const { why } = error;
-          if (why === null || (why.code === 403 && !login.failureClose)) {
-            this.stats.loginsRefused++;
-            this.context.log.info(this.facts, `Login refused: ${error.message}`);
-            this.finish();
-          } else this.refuse('refused', why);
-        } else this.refuse('unreachable', reason('CONNECTION_FORCED', error.message));
-      });
+    else pool.admit().then(admitted, (error: Error) => this.loginFailed(error));
   }
 
   /** Turns a login down with the broker's words. */
@@ -260,7 +289,16 @@ export class Client extends ClientFrames implements Peer, Holder {
   }
 
   /** Closes the client's connection for what it did; the reason is the broker's own. Frames that follow are ignored. */
-  override offend(why: CloseReason): Verdict {
+  override offend(why: Offence): Verdict {
+    if (why === SILENCE || (this.state !== 'running' && this.state !== 'login' && this.state !== 'open')) {
+      this.stats.refuse('protocol');
+      this.context.log.info(
+        this.facts,
+        why === SILENCE ? 'Client closed: a malformed frame' : `Client closed: ${why.text}`,
+      );
+      this.finish();
+      return STOP;
+    }
     this.stats.refuse(String(why.code));
     this.context.log.info(this.facts, `Client closed: ${why.code} ${why.text}`);
     this.sendClose(why);
@@ -287,7 +325,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.finish();
       return;
     }
-    this.offend(handshake.badFrameReason(bad));
+    this.offend(badFrame(bad));
     this.rawDiscard = true;
   }
 

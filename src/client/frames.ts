@@ -2,7 +2,7 @@
  * The way of a client's frames to the broker, once its connection is open: every frame is checked, its channel rewritten
  * in place, and the longest run of bytes for one upstream forwarded as one slice. Nothing is allocated per frame.
  */
-import { isArguments, isProperties } from '../amqp/check.ts';
+import { argumentFault, isProperties } from '../amqp/check.ts';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M, METHODS, type Method } from '../amqp/methods.ts';
@@ -11,7 +11,9 @@ import { readTag, writeTag } from '../amqp/tag.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { BODY, ClientChannel, HEADER, METHOD } from './client-channel.ts';
 import { ClientLeases } from './lease.ts';
-import { contentInMethod, methodNotExpected } from './offences.ts';
+import * as offences from './offences.ts';
+
+const PUBLISH = METHODS.get(M.BASIC_PUBLISH)!;
 
 /** Exchange types every RabbitMQ has; others may come from plugins, which only a private upstream may find out. */
 const EXCHANGE_TYPES = new Set(['direct', 'fanout', 'topic', 'headers']);
@@ -26,6 +28,7 @@ export abstract class ClientFrames extends ClientLeases {
   channelMax = 2047;
   framePayload = 131064;
   cancelNotify = false;
+  private openChannels = 0;
 
   // the run of complete messages and methods in the chunk at hand that goes to one upstream
   private runTo: Upstream | null = null;
@@ -50,22 +53,23 @@ export abstract class ClientFrames extends ClientLeases {
     if (channel === undefined) return this.unopened(type, number, buf, at, size);
     if (channel.state !== 'open') return this.notOpen(channel, type, buf, at, size);
     if (type === frames.FRAME_METHOD) {
-      if (size < 4) return this.offend(reason('FRAME_ERROR', 'cannot decode <<>>'));
+      if (size < 4) return this.offend(offences.unknownFrame(type, buf.subarray(at + 7, at + 7 + size)));
       const methodKey = buf.readInt32BE(at + 7);
-      if (channel.expect !== METHOD) return this.offend(methodNotExpected(channel.expect, methodKey));
+      if (channel.expect !== METHOD) return this.offend(offences.unexpectedFrame(channel.expect));
       if (methodKey === M.BASIC_PUBLISH) return this.publish(channel, buf, at, size);
       return this.method(channel, methodKey, buf, at, size);
     }
     if (type === frames.FRAME_HEADER) return this.header(channel, buf, at, size);
     if (type === frames.FRAME_BODY) return this.body(channel, buf, at, size);
-    return this.offend(contentInMethod('heartbeat'));
+    return this.offend(offences.misplacedFrame(type, buf.subarray(at + 7, at + 7 + size)));
   }
 
   // ---- publishes
 
   private publish(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
     if (!sameBytes(channel.checkedPublish, buf, at + 11, size - 4)) {
-      if (!isArguments('sSSb', buf, at + 11, at + 7 + size)) return this.syntaxError(M.BASIC_PUBLISH);
+      if (argumentFault(PUBLISH.args, buf, at + 11, at + 7 + size) !== null)
+        return this.offend(offences.badArguments(PUBLISH, buf, at + 11, at + 7 + size)!);
       if (buf[at + 6 + size] & PUBLISH_IMMEDIATE)
         return this.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
       channel.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
@@ -83,20 +87,14 @@ export abstract class ClientFrames extends ClientLeases {
   }
 
   private header(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    if (channel.expect !== HEADER) return this.offend(contentInMethod('header', channel.expect));
+    if (channel.expect !== HEADER) return this.offend(offences.unexpectedFrame(channel.expect));
     const end = at + 7 + size;
-    if (size < 14) return this.syntaxError(0);
+    if (size < 12) return this.offend(offences.unknownFrame(frames.FRAME_HEADER, buf.subarray(at + 7, end)));
     const classId = (buf[at + 7] << 8) | buf[at + 8];
-    if (classId !== 60)
-      return this.offend(
-        reason(
-          'UNEXPECTED_FRAME',
-          `expected content header for class 60, got one for class ${classId} instead`,
-          M.BASIC_PUBLISH,
-        ),
-      );
-    if (!sameBytes(channel.checkedProperties, buf, at + 19, size - 12)) {
-      if (!isProperties(buf, at + 19, end)) return this.syntaxError(0);
+    if (classId !== 60) return this.offend(offences.wrongClass(classId));
+    if ((buf[at + 9] | buf[at + 10]) !== 0) return this.offend(offences.unexpectedFrame(HEADER)); // weight
+    if (size < 14 || !sameBytes(channel.checkedProperties, buf, at + 19, size - 12)) {
+      if (!isProperties(buf, at + 19, end)) return this.offend(offences.BAD_PROPERTIES);
       channel.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
     }
     const bodySize = readTag(buf, at + 11);
@@ -114,8 +112,8 @@ export abstract class ClientFrames extends ClientLeases {
   }
 
   private body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    if (channel.expect !== BODY) return this.offend(contentInMethod('body', channel.expect));
-    if (size > channel.bodyLeft) return this.bodyTooLong(channel, size);
+    if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
+    if (size > channel.bodyLeft) return this.offend(offences.unexpectedFrame(BODY));
     channel.bodyLeft -= size;
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
@@ -123,15 +121,6 @@ export abstract class ClientFrames extends ClientLeases {
     this.continueMessage(channel, buf, at);
     this.frameEnds(channel, buf, at + 8 + size);
     return NEXT;
-  }
-
-  private bodyTooLong(channel: ClientChannel, size: number): Verdict {
-    return this.offend(
-      reason(
-        'FRAME_ERROR',
-        `received ${size} body bytes, ${channel.bodyLeft} were left of the announced size`,
-      ),
-    );
   }
 
   protected override bodyBegins(
@@ -146,8 +135,8 @@ export abstract class ClientFrames extends ClientLeases {
     const channel = this.channels[number];
     if (channel === undefined) return this.unopened(frames.FRAME_BODY, number, buf, at, size);
     if (channel.state !== 'open') return channel.state === 'closing' ? NEXT : AGAIN;
-    if (channel.expect !== BODY) return this.offend(contentInMethod('body', channel.expect));
-    if (size > channel.bodyLeft) return this.bodyTooLong(channel, size);
+    if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
+    if (size > channel.bodyLeft) return this.offend(offences.unexpectedFrame(BODY));
     channel.bodyLeft -= size;
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
@@ -184,6 +173,7 @@ export abstract class ClientFrames extends ClientLeases {
     if (complete) {
       channel.expect = METHOD;
       this.stats.messagesIn++;
+      channel.publishedHere = true;
       if (up.confirms !== null) {
         up.confirms.published++;
         channel.published++;
@@ -260,11 +250,13 @@ export abstract class ClientFrames extends ClientLeases {
 
   private method(channel: ClientChannel, methodKey: number, buf: Buffer, at: number, size: number): Verdict {
     const method = METHODS.get(methodKey);
-    if (method === undefined || method.action === 'refuse' || methodKey >>> 16 === 10)
-      return this.offend(notForClients(method, methodKey));
+    if (method === undefined) return this.offend(offences.SILENCE);
     const args = at + 11;
     const end = at + 7 + size;
-    if (!isArguments(method.args, buf, args, end)) return this.syntaxError(methodKey);
+    const fault = offences.badArguments(method, buf, args, end);
+    if (fault !== null) return this.offend(fault);
+    if (method.action === 'refuse' || methodKey >>> 16 === 10)
+      return this.offend(offences.notForClients(methodKey));
     switch (methodKey) {
       case M.CHANNEL_OPEN:
         return this.offend(reason('CHANNEL_ERROR', "second 'channel.open' seen", methodKey));
@@ -272,7 +264,7 @@ export abstract class ClientFrames extends ClientLeases {
         this.closeChannel(channel);
         return NEXT;
       case M.CHANNEL_CLOSE_OK:
-        return NEXT;
+        return this.offend(offences.notForClients(methodKey));
       case M.CHANNEL_FLOW:
         if ((buf[args] & 1) === 0) return this.offend(reason('NOT_IMPLEMENTED', 'active=false', methodKey));
         break;
@@ -391,6 +383,12 @@ export abstract class ClientFrames extends ClientLeases {
     return NEXT;
   }
 
+  private channelClosed(channel: ClientChannel): void {
+    if (this.channels[channel.id] !== channel) return;
+    this.channels[channel.id] = undefined;
+    this.openChannels--;
+  }
+
   /** Another channel's message is not complete at `at`: it is held, so that the frame at `at` may overtake it. */
   private endMessage(buf: Buffer, at: number): void {
     if (this.messageOf !== null) this.hold(buf, at);
@@ -403,7 +401,7 @@ export abstract class ClientFrames extends ClientLeases {
     const closed = (): void => {
       if (channel.state !== 'releasing') return;
       channel.state = 'closed';
-      if (this.channels[id] === channel) this.channels[id] = undefined;
+      this.channelClosed(channel);
       this.out.write(frames.channelCloseOk(id));
       if (this.isStopped) this.goOn();
     };
@@ -428,39 +426,30 @@ export abstract class ClientFrames extends ClientLeases {
     return NEXT;
   }
 
-  private syntaxError(methodKey: number): Verdict {
-    return this.offend(reason('SYNTAX_ERROR', 'malformed arguments', methodKey));
-  }
-
   // ---- channels that are not open, and channel 0
 
   private unopened(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
-    if (type === frames.FRAME_METHOD && size >= 4) {
-      const methodKey = buf.readInt32BE(at + 7);
-      const method = METHODS.get(methodKey);
-      if (method === undefined) return this.offend(notForClients(method, methodKey));
-      if (!isArguments(method.args, buf, at + 11, at + 7 + size)) return this.syntaxError(methodKey);
-      if (methodKey === M.CHANNEL_OPEN) {
-        if (number > this.channelMax)
-          return this.offend(
-            reason(
-              'NOT_ALLOWED',
-              `number of channels opened (${this.channels.length}) has reached the negotiated channel_max (${this.channelMax})`,
-              0,
-            ),
-          );
-        this.channels[number] = new ClientChannel(this as never, number);
-        this.out.write(frames.channelOpenOk(number));
-        return NEXT;
-      }
-      if (methodKey === M.CHANNEL_CLOSE) {
-        this.out.write(frames.channelCloseOk(number));
-        return NEXT;
-      }
-      if (methodKey === M.CHANNEL_CLOSE_OK) return NEXT;
-      return this.offend(reason('CHANNEL_ERROR', "expected 'channel.open'", methodKey));
-    }
-    return this.offend(reason('CHANNEL_ERROR', "expected 'channel.open'"));
+    const payload = buf.subarray(at + 7, Math.min(buf.length, at + 7 + size));
+    if (type === frames.FRAME_HEARTBEAT) return this.offend(offences.misplacedFrame(type, payload));
+    if (type !== frames.FRAME_METHOD) return this.offend(offences.unexpectedFrame(METHOD));
+    if (size < 4) return this.offend(offences.unknownFrame(type, payload));
+    const methodKey = buf.readInt32BE(at + 7);
+    const method = METHODS.get(methodKey);
+    if (method === undefined) return this.offend(offences.SILENCE);
+    const fault = offences.badArguments(method, buf, at + 11, at + 7 + size);
+    if (fault !== null) return this.offend(fault);
+    if (methodKey !== M.CHANNEL_OPEN) return this.offend(offences.notOpened(methodKey));
+    if (this.openChannels >= this.channelMax)
+      return this.offend(
+        reason(
+          'NOT_ALLOWED',
+          `number of channels opened (${this.openChannels}) has reached the negotiated channel_max (${this.channelMax})`,
+        ),
+      );
+    this.openChannels++;
+    this.channels[number] = new ClientChannel(this as never, number);
+    this.out.write(frames.channelOpenOk(number));
+    return NEXT;
   }
 
   private notOpen(channel: ClientChannel, type: number, buf: Buffer, at: number, size: number): Verdict {
@@ -470,16 +459,13 @@ export abstract class ClientFrames extends ClientLeases {
     const methodKey = buf.readInt32BE(at + 7);
     if (methodKey === M.CHANNEL_CLOSE_OK) {
       channel.state = 'closed';
-      this.channels[channel.id] = undefined;
+      this.channelClosed(channel);
     } else if (methodKey === M.CHANNEL_CLOSE) this.out.write(frames.channelCloseOk(channel.id));
     return NEXT;
   }
 
   private connectionFrame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
-    if (type === frames.FRAME_HEARTBEAT) {
-      if (number !== 0 && this.state === 'running') return this.offend(contentInMethod('heartbeat'));
-      return NEXT;
-    }
+    const payload = buf.subarray(at + 7, at + 7 + size);
     const methodKey = type === frames.FRAME_METHOD && size >= 4 ? buf.readInt32BE(at + 7) : 0;
     if (this.state === 'closing' || this.state === 'leaving') {
       if (number !== 0) return NEXT;
@@ -491,11 +477,23 @@ export abstract class ClientFrames extends ClientLeases {
       return this.state === ('closed' as string) ? STOP : NEXT;
     }
     if (this.state === 'closed') return STOP;
-    if (type !== frames.FRAME_METHOD) return this.offend(reason('UNEXPECTED_FRAME', 'content on channel 0'));
+    if (type === frames.FRAME_HEARTBEAT) {
+      if (size > 0) return this.offend(offences.unknownFrame(type, payload));
+      return number === 0 ? NEXT : this.offend(offences.misplacedFrame(type, payload));
+    }
+    if (type !== frames.FRAME_METHOD)
+      return this.offend(
+        type === frames.FRAME_HEADER && size < 12
+          ? offences.unknownFrame(type, payload)
+          : offences.misplacedFrame(type, payload),
+      );
+    if (size < 4) return this.offend(offences.unknownFrame(type, payload));
     const method = METHODS.get(methodKey);
-    if (method === undefined) return this.offend(notForClients(method, methodKey));
-    if (!isArguments(method.args, buf, at + 11, at + 7 + size)) return this.syntaxError(methodKey);
-    if (this.state !== 'running') return this.handshakeMethod(methodKey, buf, at, size);
+    if (method === undefined) return this.offend(offences.SILENCE);
+    const fault = offences.badArguments(method, buf, at + 11, at + 7 + size);
+    if (fault !== null) return this.offend(fault);
+    if (this.state !== 'running')
+      return number === 0 ? this.handshakeMethod(methodKey, buf, at, size) : this.offend(offences.SILENCE);
     if (methodKey === M.CONNECTION_CLOSE) {
       this.sendRun();
       this.clientCloses();
@@ -508,17 +506,13 @@ export abstract class ClientFrames extends ClientLeases {
       this.private!.out.write(Buffer.from(buf.subarray(at, at + 8 + size)));
       return NEXT;
     }
-    return this.offend(notForClients(method, methodKey));
+    return this.offend(offences.wrongState(methodKey));
   }
 }
 
 function exchangeType(buf: Buffer, args: number): string {
   const name = args + 2;
   return frames.readShortstr(buf, name + 1 + buf[name]);
-}
-
-function notForClients(_method: Method | undefined, methodKey: number): CloseReason {
-  return reason('COMMAND_INVALID', 'unimplemented method', methodKey);
 }
 
 /** Whether buf[at..at+size) are the bytes that were checked before. */

@@ -3,7 +3,6 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { type Credentials, MECHANISMS, readResponse } from '../amqp/sasl.ts';
-import type { BadFrame } from '../amqp/scanner.ts';
 import { decodeTable, type Table } from '../amqp/table.ts';
 import type { Broker } from '../upstream/broker.ts';
 
@@ -110,22 +109,4 @@ export function readTuneOk(args: Buffer, broker: Broker): Tuned | CloseReason {
         M.CONNECTION_TUNE_OK,
       );
   return { channelMax: channelMax || 65535, frameMax: frameMax || broker.frameMax || 131072, heartbeat };
-}
-
-/** RabbitMQ's words for a frame that breaks the framing (rabbit_reader:handle_input). */
-export function badFrameReason(bad: BadFrame): CloseReason {
-  switch (bad.kind) {
-    case 'size':
-      return reason(
-        'FRAME_ERROR',
-        `type ${bad.type}, channel ${bad.channel}, payload size ${bad.size} is larger than the limit of ${bad.max + 8}`,
-      );
-    case 'end':
-      return reason(
-        'FRAME_ERROR',
-        `type ${bad.type}, channel ${bad.channel}: frame end marker ${bad.end} instead of 206`,
-      );
-    case 'type':
-      return reason('FRAME_ERROR', `unknown frame type ${bad.type} on channel ${bad.channel}`);
-  }
 }

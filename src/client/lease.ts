@@ -14,6 +14,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
 import type { Client, ClientContext } from './client.ts';
 import { type ClientChannel, METHOD } from './client-channel.ts';
+import type { Offence } from './offences.ts';
 
 /** Why a client's socket is not read for now. */
 export const PAUSE = { SCAN: 1, OUTPUT: 2, UPSTREAM: 4 } as const;
@@ -58,7 +59,7 @@ export abstract class ClientLeases extends FrameScanner {
   abstract readonly out: Client['out'];
   abstract readonly heartbeat: Client['heartbeat'];
   abstract sendClose(why: CloseReason): void;
-  abstract offend(why: CloseReason): Verdict;
+  abstract offend(why: Offence): Verdict;
   protected abstract pause(why: number): void;
   protected abstract unpause(why: number): void;
   protected abstract publishesInto(upstream: Upstream): void;
@@ -126,6 +127,7 @@ export abstract class ClientLeases extends FrameScanner {
   private bound(channel: ClientChannel, up: UpstreamChannel): void {
     up.lend(channel, channel.published, channel.delivered);
     channel.up = up;
+    channel.publishedHere = false;
     const { out } = up.upstream;
     if (channel.confirm && up.confirms === null) up.selectConfirms(channel.published);
     for (const qos of [channel.qos, channel.globalQos]) {
@@ -226,6 +228,14 @@ export abstract class ClientLeases extends FrameScanner {
 
   /** Parks a channel's lease while the client keeps the channel; frames that come meanwhile wait. */
   private move(channel: ClientChannel, done: () => void): void {
+    const { up } = channel;
+    if (up !== null && up.upstream.blocked !== null && !channel.publishedHere) {
+      // the broker reads nothing from this upstream for now, because of others' publishes: this client need not wait
+      channel.up = null;
+      up.park(null);
+      done();
+      return;
+    }
     channel.state = 'moving';
     this.release(channel, why => {
       if (channel.state === 'moving') channel.state = 'open';

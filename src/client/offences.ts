@@ -1,23 +1,86 @@
-/** RabbitMQ's words for frames that are out of place (rabbit_command_assembler). */
+/**
+ * RabbitMQ's words for what a client must not send (rabbit_reader, rabbit_command_assembler, rabbit_channel; all seen at
+ * a RabbitMQ 3.10). `silence` means that the broker ends the connection without a word.
+ */
+import { argumentFault } from '../amqp/check.ts';
 import { type CloseReason, reason } from '../amqp/errors.ts';
-import { METHODS } from '../amqp/methods.ts';
+import { M, type Method } from '../amqp/methods.ts';
+import type { BadFrame } from '../amqp/scanner.ts';
 
-const EXPECTED = ['method', 'content header', 'content body'];
+export const SILENCE = 'silence';
+export type Offence = CloseReason | typeof SILENCE;
 
-export function methodNotExpected(expect: number, methodKey: number): CloseReason {
-  return reason(
-    'UNEXPECTED_FRAME',
-    `expected ${EXPECTED[expect]} for class 60, got non ${EXPECTED[expect]} frame instead`,
-    METHODS.has(methodKey) ? 0x3c0028 : 0x3c0028,
+/** Bytes as Erlang prints them: `<<"text">>`, or `<<1,2,3>>`. */
+export function erlangBytes(bytes: Buffer): string {
+  if (bytes.length === 0) return '<<>>';
+  const printable = bytes.every(
+    b => (b >= 0x20 && b <= 0x7e) || b >= 0xa0 || (b >= 8 && b <= 13) || b === 27,
   );
+  return printable ? `<<${JSON.stringify(bytes.toString('latin1'))}>>` : `<<${[...bytes].join(',')}>>`;
 }
 
-export function contentInMethod(_kind: 'header' | 'body' | 'heartbeat', expect = 0): CloseReason {
-  return expect === 0
-    ? reason('UNEXPECTED_FRAME', 'expected method frame, got non method frame instead')
-    : reason(
-        'UNEXPECTED_FRAME',
-        `expected ${EXPECTED[expect]} for class 60, got non ${EXPECTED[expect]} frame instead`,
-        0x3c0028,
-      );
+/** A frame that breaks the framing. */
+export function badFrame(bad: BadFrame): CloseReason {
+  const say = (octets: Buffer, what: string): CloseReason =>
+    reason('FRAME_ERROR', `type ${bad.type}, all octets = ${erlangBytes(octets)}: ${what}`);
+  switch (bad.kind) {
+    case 'size':
+      return say(Buffer.alloc(0), `{frame_too_large,${bad.size},${bad.max}}`);
+    case 'end':
+      return say(bad.payload, `{invalid_frame_end_marker,${bad.end}}`);
+    case 'type':
+      return say(bad.payload, 'unknown_frame');
+  }
 }
+
+/** A frame whose payload is not what its type prescribes. */
+export const unknownFrame = (type: number, payload: Buffer): CloseReason =>
+  reason('FRAME_ERROR', `type ${type}, all octets = ${erlangBytes(payload)}: unknown_frame`);
+
+/** A frame of a type that has no place on its channel. */
+export const misplacedFrame = (type: number, payload: Buffer): CloseReason =>
+  reason('UNEXPECTED_FRAME', `type ${type}, all octets = ${erlangBytes(payload)}`);
+
+const EXPECTED = ['method', 'content header for class 60', 'content body'];
+const NON = ['method', 'content header', 'content body'];
+
+/** A frame that is not the one its channel expects next (METHOD, HEADER or BODY of client-channel.ts). */
+export const unexpectedFrame = (expect: number): CloseReason =>
+  reason(
+    'UNEXPECTED_FRAME',
+    `expected ${EXPECTED[expect]}${expect === 0 ? ' frame' : ''}, got non ${NON[expect]} frame instead`,
+    expect === 0 ? 0 : M.BASIC_PUBLISH,
+  );
+
+export const wrongClass = (classId: number): CloseReason =>
+  reason(
+    'UNEXPECTED_FRAME',
+    `expected content header for class 60, got one for class ${classId} instead`,
+    M.BASIC_PUBLISH,
+  );
+
+/** Properties that cannot be decoded: the broker's channel process dies of them. */
+export const BAD_PROPERTIES: CloseReason = { code: 541, text: 'INTERNAL_ERROR', classId: 0, methodId: 0 };
+
+/** What is wrong with a method's arguments; null if nothing is. */
+export function badArguments(method: Method, buf: Buffer, at: number, end: number): Offence | null {
+  switch (argumentFault(method.args, buf, at, end)) {
+    case null:
+      return null;
+    case 'length':
+      return reason('FRAME_ERROR', `cannot decode ${erlangBytes(buf.subarray(at, end))}`, method.key);
+    case 'utf8':
+      return reason('FRAME_ERROR', 'Malformed UTF-8 in shortstr');
+    case 'table':
+      return SILENCE;
+  }
+}
+
+export const notForClients = (methodKey: number): CloseReason =>
+  reason('COMMAND_INVALID', 'unimplemented method', methodKey);
+
+export const wrongState = (methodKey: number): CloseReason =>
+  reason('CHANNEL_ERROR', 'unexpected method in connection state running', methodKey);
+
+export const notOpened = (methodKey: number): CloseReason =>
+  reason('CHANNEL_ERROR', "expected 'channel.open'", methodKey);

@@ -8,6 +8,7 @@ import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import { type Holder, Refused, type Upstream, type UpstreamOwner } from '../upstream/upstream.ts';
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
+import type { Logins } from './logins.ts';
 
 /** What a waiter for a lease or an upstream gets. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; why: CloseReason };
@@ -37,25 +38,26 @@ const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 
 export class Pool implements UpstreamOwner {
-  readonly user: string;
+  readonly logins: Logins;
   readonly vhost: string;
-  readonly secret: Buffer;
   readonly upstreams: Upstream[] = [];
-  /** The name of the last upstream is `amqproxy HOST: USER@VHOST #sequence`. */
-  sequence = 0;
   private readonly context: PoolContext;
   private readonly waiters: Waiter[] = [];
   private connecting = 0;
   private failures = 0;
   private retryTimer: NodeJS.Timeout | null = null;
+  private closed = false;
   /** The first attempt, shared by all who log in meanwhile (single flight). */
   private firstLogin: Promise<void> | null = null;
 
-  constructor(context: PoolContext, user: string, vhost: string, secret: Buffer) {
+  constructor(context: PoolContext, logins: Logins, vhost: string) {
     this.context = context;
-    this.user = user;
+    this.logins = logins;
     this.vhost = vhost;
-    this.secret = secret;
+  }
+
+  get user(): string {
+    return this.logins.user;
   }
 
   /** A live upstream proves that the broker lets this login in. */
@@ -184,6 +186,7 @@ export class Pool implements UpstreamOwner {
   private mayOpen(): boolean {
     const { config } = this.context;
     return (
+      !this.closed &&
       (config.maxUpstreams === 0 || this.size < config.maxUpstreams) &&
       (config.maxUpstreamsTotal === 0 || this.context.totalUpstreams() < config.maxUpstreamsTotal)
     );
@@ -202,6 +205,10 @@ export class Pool implements UpstreamOwner {
     this.connecting--;
     this.failures = 0;
     upstream.owner = this;
+    if (this.closed) {
+      upstream.close('amqproxy is shutting down');
+      return;
+    }
     if (upstream.state !== 'live') {
       this.failed(new Error('the broker closed the connection'));
       return;
@@ -303,6 +310,7 @@ export class Pool implements UpstreamOwner {
 
   /** Ends everything: used when the proxy stops. */
   close(): void {
+    this.closed = true;
     if (this.retryTimer) clearTimeout(this.retryTimer);
     this.retryTimer = null;
     for (const waiter of this.waiters.splice(0))

@@ -1,13 +1,14 @@
 /** Secrets as keyed hashes: a pool is found by what only somebody with the secret can give, and nothing is stored to steal. */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 
-const processKey = randomBytes(32);
+/** A key object, made once: making one for each login costs more than the hash. */
+const processKey = createSecretKey(randomBytes(32));
 
 /**
  * The look-up key of a login. The hash is keyed with random bytes of this process, so that comparing keys tells nothing
  * about secrets, however long the comparison takes.
  */
-export function poolKey(user: string, secret: Buffer, vhost: string): string {
+export function loginKey(user: string, secret: Buffer): string {
   const digest = createHmac('sha256', processKey).update(secret).digest('base64');
-  return `${user}\0${vhost}\0${digest}`;
+  return `${digest}\0${user}`;
 }

@@ -1,7 +1,7 @@
 /**
  * One connection to the broker: its handshake, its channels, and the way of the broker's frames to the clients.
  *
- *   dialed ──start──▶ greeted ──start-ok, tune, open──▶ live ──close──▶ closing ──▶ closed
+ *   dialed ──start──▶ greeted ──start-ok, tune──▶ tuned ──open──▶ live ──close──▶ closing ──▶ closed
  */
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
@@ -39,7 +39,7 @@ export interface UpstreamOwner {
   blockedChanged(upstream: Upstream): void;
 }
 
-export type UpstreamState = 'dialed' | 'greeted' | 'live' | 'closing' | 'closed';
+export type UpstreamState = 'dialed' | 'greeted' | 'tuned' | 'live' | 'closing' | 'closed';
 
 /** A client that has the upstream for itself; told of what concerns the connection. */
 export interface Holder {
@@ -121,8 +121,8 @@ export class Upstream extends FrameScanner {
     return this.await();
   }
 
-  /** Logs in and opens the vhost. Rejects with Refused when the broker will not have it. */
-  async login(credentials: Credentials, vhost: string, name: string): Promise<void> {
+  /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
+  async authenticate(credentials: Credentials, name: string): Promise<void> {
     const properties = encodeTable({
       product: 'amqproxy',
       version: VERSION,
@@ -151,6 +151,11 @@ export class Upstream extends FrameScanner {
       ),
     );
     await this.await();
+    this.state = 'tuned';
+  }
+
+  /** Opens the vhost. Rejects with Refused when the broker will not have it. */
+  async open(vhost: string): Promise<void> {
     this.out.write(
       frames.methodFrame(
         0,

@@ -1,8 +1,8 @@
 /** Who is let in, and what those hear who are not: what the broker itself says. */
 import { expect } from 'chai';
 import { AmqProxy } from '../support/proxy.ts';
-import { closeOf, RawClient } from '../support/raw-client.ts';
 import { freePort, type RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
+import { closeOf, RawClient } from '../support/raw-client.ts';
 
 describe('Login', () => {
   let broker: RabbitMQ;
@@ -20,7 +20,9 @@ describe('Login', () => {
     const client = await RawClient.connect(port);
     const answer = await client.login(options);
     client.destroy();
-    return answer === null ? null : { name: answer.name, ...(answer.name === 'connection.close' ? closeOf(answer) : {}) };
+    return answer === null
+      ? null
+      : { name: answer.name, ...(answer.name === 'connection.close' ? closeOf(answer) : {}) };
   };
 
   for (const [what, options] of Object.entries({
@@ -29,11 +31,15 @@ describe('Login', () => {
     'an unknown vhost': { vhost: 'nowhere' },
     'a vhost the user may not enter': { user: 'nobody', secret: 'here' },
     'an empty password': { secret: '' },
-    'a client that cannot be told': { secret: 'wrong', capabilities: { authentication_failure_close: false } },
+    'a client that cannot be told': {
+      secret: 'wrong',
+      capabilities: { authentication_failure_close: false },
+    },
   }))
     it(`${what} is refused with the broker's words, the first time and later`, async () => {
       const direct = await refusal(broker.port, options);
-      for (let round = 0; round < 3; round++) expect(await refusal(proxy.port, options)).to.deep.equal(direct);
+      for (let round = 0; round < 3; round++)
+        expect(await refusal(proxy.port, options)).to.deep.equal(direct);
       // also while a good login is pooled
       const good = await RawClient.start(proxy.port);
       expect(await refusal(proxy.port, options)).to.deep.equal(direct);
@@ -44,7 +50,9 @@ describe('Login', () => {
   it('a wrong password is never accepted because a good login is pooled', async () => {
     const good = await RawClient.start(proxy.port);
     for (const secret of ['Guest', 'guest ', 'gues', 'guest\0', ''])
-      expect((await refusal(proxy.port, { secret }))?.name, JSON.stringify(secret)).not.to.equal('connection.open-ok');
+      expect((await refusal(proxy.port, { secret }))?.name, JSON.stringify(secret)).not.to.equal(
+        'connection.open-ok',
+      );
     good.destroy();
   });
 
@@ -62,7 +70,9 @@ describe('Login', () => {
     const answer = await client.login();
     const why = closeOf(answer!);
     expect(why.code).to.equal(320);
-    expect(why.text).to.match(/^CONNECTION_FORCED - no broker can be reached: 127\.0\.0\.1:\d+: connect ECONNREFUSED/);
+    expect(why.text).to.match(
+      /^CONNECTION_FORCED - no broker can be reached: 127\.0\.0\.1:\d+: connect ECONNREFUSED/,
+    );
     client.destroy();
     await down.stop();
   });
@@ -87,7 +97,9 @@ describe('Login', () => {
     const client = await RawClient.connect(proxy.port);
     client.send(Buffer.from('AMQP\x01\x01\x00\x0a', 'latin1'));
     const answer = await client.next('protocol-header');
-    expect(answer!.payload.toString('hex')).to.equal(Buffer.from('AMQP\0\0\x09\x01', 'latin1').toString('hex'));
+    expect(answer!.payload.toString('hex')).to.equal(
+      Buffer.from('AMQP\0\0\x09\x01', 'latin1').toString('hex'),
+    );
     await client.closed();
   });
 

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { connect } from 'amqplib';
 import { expect } from 'chai';
-import { AmqProxy } from '../support/proxy.ts';
-import { bodyFrame, closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
-import { type RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
 import { Writer } from '../../src/amqp/frame.ts';
+import { AmqProxy } from '../support/proxy.ts';
+import { type RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
+import { bodyFrame, closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
 
 const MiB = 1024 * 1024;
 const FRAME_MAX = 131072;
@@ -34,7 +34,9 @@ describe('Messages', () => {
   };
   const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
   const count = async (queue: string): Promise<number> =>
-    Number((await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === queue)?.[1] ?? -1);
+    Number(
+      (await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === queue)?.[1] ?? -1,
+    );
 
   for (const size of [0, 1, FRAME_MAX - 8, FRAME_MAX - 7, MiB, 20 * MiB])
     it(`of ${size} bytes arrive intact, got and consumed`, async () => {
@@ -100,7 +102,10 @@ describe('Messages', () => {
     await client.open(1);
     client.method(1, 'queue.declare', declareArgs('cut'));
     await client.next('queue.declare-ok');
-    const two = Buffer.concat([publish(1, 'cut', Buffer.from('first body')), publish(1, 'cut', Buffer.from('second'))]);
+    const two = Buffer.concat([
+      publish(1, 'cut', Buffer.from('first body')),
+      publish(1, 'cut', Buffer.from('second')),
+    ]);
     for (let at = 1; at < two.length; at++) {
       client.send(two.subarray(0, at));
       await new Promise(resolve => setTimeout(resolve, 1));

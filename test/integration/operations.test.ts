@@ -6,8 +6,8 @@ import { connect } from 'amqplib';
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
 import { RabbitMQ, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
+import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
 
 const closeArgs = new Writer().short(200).shortstr('').short(0).short(0).take();
 
@@ -46,7 +46,11 @@ describe('Heartbeats', () => {
     await client.open(1);
     client.method(1, 'queue.declare', declareArgs('silent'));
     await client.next('queue.declare-ok');
-    client.method(1, 'basic.consume', new Writer().short(0).shortstr('silent').shortstr('t').octet(2).long(0).take());
+    client.method(
+      1,
+      'basic.consume',
+      new Writer().short(0).shortstr('silent').shortstr('t').octet(2).long(0).take(),
+    );
     await client.next('basic.consume-ok');
     await sleep(15_000);
     const other = await RawClient.start(proxy.port);
@@ -121,7 +125,11 @@ describe('A reader that stops reading', () => {
     const reader = await RawClient.start(proxy.port);
     await reader.open(1);
     reader.socket.pause();
-    reader.method(1, 'basic.consume', new Writer().short(0).shortstr('sleeper').shortstr('t').octet(2).long(0).take());
+    reader.method(
+      1,
+      'basic.consume',
+      new Writer().short(0).shortstr('sleeper').shortstr('t').octet(2).long(0).take(),
+    );
     const before = proxy.rss;
     for (let i = 0; i < 1000; i++) {
       const body = Buffer.alloc(100_000);
@@ -164,12 +172,19 @@ describe('A memory alarm', () => {
     await broker.ctl('set_vm_memory_high_watermark', '0.00001');
     publisher.send(publish(1, 'alarm', Buffer.from('late')));
     await publisher.next('connection.blocked');
-    consumer.method(1, 'basic.consume', new Writer().short(0).shortstr('alarm').shortstr('t').octet(0).long(0).take());
+    consumer.method(
+      1,
+      'basic.consume',
+      new Writer().short(0).shortstr('alarm').shortstr('t').octet(0).long(0).take(),
+    );
     for (let i = 1; i <= 20; i++) {
       await consumer.next('basic.deliver');
       consumer.method(1, 'basic.ack', new Writer().longlong(BigInt(i)).octet(0).take());
     }
-    await until('the acks to count', async () => (await broker.list('list_queues', 'messages')).flat()[0] === '0');
+    await until(
+      'the acks to count',
+      async () => (await broker.list('list_queues', 'messages')).flat()[0] === '0',
+    );
     await broker.ctl('set_vm_memory_high_watermark', '0.6');
     await publisher.next('connection.unblocked');
     await consumer.next('basic.deliver');
@@ -196,7 +211,11 @@ describe('A broker that restarts', () => {
     await sleep(2500); // its lease is given back
     const busy = await RawClient.start(proxy.port);
     await busy.open(1);
-    busy.method(1, 'basic.consume', new Writer().short(0).shortstr('durable').shortstr('t').octet(0).long(0).take());
+    busy.method(
+      1,
+      'basic.consume',
+      new Writer().short(0).shortstr('durable').shortstr('t').octet(0).long(0).take(),
+    );
     await busy.next('basic.deliver');
     await broker.halt();
     const why = closeOf((await busy.next('connection.close'))!);
@@ -295,11 +314,16 @@ describe('Idle upstreams', () => {
   it('are closed after idle_connection_timeout, but for min_upstreams', async () => {
     const broker = await sharedBroker();
     const file = join(broker.dir, 'idle.ini');
-    for (const [min, left] of [[0, 0], [1, 1]]) {
+    for (const [min, left] of [
+      [0, 0],
+      [1, 1],
+    ]) {
       writeFileSync(file, `[main]\nidle_connection_timeout = 1\nmin_upstreams = ${min}\n`);
       const proxy = await AmqProxy.start(broker.url, ['-c', file]);
       const own = async (): Promise<number> =>
-        (await broker.list('list_connections', 'client_properties')).filter(row => row.join().includes('amqproxy')).length;
+        (await broker.list('list_connections', 'client_properties')).filter(row =>
+          row.join().includes('amqproxy'),
+        ).length;
       const others = await own();
       const client = await RawClient.start(proxy.port);
       client.destroy();

@@ -1,10 +1,10 @@
 /** What the proxy is for: short-lived clients over few long-lived upstreams, and nothing of one lease in the next. */
 import { connect } from 'amqplib';
 import { expect } from 'chai';
-import { AmqProxy } from '../support/proxy.ts';
-import { bodyFrame, closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
-import { type RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
 import { Writer } from '../../src/amqp/frame.ts';
+import { AmqProxy } from '../support/proxy.ts';
+import { type RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
+import { bodyFrame, closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
 
 const FAST = { noDelay: true };
 
@@ -18,7 +18,8 @@ describe('Reuse of upstreams', () => {
   });
   after(() => proxy.stop());
 
-  const upstreams = async (): Promise<string[][]> => broker.list('list_connections', 'pid', 'user', 'vhost', 'channels');
+  const upstreams = async (): Promise<string[][]> =>
+    broker.list('list_connections', 'pid', 'user', 'vhost', 'channels');
   const count = async (queue: string): Promise<number> => {
     const row = (await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === queue);
     return row === undefined ? -1 : Number(row[1]);
@@ -59,11 +60,11 @@ describe('Reuse of upstreams', () => {
 
   it('shares no upstream between two users, nor between two vhosts', async () => {
     await broker.ctl('add_vhost', 'other');
-    await broker.addUser('alice', 'wonder', '/', 'other');
+    await broker.addUser('anna', 'wonder', '/', 'other');
     const clients = await Promise.all([
       RawClient.start(proxy.port),
-      RawClient.start(proxy.port, { user: 'alice', secret: 'wonder' }),
-      RawClient.start(proxy.port, { user: 'alice', secret: 'wonder', vhost: 'other' }),
+      RawClient.start(proxy.port, { user: 'anna', secret: 'wonder' }),
+      RawClient.start(proxy.port, { user: 'anna', secret: 'wonder', vhost: 'other' }),
     ]);
     for (const client of clients) {
       await client.open(1);
@@ -71,7 +72,7 @@ describe('Reuse of upstreams', () => {
       await client.next('queue.declare-ok');
     }
     const pairs = (await upstreams()).map(([, user, vhost]) => `${user}@${vhost}`);
-    expect(new Set(pairs)).to.deep.equal(new Set(['guest@/', 'alice@/', 'alice@other']));
+    expect(new Set(pairs)).to.deep.equal(new Set(['guest@/', 'anna@/', 'anna@other']));
     expect((await broker.list('list_queues', '-p', 'other', 'name')).flat()).to.deep.equal(['mine']);
     for (const client of clients) client.destroy();
   });
@@ -112,8 +113,19 @@ describe('Reuse of upstreams', () => {
       client.destroy();
     };
     const consume = (queue: string, noAck = false): Buffer =>
-      new Writer().short(0).shortstr(queue).shortstr('tag').octet(noAck ? 2 : 0).long(0).take();
-    const get = (queue: string, noAck: boolean): Buffer => new Writer().short(0).shortstr(queue).octet(noAck ? 1 : 0).take();
+      new Writer()
+        .short(0)
+        .shortstr(queue)
+        .shortstr('tag')
+        .octet(noAck ? 2 : 0)
+        .long(0)
+        .take();
+    const get = (queue: string, noAck: boolean): Buffer =>
+      new Writer()
+        .short(0)
+        .shortstr(queue)
+        .octet(noAck ? 1 : 0)
+        .take();
 
     before(async () => {
       await lease(async client => {
@@ -187,7 +199,9 @@ describe('Reuse of upstreams', () => {
       const client = await RawClient.start(proxy.port);
       await client.open(1);
       client.method(1, 'basic.ack', new Writer().longlong(7n).octet(0).take());
-      expect(closeOf((await client.next('channel.close'))!).text).to.equal('PRECONDITION_FAILED - unknown delivery tag 7');
+      expect(closeOf((await client.next('channel.close'))!).text).to.equal(
+        'PRECONDITION_FAILED - unknown delivery tag 7',
+      );
       client.destroy();
     });
 
@@ -264,7 +278,12 @@ describe('Reuse of upstreams', () => {
       await client.open(1);
       client.method(1, 'queue.purge', new Writer().short(0).shortstr('').octet(0).take());
       const why = closeOf((await client.next('channel.close'))!);
-      expect(why).to.deep.equal({ code: 404, text: 'NOT_FOUND - no previously declared queue', classId: 50, methodId: 30 });
+      expect(why).to.deep.equal({
+        code: 404,
+        text: 'NOT_FOUND - no previously declared queue',
+        classId: 50,
+        methodId: 30,
+      });
       client.method(1, 'channel.close-ok');
       await client.open(1);
       client.destroy();
@@ -301,7 +320,9 @@ describe('Reuse of upstreams', () => {
         victim.socket.end();
         victim.destroy();
         neighbour.send(publish(1, 'neighbour', Buffer.from('alive')));
-        expect((await neighbour.next(f => f.name === 'basic.ack' || f.name.endsWith('close')))!.name).to.equal('basic.ack');
+        expect(
+          (await neighbour.next(f => f.name === 'basic.ack' || f.name.endsWith('close')))!.name,
+        ).to.equal('basic.ack');
       }
       neighbour.destroy();
     });
@@ -319,7 +340,9 @@ describe('Reuse of upstreams', () => {
       await until('4 MB to be taken', () => victim.socket.writableLength === 0);
       victim.destroy();
       neighbour.send(publish(1, 'neighbour', Buffer.from('alive')));
-      expect((await neighbour.next(f => f.name === 'basic.ack' || f.name.endsWith('close')))!.name).to.equal('basic.ack');
+      expect((await neighbour.next(f => f.name === 'basic.ack' || f.name.endsWith('close')))!.name).to.equal(
+        'basic.ack',
+      );
       neighbour.destroy();
     });
   });

@@ -1,13 +1,12 @@
 /** TLS to the broker (amqps), and from clients. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { expect } from 'chai';
-import { readFileSync } from 'node:fs';
 import { Authority, type Certificate } from '../support/certs.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { closeOf, RawClient } from '../support/raw-client.ts';
 import { freePort, RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
+import { closeOf, RawClient } from '../support/raw-client.ts';
 
 const GOOD = 'DNS:localhost,IP:127.0.0.1';
 
@@ -71,7 +70,10 @@ describe('TLS from clients', () => {
     const file = join(authority.dir, 'listen.ini');
     writeFileSync(file, `[listen]\ntls_port = ${port}\ntls_cert = ${cert}\ntls_key = ${key}\n`);
     const proxy = await AmqProxy.start(broker.url, ['-c', file]);
-    const connection = await connect(`amqps://localhost:${port}`, { ca: [readFileSync(authority.ca)], noDelay: true });
+    const connection = await connect(`amqps://localhost:${port}`, {
+      ca: [readFileSync(authority.ca)],
+      noDelay: true,
+    });
     const channel = await connection.createChannel();
     await channel.assertQueue('secure');
     await connection.close();

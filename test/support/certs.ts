@@ -21,17 +21,56 @@ export class Authority {
   private readonly key = join(this.dir, 'ca.key');
 
   constructor() {
-    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', '/CN=amqproxy test authority', '-keyout', this.key, '-out', this.ca);
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-days',
+      '30',
+      '-subj',
+      '/CN=amqproxy test authority',
+      '-keyout',
+      this.key,
+      '-out',
+      this.ca,
+    );
   }
 
   /** A server certificate for a DNS name and IP address; `days` below 0 gives one that has expired. */
   sign(name: string, san: string, days = 30): Certificate {
     const file = (end: string): string => join(this.dir, `${name}.${end}`);
-    openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`, '-keyout', file('key'), '-out', file('csr'));
+    openssl(
+      'req',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      file('key'),
+      '-out',
+      file('csr'),
+    );
     writeFileSync(file('ext'), `subjectAltName=${san}\n`);
-    const validity =
-      days > 0 ? ['-days', String(days)] : ['-days', String(days)];
-    openssl('x509', '-req', '-in', file('csr'), '-CA', this.ca, '-CAkey', this.key, '-CAcreateserial', '-extfile', file('ext'), ...validity, '-out', file('pem'));
+    const validity = days > 0 ? ['-days', String(days)] : ['-days', String(days)];
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      file('csr'),
+      '-CA',
+      this.ca,
+      '-CAkey',
+      this.key,
+      '-CAcreateserial',
+      '-extfile',
+      file('ext'),
+      ...validity,
+      '-out',
+      file('pem'),
+    );
     return { ca: this.ca, cert: file('pem'), key: file('key') };
   }
 }
