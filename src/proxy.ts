@@ -28,6 +28,7 @@ export interface GivenSocket {
 const SPARE_MS = 8000;
 const BACKLOG = 4096;
 
+// biome-ignore lint/suspicious/noShadowRestrictedNames: it is what this project makes; JavaScript's own Proxy is not used
 export class Proxy implements ClientContext, PoolContext {
   config: Config;
   readonly stats = new Stats();
@@ -207,7 +208,10 @@ export class Proxy implements ClientContext, PoolContext {
   }
 
   private keepSpare(upstream: Upstream): void {
-    if (this.stopping) return upstream.destroy();
+    if (this.stopping) {
+      upstream.destroy();
+      return;
+    }
     this.spare = upstream;
     this.spareTimer = setTimeout(() => this.dropSpare(), SPARE_MS);
   }
