@@ -10,7 +10,7 @@ import { machine } from './machine.ts';
 import { Load, Sink } from './parts.ts';
 import { type Result, summarize, textTable } from './report.ts';
 import { measureRound, type Round } from './round.ts';
-import { measureScale, scaleTable } from './scale.ts';
+import { measureScale, scaleLine } from './scale.ts';
 import { choose, SCENARIOS, type Scenario } from './scenarios.ts';
 import { Upstreams } from './upstreams.ts';
 
@@ -103,8 +103,8 @@ try {
     others.push(...idle);
   }
   if (extras.includes('scale')) {
-    const scale = await measureScale(sink, load);
-    console.log(`${scaleTable(scale)}\n`);
+    console.log('CPU of amqproxy for one operation as counts grow');
+    const scale = await measureScale(sink, load, result => console.log(scaleLine(result)));
     others.push(...scale);
   }
   if (extras.includes('churn')) {

@@ -108,13 +108,20 @@ async function once(
   }
 }
 
-export async function measureScale(sink: Sink, load: Load): Promise<ScaleResult[]> {
+/** `onResult` hears of each as it is there: it takes minutes. */
+export async function measureScale(
+  sink: Sink,
+  load: Load,
+  onResult: (result: ScaleResult) => void,
+): Promise<ScaleResult[]> {
   const results: ScaleResult[] = [];
   for (const one of CASES)
     for (const count of one.counts) {
       const contender = await startContender('amqproxy', { port: sink.port });
       try {
-        results.push(await once(contender, one, count, sink, load));
+        const result = await once(contender, one, count, sink, load);
+        onResult(result);
+        results.push(result);
       } finally {
         await contender.stop();
       }
@@ -122,10 +129,5 @@ export async function measureScale(sink: Sink, load: Load): Promise<ScaleResult[
   return results;
 }
 
-export function scaleTable(results: ScaleResult[]): string {
-  const rows = results.map(
-    ({ of, count, proxyCpu, rate }) =>
-      `  ${String(count).padStart(6)} ${of.padEnd(9)} ${number(proxyCpu * 1e6).padStart(7)} µs/op ${number(rate).padStart(10)}/s`,
-  );
-  return ['CPU of amqproxy for one operation as counts grow', ...rows].join('\n');
-}
+export const scaleLine = ({ of, count, proxyCpu, rate }: ScaleResult): string =>
+  `  ${String(count).padStart(6)} ${of.padEnd(9)} ${number(proxyCpu * 1e6).padStart(7)} µs/op ${number(rate).padStart(10)}/s`;

@@ -150,12 +150,14 @@ class Peer {
       case method(10, 50):
         this.out.push(methodFrame(0, method(10, 51)));
         this.closing = true;
+        this.delivery = null;
         break;
       case method(20, 20):
         this.out.push(methodFrame(channel, method(20, 21), bytes.subarray(at, at + 1)));
         break;
       case method(20, 40):
         this.confirms.delete(channel);
+        this.delivery = null;
         this.out.push(methodFrame(channel, method(20, 41)));
         break;
       case method(85, 10):
@@ -187,7 +189,8 @@ class Peer {
 
   private deliverMore(): void {
     // stops when the socket says that it is full, so that a slow reader slows the sink
-    while (this.delivery !== null && !this.socket.writableNeedDrain) this.socket.write(this.delivery);
+    while (this.delivery !== null && this.socket.writable && !this.socket.writableNeedDrain)
+      this.socket.write(this.delivery);
   }
 }
 
