@@ -1,93 +1,163 @@
 /**
- * Logging with pino. One event is one line: `message key=value …`. On a terminal with time and level, under systemd with
- * the `<N>` priority that the journal takes off again (sd-daemon(3)), in a pipe with the level, or as JSON.
+ * Logging with pino. One event is one line: `message user=… vhost=… client=…`, the facts in a fixed order. On a terminal
+ * with time and level, under systemd with the `<N>` priority that the journal takes off again (sd-daemon(3)), in a pipe
+ * with the level, or as JSON.
  */
-import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
 import { openJournal } from './journal.ts';
+import { type Output, stdout } from './output.ts';
 
 export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
+export type Style = 'pretty' | 'journal' | 'json' | 'plain';
 
-const PRIORITY: Record<number, number> = { 10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2 };
-const NAMES: Record<number, string> = {
-  10: 'TRACE',
-  20: 'DEBUG',
-  30: 'INFO',
-  40: 'WARN',
-  50: 'ERROR',
-  60: 'FATAL',
+/** One log record as pino gives it: the message, the facts, and what every record has. */
+export type LogRecord = Record<string, unknown>;
+
+/** syslog(3)'s priorities. */
+const PRIORITY: Record<string, number> = { trace: 7, debug: 7, info: 6, warn: 4, error: 3, fatal: 2 };
+const COLOUR: Record<string, string> = {
+  trace: '\x1b[2m',
+  debug: '\x1b[2m',
+  warn: '\x1b[33m',
+  error: '\x1b[31m',
+  fatal: '\x1b[1;31m',
 };
-const COLOURS: Record<number, string> = { 20: '\x1b[2m', 40: '\x1b[33m', 50: '\x1b[31m', 60: '\x1b[31m' };
+
+/** Facts that come first, whatever the order in which they were given. */
+const FIRST = ['user', 'vhost', 'client', 'upstream'];
+/** What a record has besides its facts. `journal` holds facts that the message says already. */
+const NO_FACTS = new Set(['level', 'time', 'msg', 'journal']);
+
+/** Control characters (C0, DEL, C1) and Unicode's line ends: what could end a line or steer a terminal. */
+const UNPRINTABLE = /[\p{Cc}\u2028\u2029]/gu;
+const escapeCharacter = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** A value that cannot break the line or be taken for another fact. */
 function fact(value: unknown): string {
-  const text = String(value);
-  return /^[^\s"=\x00-\x1f\x7f]+$/.test(text) ? text : JSON.stringify(text);
+  const text =
+    typeof value !== 'object' || value === null
+      ? String(value)
+      : // pino's serializer has made this of an Error
+        typeof (value as Error).message === 'string'
+        ? (value as Error).message
+        : JSON.stringify(value);
+  return text !== '' && !/[\s"=\p{Cc}]/u.test(text)
+    ? text
+    : JSON.stringify(text).replace(UNPRINTABLE, escapeCharacter);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it takes out
-const oneLine = (text: string): string => text.replace(/[\x00-\x1f\x7f]/g, ' ');
-
-/** What a record says besides its message. */
-function factsOf(record: Record<string, unknown>): Record<string, unknown> {
-  const {
-    level: _level,
-    time: _time,
-    pid: _pid,
-    hostname: _hostname,
-    msg: _msg,
-    journal: _journal,
-    ...facts
-  } = record;
+/** The facts of a record in their fixed order. */
+export function factsOf(record: LogRecord): LogRecord {
+  const facts: LogRecord = {};
+  for (const name of [...FIRST, ...Object.keys(record)])
+    if (!NO_FACTS.has(name) && record[name] !== undefined) facts[name] = record[name];
   return facts;
 }
 
-/** The sentence of a log record: its message, then its facts. `journal` holds facts that the message says already. */
-export function sentence(record: Record<string, unknown>): string {
-  let line = oneLine(String(record.msg ?? ''));
+/** The sentence of a log record: its message, then its facts. */
+export function sentence(record: LogRecord): string {
+  let line = String(record.msg ?? '').replace(UNPRINTABLE, ' ');
   for (const [name, value] of Object.entries(factsOf(record)))
-    if (value !== undefined) line += ` ${name}=${fact(value)}`;
+    line += ` ${name.replace(UNPRINTABLE, ' ')}=${fact(value)}`;
   return line;
+}
+
+/** The line of a record, with its line feed. */
+export function format(record: LogRecord, style: Style, coloured = false): string {
+  const level = String(record.level);
+  switch (style) {
+    case 'json': {
+      const { journal, ...rest } = record;
+      return `${JSON.stringify({ ...rest, ...(journal as object | undefined) })}\n`;
+    }
+    case 'journal':
+      return `<${PRIORITY[level] ?? 6}>${sentence(record)}\n`;
+    case 'plain':
+      return `${level.toUpperCase()} ${sentence(record)}\n`;
+    case 'pretty': {
+      const time = new Date(record.time as string).toTimeString().slice(0, 8);
+      const line = `${time} ${level.toUpperCase().padEnd(5)} ${sentence(record)}`;
+      const colour = coloured ? (COLOUR[level] ?? '') : '';
+      return `${colour}${line}${colour && '\x1b[0m'}\n`;
+    }
+  }
+}
+
+/** What `auto` is here. A terminal comes first: one that was opened in a systemd session has JOURNAL_STREAM, too. */
+export function styleFor(format: LogFormat, terminal: boolean, env: NodeJS.ProcessEnv): Style {
+  if (format !== 'auto') return format;
+  return terminal ? 'pretty' : env.JOURNAL_STREAM ? 'journal' : 'plain';
 }
 
 /** Where a terminal's last line is a status that must be cleared before anything is logged. */
 export const statusLine = { shown: false };
 
-export function createLogger(level: string, format: LogFormat): Logger {
-  const chosen =
-    format !== 'auto'
-      ? format
-      : process.env.JOURNAL_STREAM
-        ? 'journal'
-        : process.stdout.isTTY
-          ? 'pretty'
-          : 'plain';
-  const write = (line: string): void => {
-    try {
-      writeSync(1, line);
-    } catch {
-      // a full pipe or a closed one: a log line is not worth the service
-    }
+interface LoggerOptions {
+  output?: Output;
+  env?: NodeJS.ProcessEnv;
+  /** Called when not even the first line can be written, with the system's error. */
+  onUnwritable?: (code: string) => void;
+}
+
+/** Levels as pino's, and `silent`. Setting the level of the logger sets that of its children. */
+export function createLogger(level: string, wanted: LogFormat, options: LoggerOptions = {}): Logger {
+  const { output = stdout, env = process.env, onUnwritable } = options;
+  const terminal = isatty(output.fd);
+  // Node makes a pipe non-blocking when it is first looked at: a reader that hangs must not hang the proxy
+  if (output.fd === 1) void process.stdout;
+  const style = styleFor(wanted, terminal, env);
+  const coloured = terminal && !env.NO_COLOR && env.TERM !== 'dumb';
+  const journal = style === 'journal' ? openJournal() : null;
+  let written = false;
+
+  const write = (record: LogRecord): void => {
+    const { dropped } = output;
+    if (dropped > 0 && output.write(format(lost(dropped, record), style, coloured))) output.dropped = 0;
+    if (output.write(format(record, style, coloured))) written = true;
+    else if (!written && output.failure !== 'EAGAIN') onUnwritable?.(output.failure);
   };
-  const journal = chosen === 'journal' ? openJournal() : null;
+
   const stream = {
     write(json: string): void {
-      if (chosen === 'json') return write(json);
-      const record = JSON.parse(json) as Record<string, unknown>;
-      const n = record.level as number;
-      const text = sentence(record);
-      if (chosen === 'journal') {
-        const priority = PRIORITY[n] ?? 6;
-        if (journal?.(priority, text, { ...factsOf(record), ...(record.journal as object) })) return;
-        return write(`<${priority}>${text}\n`);
+      const record = JSON.parse(json) as LogRecord;
+      if (journal !== null) {
+        const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
+        if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) return;
       }
-      if (chosen === 'plain') return write(`${NAMES[n]} ${text}\n`);
-      const time = new Date(record.time as number).toTimeString().slice(0, 8);
-      const colour = process.stdout.isTTY ? (COLOURS[n] ?? '') : '';
-      const clear = statusLine.shown ? '\r\x1b[K' : '';
-      statusLine.shown = false;
-      write(`${clear}${colour}${time} ${NAMES[n].padEnd(5)} ${text}${colour ? '\x1b[0m' : ''}\n`);
+      if (statusLine.shown) {
+        statusLine.shown = false;
+        output.write('\r\x1b[K');
+      }
+      write(record);
     },
   };
-  return pino({ level, base: null }, stream);
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+      serializers: { error: pino.stdSerializers.err },
+      onChild: followParent,
+    },
+    stream,
+  );
+}
+
+/** A record that says how many lines the reader of the log has missed. */
+const lost = (n: number, { time }: LogRecord): LogRecord => ({
+  level: 'warn',
+  time,
+  msg: `${n} log lines were lost: nobody read them`,
+});
+
+/**
+ * pino fixes a child's level when it is made, as properties of its own. Without them it inherits its parent's, so that a
+ * changed level reaches it; a child that is given a level afterwards keeps that.
+ */
+function followParent(child: Logger): void {
+  const own = child as unknown as Record<string | symbol, unknown>;
+  for (const name of Object.keys(child.levels.values)) delete own[name];
+  delete own[pino.symbols.levelValSym];
 }

@@ -1,88 +1,119 @@
-/** The command line: flags and help from the option table (yargs). */
+/** The command line: flags from the option table, read with yargs. */
 import yargs from 'yargs';
-import { VERSION } from '../version.ts';
-import { show } from './load.ts';
+import { OTHER_FLAGS } from './help.ts';
 import { type OptionName, optionNames, optionOf } from './options.ts';
+import { nearest } from './suggest.ts';
+import { printable } from './types.ts';
 
 export interface CommandLine {
+  /** What it asks for besides running. */
+  asks: 'help' | 'version' | 'check-config' | null;
+  /** Values of options, not yet checked. */
   flags: Partial<Record<OptionName, string>>;
+  /** --config */
   file: string | undefined;
-  checkConfig: boolean;
 }
 
 /** A command line that cannot be understood. Exit code 64 (EX_USAGE). */
-export class UsageError extends Error {}
-
-function parser(args: string[]) {
-  let cli = yargs(args)
-    .scriptName('amqproxy')
-    .usage(
-      '$0 [options] [AMQP_URL]\n\nConnection-pooling AMQP 0-9-1 proxy. AMQP_URL is the broker: {amqp|amqps}://HOST[:PORT]',
-    )
-    .parserConfiguration({
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'duplicate-arguments-array': false,
-    })
-    .option('config', {
-      alias: 'c',
-      type: 'string',
-      requiresArg: true,
-      describe: 'File with settings (see amqproxy.ini(5))',
-    })
-    .option('check-config', {
-      type: 'boolean',
-      describe: 'Check the settings, print them and where each comes from, and exit',
-    })
-    .option('debug', { alias: 'd', type: 'boolean', describe: 'The same as --log-level debug' });
-  for (const name of optionNames) {
-    const { flag, letter, help, env, default: fallback } = optionOf(name);
-    if (flag === undefined) continue;
-    cli = cli.option(flag, {
-      ...(letter ? { alias: letter } : {}),
-      type: 'string',
-      requiresArg: true,
-      describe: `${help}${env ? ` [${env}]` : ''} (default ${show(fallback)})`,
-    });
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(`${message}${message.endsWith('?') ? '' : '.'} Try: amqproxy --help`);
   }
-  return cli
-    .help('help', 'Show this help')
-    .alias('h', 'help')
-    .version('version', 'Show the version', `amqproxy ${VERSION}`)
-    .alias('v', 'version')
-    .wrap(Math.min(110, process.stdout.columns || 100))
-    .epilogue('Settings: a flag wins over the environment, that over the file, that over the default.')
-    .strictOptions()
-    .exitProcess(false)
-    .showHelpOnFail(false);
 }
 
-/** Reads the command line; null when it asked for help or the version, which has been printed. */
-export function parseCommandLine(args: string[]): CommandLine | null {
+interface Flag {
+  flag: string;
+  letter?: string | undefined;
+  takesValue: boolean;
+}
+
+const FLAGS: Flag[] = [
+  ...optionNames
+    .map(optionOf)
+    .filter(option => option.flag !== undefined)
+    .map(({ flag, letter }) => ({ flag: flag!, letter, takesValue: true })),
+  ...OTHER_FLAGS.map(other => ({
+    flag: other.flag,
+    letter: 'letter' in other ? other.letter : undefined,
+    takesValue: 'placeholder' in other,
+  })),
+];
+
+/** `-p5673` and `-l127.0.0.1`, as AMQProxy takes them, written apart; yargs would read the letters of an address as flags. */
+function separateLetters(args: string[]): string[] {
+  const end = args.indexOf('--');
+  return args.flatMap((arg, i) => {
+    const glued = /^-([a-z])=?(.+)$/s.exec(arg);
+    const takes = glued !== null && FLAGS.some(({ letter, takesValue }) => takesValue && letter === glued[1]);
+    return takes && (end < 0 || i < end) ? [`-${glued[1]}`, glued[2]] : [arg];
+  });
+}
+
+/** The flag that is unknown, and what was meant by it. */
+function unknownFlag(name: string): UsageError {
+  const near = nearest(
+    name,
+    FLAGS.map(({ flag }) => flag),
+  );
+  const shown = `${name.length === 1 ? '-' : '--'}${printable(name)}`;
+  return new UsageError(`unknown flag ${shown}${near ? `: did you mean --${near}?` : ''}`);
+}
+
+/** @throws UsageError */
+export function parseCommandLine(args: string[]): CommandLine {
   let failure = '';
-  let output = '';
-  const argv = parser(args)
-    .fail((message, error) => {
-      failure ||= message || error?.message || 'cannot be understood';
+  let parser = yargs()
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'duplicate-arguments-array': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
     })
-    .parseSync(args, {}, (_error: unknown, _argv: unknown, text: string) => {
-      output = text;
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .fail((message, error) => {
+      failure ||= message || error?.message || 'the command line cannot be understood';
     });
-  if (failure !== '') throw new UsageError(`${failure}\nTry: amqproxy --help`);
-  if (output !== '') {
-    process.stdout.write(`${output}\n`);
-    return null;
+  for (const { flag, letter, takesValue } of FLAGS)
+    parser = parser.option(flag, {
+      ...(letter ? { alias: letter } : {}),
+      ...(takesValue ? { type: 'string', requiresArg: true } : { type: 'boolean' }),
+    });
+  let argv: Record<string, unknown> & { _: (string | number)[] };
+  try {
+    argv = parser.parseSync(separateLetters(args));
+  } catch {
+    // yargs stumbles over names that every object has, as in --constructor
+    throw new UsageError(`the command line cannot be understood: ${args.map(printable).join(' ')}`);
   }
+
+  const known = new Set(['_', '$0', ...FLAGS.flatMap(({ flag, letter }) => [flag, letter ?? flag])]);
+  for (const name of Object.keys(argv)) if (!known.has(name)) throw unknownFlag(name);
+  if (argv.help || argv.version) return { asks: argv.help ? 'help' : 'version', flags: {}, file: undefined };
+  if (failure !== '') {
+    const missing = /^Not enough arguments following: (.+)$/.exec(failure)?.[1];
+    throw new UsageError(missing ? `${missing.length === 1 ? '-' : '--'}${missing} needs a value` : failure);
+  }
+
   const flags: Partial<Record<OptionName, string>> = {};
   for (const name of optionNames) {
     const { flag } = optionOf(name);
-    const value = flag === undefined ? undefined : (argv[flag] as string | undefined);
-    if (value !== undefined) flags[name] = value;
+    const value = flag === undefined ? undefined : argv[flag];
+    if (value !== undefined) flags[name] = String(value);
   }
   if (argv.debug) flags.logLevel = 'debug';
   const urls = argv._.map(String);
   if (urls.length > 1)
-    throw new UsageError(`only one AMQP_URL is taken, there are ${urls.length}: ${urls.slice(1).join(' ')}`);
+    throw new UsageError(
+      `one AMQP_URL is taken, there are ${urls.length}: ${urls.map(printable).join(' ')} (several brokers: separate them with commas)`,
+    );
   if (urls.length === 1) flags.upstream = urls[0];
-  return { flags, file: argv.config, checkConfig: argv['check-config'] === true };
+  return {
+    asks: argv['check-config'] ? 'check-config' : null,
+    flags,
+    file: argv.config as string | undefined,
+  };
 }

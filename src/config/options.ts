@@ -1,391 +1,365 @@
 /**
- * The one table of options. `--help`, the INI file, the README's table, the checks and the `Config` type come from it:
- * a new option is one entry here.
+ * The one table of options. The checks, the `Config` type, `--help`, etc/amqproxy.ini, the README's table, the manual
+ * pages and the completions come from it: a new option is one entry here (then `make docs`).
  */
 import {
-  parseBoolean,
-  parseBrokers,
-  parseChoice,
-  parseInteger,
-  parseNumber,
-  parseSize,
-  parseText,
-} from './values.ts';
+  address,
+  type BrokerAddress,
+  boolean,
+  brokers,
+  choice,
+  integer,
+  pemFile,
+  port,
+  seconds,
+  size,
+  type Type,
+} from './types.ts';
 
-export interface BrokerAddress {
-  host: string;
-  port: number;
-  tls: boolean;
-}
+export type { BrokerAddress } from './types.ts';
 
-type Parse<T> = (text: string) => T;
+/** Headings of the manual, in this order. */
+export const GROUPS = ['Broker', 'Listen', 'Pool', 'Limits', 'Time', 'Log', 'Monitoring'] as const;
 
-interface Option<T> {
+export interface Option<T> {
   /** Section and key in the INI file. */
   section: 'main' | 'listen';
   key: string;
   /** Other spellings of the same: `key` in the same section, or `section.key`. */
   aliases?: string[];
-  parse: Parse<T>;
+  group: (typeof GROUPS)[number];
+  type: Type<T>;
   default: T;
   /** Environment variable. */
   env?: string;
   /** Command-line flag, and its letter. */
   flag?: string;
   letter?: string;
-  /** Takes effect on reload. */
+  /** Takes effect on reload (SIGHUP); the others at the next start. */
   live: boolean;
-  /** What it means, with its unit. */
+  /** One sentence, with its unit, and what 0 means. */
   help: string;
-  /** What is allowed, for errors and the manual. */
-  allowed: string;
+  /** What else the manual says: why this default, what it costs. */
+  more?: string;
 }
 
-const option = <T>(o: Option<T>): Option<T> => o;
+type Entry<T> = Omit<Option<T>, 'section' | 'key' | 'default'> & { default: NoInfer<T> };
+
+const main = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'main', key, ...entry });
+const listen = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'listen', key, ...entry });
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 
 export const OPTIONS = {
-  upstream: option({
-    section: 'main',
-    key: 'upstream',
+  upstream: main('upstream', {
+    group: 'Broker',
+    type: brokers,
+    default: [] as BrokerAddress[],
     env: 'AMQP_URL',
     live: true,
-    default: [] as BrokerAddress[],
-    parse: parseBrokers,
-    allowed: '{amqp|amqps}://HOST[:PORT], several separated by commas',
-    help: 'The broker, or the brokers of a cluster, tried in turn. No user, password or vhost: clients bring their own.',
+    help: 'The broker, or the brokers of a cluster, tried in turn.',
+    more: 'Without user, password and vhost: each client brings its own. amqps speaks TLS. Default ports: 5672, with TLS 5671. When it changes, new leases go to the new brokers and the old upstreams drain.',
   }),
-  logLevel: option({
-    section: 'main',
-    key: 'log_level',
-    aliases: ['listen.log_level'],
-    env: 'LOG_LEVEL',
-    flag: 'log-level',
+  tlsCa: main('tls_ca', {
+    group: 'Broker',
+    type: pemFile,
+    default: '',
     live: true,
-    default: 'info',
-    parse: parseChoice('debug', 'info', 'warn', 'error', 'fatal'),
-    allowed: 'debug, info, warn, error or fatal',
-    help: 'The least important messages to log.',
+    help: "Certificates of the authorities that may sign the broker's; empty for the usual ones.",
   }),
-  logFormat: option({
-    section: 'main',
-    key: 'log_format',
-    flag: 'log-format',
+  tlsVerify: main('tls_verify', {
+    group: 'Broker',
+    type: boolean,
+    default: true,
+    live: true,
+    help: "Check the broker's certificate and host name.",
+    more: 'With no, anybody on the way can read and change everything; every start warns of it.',
+  }),
+
+  poolMode: main('pool_mode', {
+    group: 'Pool',
+    type: choice(['shared', 'session']),
+    default: 'shared',
     live: false,
-    default: 'auto',
-    parse: parseChoice('auto', 'pretty', 'journal', 'json'),
-    allowed: 'auto, pretty, journal or json',
-    help: 'auto: pretty on a terminal, with journal priorities under systemd, plain text in a pipe.',
+    help: 'shared: many clients on one upstream; session: each client has one for itself while it is connected.',
+    more: 'session is what AMQProxy 0.4 did.',
   }),
-  statsPeriod: option({
-    section: 'main',
-    key: 'stats_period',
+  close: main('close', {
+    group: 'Pool',
+    type: choice(['barrier', 'instant']),
+    default: 'barrier',
     live: true,
-    default: 60,
-    parse: parseNumber(0, 86400),
-    allowed: 'seconds, 0 to 86400',
-    help: 'Seconds between two stats lines in the log; 0 for none.',
+    help: 'barrier: a close is answered when the broker has handled everything before it; instant: at once.',
+    more: 'A barrier is one round trip on that channel (80 µs of broker CPU). With instant nothing is lost, but an error of the last publish has nobody to reach.',
   }),
-  idleConnectionTimeout: option({
-    section: 'main',
-    key: 'idle_connection_timeout',
+  consumers: main('consumers', {
+    group: 'Pool',
+    type: choice(['private', 'shared']),
+    default: 'private',
+    live: true,
+    help: 'private: a client that consumes gets an upstream for itself; shared: it stays on a shared one.',
+    more: 'On a shared one it is closed (506) when more than client_buffer waits for it, and its messages are requeued.',
+  }),
+  maxUpstreamChannels: main('max_upstream_channels', {
+    group: 'Pool',
+    type: integer(1, 65535),
+    default: 2047,
+    env: 'MAX_UPSTREAM_CHANNELS',
+    flag: 'max-upstream-channels',
+    live: true,
+    help: "Most channels on one upstream; the broker's channel_max holds as well.",
+    more: "2047 is RabbitMQ's own channel_max.",
+  }),
+  idleConnectionTimeout: main('idle_connection_timeout', {
+    group: 'Pool',
+    type: seconds(0, 7 * DAY),
+    default: 5 * MINUTE,
     env: 'IDLE_CONNECTION_TIMEOUT',
     flag: 'idle-connection-timeout',
     letter: 't',
     live: true,
-    default: 300,
-    parse: parseNumber(0, 86400 * 7),
-    allowed: 'seconds, 0 to 604800',
-    help: 'Seconds after which an upstream nobody uses is closed; 0 for never. 5 minutes bridge the quiet spells of a web application; an idle upstream costs the broker about 100 KB.',
+    help: 'Seconds after which an upstream nobody uses is closed; 0 for never.',
+    more: "AMQProxy's 5 seconds are shorter than the pause between two requests of a quiet site, which would log in anew each time. 5 minutes bridge it, and an idle upstream costs the broker only about 100 KB.",
   }),
-  maxUpstreamChannels: option({
-    section: 'main',
-    key: 'max_upstream_channels',
-    env: 'MAX_UPSTREAM_CHANNELS',
-    flag: 'max-upstream-channels',
-    live: true,
-    default: 2047,
-    parse: parseInteger(1, 65535),
-    allowed: 'a whole number, 1 to 65535',
-    help: "Most channels on one shared upstream; the broker's channel_max holds as well.",
-  }),
-  minUpstreams: option({
-    section: 'main',
-    key: 'min_upstreams',
-    live: true,
+  minUpstreams: main('min_upstreams', {
+    group: 'Pool',
+    type: integer(0, 10000),
     default: 0,
-    parse: parseInteger(0, 10000),
-    allowed: 'a whole number, 0 to 10000',
-    help: 'Upstreams of a pool that stay open however long they are idle.',
-  }),
-  maxUpstreams: option({
-    section: 'main',
-    key: 'max_upstreams',
     live: true,
+    help: 'Upstreams of a pool (user, secret and vhost) that stay open however long they are idle.',
+  }),
+  maxLifetime: main('max_lifetime', {
+    group: 'Pool',
+    type: seconds(0, 30 * DAY),
+    default: HOUR,
+    live: true,
+    help: 'Seconds after which an upstream takes no new leases; 0 for never.',
+    more: 'It is closed when its last lease ends. This bounds how long a revoked secret still opens the door.',
+  }),
+  messageBuffer: main('message_buffer', {
+    group: 'Pool',
+    type: size(0, 128 * MIB),
+    default: MIB,
+    live: true,
+    help: 'Largest message held back until it is complete.',
+    more: 'A larger one goes over a private upstream as it comes.',
+  }),
+  clientBuffer: main('client_buffer', {
+    group: 'Pool',
+    type: size(64 * KIB, 1024 * MIB),
+    default: MIB,
+    live: true,
+    help: 'Bytes that may wait to be read by one client.',
+    more: 'Beyond it, a private upstream is paused, and a client on a shared one is closed.',
+  }),
+  upstreamBuffer: main('upstream_buffer', {
+    group: 'Pool',
+    type: size(64 * KIB, 1024 * MIB),
+    default: 4 * MIB,
+    live: true,
+    help: 'Bytes that may wait to be taken by one upstream before those who publish to it are paused.',
+  }),
+
+  maxClients: main('max_clients', {
+    group: 'Limits',
+    type: integer(0, 10_000_000),
     default: 0,
-    parse: parseInteger(0, 100000),
-    allowed: 'a whole number, 0 to 100000',
-    help: 'Most upstreams of one pool (user, secret and vhost); 0 for no limit.',
-  }),
-  maxUpstreamsTotal: option({
-    section: 'main',
-    key: 'max_upstreams_total',
     live: true,
-    default: 0,
-    parse: parseInteger(0, 100000),
-    allowed: 'a whole number, 0 to 100000',
-    help: 'Most upstreams of all pools together; 0 for no limit.',
-  }),
-  maxLifetime: option({
-    section: 'main',
-    key: 'max_lifetime',
-    live: true,
-    default: 3600,
-    parse: parseNumber(0, 86400 * 30),
-    allowed: 'seconds, 0 to 2592000',
-    help: 'Seconds after which an upstream takes no new leases and is closed when the last one ends, so that a revoked secret does not open the door for ever; 0 for never.',
-  }),
-  poolMode: option({
-    section: 'main',
-    key: 'pool_mode',
-    live: false,
-    default: 'shared',
-    parse: parseChoice('shared', 'session'),
-    allowed: 'shared or session',
-    help: 'shared: many clients on one upstream; session: each client has an upstream for itself while it is connected.',
-  }),
-  close: option({
-    section: 'main',
-    key: 'close',
-    live: true,
-    default: 'barrier',
-    parse: parseChoice('barrier', 'instant'),
-    allowed: 'barrier or instant',
-    help: 'barrier: a close is answered when the broker has handled everything before it; instant: at once.',
-  }),
-  consumers: option({
-    section: 'main',
-    key: 'consumers',
-    live: true,
-    default: 'private',
-    parse: parseChoice('private', 'shared'),
-    allowed: 'private or shared',
-    help: 'private: a client that consumes gets an upstream for itself; shared: it stays on a shared one, and is closed when more than client_buffer waits for it.',
-  }),
-  messageBuffer: option({
-    section: 'main',
-    key: 'message_buffer',
-    live: true,
-    default: 1048576,
-    parse: parseSize(0, 134217728),
-    allowed: 'a size from 0 to 128MiB',
-    help: 'Largest message held back until it is complete; a larger one goes over a private upstream as it comes.',
-  }),
-  clientBuffer: option({
-    section: 'main',
-    key: 'client_buffer',
-    live: true,
-    default: 1048576,
-    parse: parseSize(65536, 1073741824),
-    allowed: 'a size from 64KiB to 1GiB',
-    help: 'Bytes that may wait to be read by one client before its upstream is paused (private) or it is closed (shared).',
-  }),
-  upstreamBuffer: option({
-    section: 'main',
-    key: 'upstream_buffer',
-    live: true,
-    default: 4194304,
-    parse: parseSize(65536, 1073741824),
-    allowed: 'a size from 64KiB to 1GiB',
-    help: 'Bytes that may wait to be taken by one upstream before the clients that write to it are paused.',
-  }),
-  leaseTimeout: option({
-    section: 'main',
-    key: 'lease_timeout',
-    live: true,
-    default: 10,
-    parse: parseNumber(0.1, 3600),
-    allowed: 'seconds, 0.1 to 3600',
-    help: 'Seconds a client waits for an upstream channel before it is closed with 320.',
-  }),
-  connectTimeout: option({
-    section: 'main',
-    key: 'connect_timeout',
-    live: true,
-    default: 5,
-    parse: parseNumber(0.1, 600),
-    allowed: 'seconds, 0.1 to 600',
-    help: 'Seconds one broker has to accept a connection and greet.',
-  }),
-  handshakeTimeout: option({
-    section: 'main',
-    key: 'handshake_timeout',
-    live: true,
-    default: 10,
-    parse: parseNumber(0.1, 600),
-    allowed: 'seconds, 0.1 to 600',
-    help: 'Seconds a client has to log in.',
-  }),
-  heartbeat: option({
-    section: 'main',
-    key: 'heartbeat',
-    live: false,
-    default: 60,
-    parse: parseInteger(0, 65535),
-    allowed: 'seconds, 0 to 65535',
-    help: "Seconds, offered to clients until an upstream has been met; then the broker's own.",
-  }),
-  maxClients: option({
-    section: 'main',
-    key: 'max_clients',
-    live: true,
-    default: 0,
-    parse: parseInteger(0, 10000000),
-    allowed: 'a whole number, 0 to 10000000',
     help: 'Most clients at a time; 0 for no limit.',
   }),
-  maxClientsPerUser: option({
-    section: 'main',
-    key: 'max_clients_per_user',
-    live: true,
+  maxClientsPerUser: main('max_clients_per_user', {
+    group: 'Limits',
+    type: integer(0, 10_000_000),
     default: 0,
-    parse: parseInteger(0, 10000000),
-    allowed: 'a whole number, 0 to 10000000',
+    live: true,
     help: 'Most clients of one user at a time; 0 for no limit.',
   }),
-  allowRemoteGuest: option({
-    section: 'main',
-    key: 'allow_remote_guest',
+  maxUpstreams: main('max_upstreams', {
+    group: 'Limits',
+    type: integer(0, 100_000),
+    default: 0,
     live: true,
+    help: 'Most upstreams of one pool (user, secret and vhost); 0 for no limit.',
+  }),
+  maxUpstreamsTotal: main('max_upstreams_total', {
+    group: 'Limits',
+    type: integer(0, 100_000),
+    default: 0,
+    live: true,
+    help: 'Most upstreams of all pools together; 0 for no limit.',
+  }),
+  allowRemoteGuest: main('allow_remote_guest', {
+    group: 'Limits',
+    type: boolean,
     default: false,
-    parse: parseBoolean,
-    allowed: 'yes or no',
-    help: 'Let the user guest in from other hosts. The broker trusts guest from its own host only; a proxy there must not lend that trust.',
-  }),
-  tlsCa: option({
-    section: 'main',
-    key: 'tls_ca',
     live: true,
-    default: '',
-    parse: parseText,
-    allowed: 'a file of certificates in PEM form',
-    help: "Certificates of the authorities that may sign the broker's; empty for the system's own list.",
+    help: 'Let the user guest in from other hosts.',
+    more: 'A broker trusts guest from its own host only. A proxy on that host must not lend this trust to others.',
   }),
-  tlsVerify: option({
-    section: 'main',
-    key: 'tls_verify',
+
+  connectTimeout: main('connect_timeout', {
+    group: 'Time',
+    type: seconds(0.1, 10 * MINUTE),
+    default: 5,
     live: true,
-    default: true,
-    parse: parseBoolean,
-    allowed: 'yes or no',
-    help: 'no: take any certificate from the broker. Anybody on the way can then read and change everything.',
+    help: 'Seconds a broker has to accept a connection and greet.',
   }),
-  termTimeout: option({
-    section: 'main',
-    key: 'term_timeout',
-    env: 'TERM_TIMEOUT',
-    flag: 'term-timeout',
+  handshakeTimeout: main('handshake_timeout', {
+    group: 'Time',
+    type: seconds(0.1, 10 * MINUTE),
+    default: 10,
     live: true,
-    default: -1,
-    parse: parseNumber(-1, 86400),
-    allowed: 'seconds, 0 to 86400, or -1',
-    help: 'On SIGTERM: seconds to wait for clients to answer connection.close; -1 for as long as it takes.',
+    help: 'Seconds a client has to log in.',
+    more: "10 is RabbitMQ's own.",
   }),
-  termClientCloseTimeout: option({
-    section: 'main',
-    key: 'term_client_close_timeout',
+  leaseTimeout: main('lease_timeout', {
+    group: 'Time',
+    type: seconds(0.1, HOUR),
+    default: 10,
+    live: true,
+    help: 'Seconds a client waits for an upstream channel before it is closed with 320.',
+  }),
+  heartbeat: main('heartbeat', {
+    group: 'Time',
+    type: integer(0, 65535, 'SECONDS'),
+    default: 60,
+    live: false,
+    help: 'Heartbeat, in seconds, offered to clients until a broker has been met, and its own from then on.',
+  }),
+  termClientCloseTimeout: main('term_client_close_timeout', {
+    group: 'Time',
+    type: seconds(0, DAY),
+    default: 0,
     env: 'TERM_CLIENT_CLOSE_TIMEOUT',
     flag: 'term-client-close-timeout',
     live: true,
-    default: 0,
-    parse: parseNumber(0, 86400),
-    allowed: 'seconds, 0 to 86400',
-    help: 'On SIGTERM: seconds to wait for clients to leave by themselves before they are sent connection.close.',
+    help: 'At SIGTERM: seconds clients have to leave by themselves, before they are sent a close.',
   }),
-  listenAddress: option({
-    section: 'listen',
-    key: 'address',
+  termTimeout: main('term_timeout', {
+    group: 'Time',
+    type: seconds(0, DAY, -1),
+    default: -1,
+    env: 'TERM_TIMEOUT',
+    flag: 'term-timeout',
+    live: true,
+    help: 'At SIGTERM: seconds clients have to answer that close; -1 for as long as it takes.',
+  }),
+
+  logLevel: main('log_level', {
+    group: 'Log',
+    aliases: ['listen.log_level'],
+    type: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      // the other levels of AMQProxy, and of syslog
+      notice: 'warn',
+      warning: 'warn',
+      none: 'silent',
+      unknown: 'fatal',
+    }),
+    default: 'info',
+    env: 'LOG_LEVEL',
+    flag: 'log-level',
+    live: true,
+    help: 'The least important messages to log.',
+  }),
+  logFormat: main('log_format', {
+    group: 'Log',
+    type: choice(['auto', 'pretty', 'journal', 'json']),
+    default: 'auto',
+    flag: 'log-format',
+    live: false,
+    help: 'How the log is written to standard output.',
+    more: 'auto: pretty on a terminal, with journal priorities under systemd, plain lines elsewhere.',
+  }),
+  statsPeriod: main('stats_period', {
+    group: 'Log',
+    type: seconds(0, DAY),
+    default: MINUTE,
+    live: true,
+    help: 'Seconds between two stats lines in the log; 0 for none.',
+  }),
+
+  listenAddress: listen('address', {
+    group: 'Listen',
     aliases: ['bind'],
+    type: address,
+    default: 'localhost',
     env: 'LISTEN_ADDRESS',
     flag: 'listen',
     letter: 'l',
     live: false,
-    default: 'localhost',
-    parse: parseText,
-    allowed: 'an IP address or host name',
     help: 'Address to listen on; localhost is 127.0.0.1 and, where there is one, ::1.',
   }),
-  listenPort: option({
-    section: 'listen',
-    key: 'port',
+  listenPort: listen('port', {
+    group: 'Listen',
+    type: port,
+    default: 5673,
     env: 'LISTEN_PORT',
     flag: 'port',
     letter: 'p',
     live: false,
-    default: 5673,
-    parse: parseInteger(0, 65535),
-    allowed: 'a port, 0 to 65535',
     help: 'Port to listen on; 0 for any that is free.',
   }),
-  listenTlsPort: option({
-    section: 'listen',
-    key: 'tls_port',
-    live: false,
+  listenTlsPort: listen('tls_port', {
+    group: 'Listen',
+    type: port,
     default: 0,
-    parse: parseInteger(0, 65535),
-    allowed: 'a port, 0 to 65535',
+    live: false,
     help: 'Port for clients that speak TLS; 0 for none.',
   }),
-  tlsCert: option({
-    section: 'listen',
-    key: 'tls_cert',
-    live: true,
+  tlsCert: listen('tls_cert', {
+    group: 'Listen',
+    type: pemFile,
     default: '',
-    parse: parseText,
-    allowed: 'a file in PEM form',
-    help: 'Certificate (chain) shown on tls_port.',
+    live: true,
+    help: 'Certificate shown to clients that speak TLS, with its chain.',
+    more: 'It is read again at each reload.',
   }),
-  tlsKey: option({
-    section: 'listen',
-    key: 'tls_key',
-    live: true,
+  tlsKey: listen('tls_key', {
+    group: 'Listen',
+    type: pemFile,
     default: '',
-    parse: parseText,
-    allowed: 'a file in PEM form',
+    live: true,
     help: 'Private key of tls_cert.',
   }),
-  httpAddress: option({
-    section: 'listen',
-    key: 'http_address',
+  httpAddress: listen('http_address', {
+    group: 'Monitoring',
     aliases: ['http_bind'],
-    live: false,
+    type: address,
     default: 'localhost',
-    parse: parseText,
-    allowed: 'an IP address or host name',
-    help: 'Address of the HTTP server (metrics and health).',
+    live: false,
+    help: 'Address of the HTTP server (/metrics, /healthz, /readyz).',
+    more: 'AMQProxy listens on the same address as for AMQP; here it stays on loopback unless told otherwise.',
   }),
-  httpPort: option({
-    section: 'listen',
-    key: 'http_port',
+  httpPort: listen('http_port', {
+    group: 'Monitoring',
     aliases: ['main.http_port'],
+    type: port,
+    default: 15673,
     env: 'HTTP_PORT',
     flag: 'http-port',
     letter: 'b',
     live: false,
-    default: 15673,
-    parse: parseInteger(0, 65535),
-    allowed: 'a port, 0 to 65535',
     help: 'Port of the HTTP server; 0 for none.',
   }),
 };
 
 export type OptionName = keyof typeof OPTIONS;
+
+/** The settings by name: sizes in bytes, times in seconds. */
 export type Config = { -readonly [K in OptionName]: (typeof OPTIONS)[K]['default'] };
 
 export const optionNames = Object.keys(OPTIONS) as OptionName[];
 
-/** The options as a list of one type, for code that treats all alike. */
+/** An option as one type, for code that treats all alike. */
 export const optionOf = (name: OptionName): Option<unknown> => OPTIONS[name] as unknown as Option<unknown>;
 
 export function defaults(): Config {
   return Object.fromEntries(optionNames.map(name => [name, OPTIONS[name].default])) as unknown as Config;
 }
+
+/** A value as it is written in the INI file. */
+export const show = (name: OptionName, value: unknown): string => optionOf(name).type.show(value);

@@ -1,0 +1,59 @@
+/** What can only be checked when all settings are known: those that need one another, and the files they name. */
+import { createSecureContext } from 'node:tls';
+import { readText } from './ini.ts';
+import type { Config, OptionName } from './options.ts';
+
+/** Reports a problem with an option; the caller knows where its value comes from. */
+export type Report = (name: OptionName, what: string) => void;
+
+/** The file's text, or '' when it cannot be read, which is reported. */
+function pem(config: Config, name: 'tlsCa' | 'tlsCert' | 'tlsKey', label: RegExp, report: Report): string {
+  if (config[name] === '') return '';
+  try {
+    const text = readText(config[name]);
+    if (label.test(text)) return text;
+    report(name, `holds no ${name === 'tlsKey' ? 'private key' : 'certificate'} in PEM form`);
+  } catch (error) {
+    report(name, `cannot be read: ${(error as Error).message}`);
+  }
+  return '';
+}
+
+function checkFiles(config: Config, report: Report): void {
+  const certificate = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/;
+  const ca = pem(config, 'tlsCa', certificate, report);
+  const cert = pem(config, 'tlsCert', certificate, report);
+  const key = pem(config, 'tlsKey', /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/, report);
+  const attempt = (name: OptionName, options: object): void => {
+    try {
+      createSecureContext(options);
+    } catch (error) {
+      const { message } = error as Error;
+      report(
+        name,
+        /mismatch/i.test(message)
+          ? 'is not the key of tls_cert'
+          : `cannot be used: ${message.split('\n')[0]}`,
+      );
+    }
+  };
+  if (ca !== '') attempt('tlsCa', { ca });
+  if (cert !== '' && key !== '') attempt('tlsKey', { cert, key });
+}
+
+export function checkTogether(config: Config, report: Report): void {
+  const { listenPort, listenTlsPort, httpPort, listenAddress, httpAddress } = config;
+  if (listenTlsPort > 0 && config.tlsCert === '') report('listenTlsPort', 'needs tls_cert in [listen]');
+  if ((listenTlsPort > 0 || config.tlsCert !== '') && config.tlsKey === '')
+    report(listenTlsPort > 0 ? 'listenTlsPort' : 'tlsCert', 'needs tls_key in [listen]');
+  if (listenTlsPort > 0 && listenTlsPort === listenPort) report('listenTlsPort', 'is the same as port');
+  if (
+    httpPort > 0 &&
+    httpAddress === listenAddress &&
+    (httpPort === listenPort || httpPort === listenTlsPort)
+  )
+    report('httpPort', `is the same as ${httpPort === listenPort ? 'port' : 'tls_port'}`);
+  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
+    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
+  checkFiles(config, report);
+}

@@ -1,0 +1,198 @@
+/**
+ * The types an option can have: from its text to its value and back. `parse` throws an Error whose message continues
+ * "key = value …" and says what is wrong with the text; `allowed` says what would be right.
+ */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+
+export interface Type<T> {
+  parse(text: string): T;
+  /** As it is written in the INI file. */
+  show(value: T): string;
+  allowed: string;
+  /** What stands for the value in `--help`. */
+  placeholder: string;
+  /** Where there are only a few: for completion, and for "did you mean". */
+  choices?: readonly string[];
+}
+
+/** A broker, as an AMQP URL names it. */
+export interface BrokerAddress {
+  host: string;
+  port: number;
+  tls: boolean;
+}
+
+function decimal(text: string, min: number, max: number): number {
+  const trimmed = text.trim();
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)$/.test(trimmed)) throw new Error('is not a number');
+  const value = Number(trimmed);
+  if (value < min || value > max) throw new Error('is out of range');
+  return value;
+}
+
+/** Seconds, fractions allowed. `special` is one more value outside the range, with a meaning of its own (-1: for ever). */
+export function seconds(min: number, max: number, special?: number): Type<number> {
+  return {
+    parse: text => (special !== undefined && Number(text) === special ? special : decimal(text, min, max)),
+    show: String,
+    allowed: `seconds, ${min} to ${max}${special === undefined ? '' : `, or ${special}`}`,
+    placeholder: 'SECONDS',
+  };
+}
+
+export function integer(min: number, max: number, placeholder = 'NUMBER'): Type<number> {
+  return {
+    parse(text) {
+      const value = decimal(text, min, max);
+      if (!Number.isInteger(value)) throw new Error('is not a whole number');
+      return value;
+    },
+    show: String,
+    allowed: `a whole number, ${min} to ${max}`,
+    placeholder,
+  };
+}
+
+export const port: Type<number> = { ...integer(0, 65535, 'PORT'), allowed: 'a port, 0 to 65535' };
+
+const UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+function showSize(bytes: number): string {
+  for (const unit of ['g', 'm', 'k'])
+    if (bytes > 0 && bytes % UNITS[unit] === 0) return `${bytes / UNITS[unit]}${unit.toUpperCase()}iB`;
+  return String(bytes);
+}
+
+/** Bytes, with an optional k, m or g (also KiB, MB …; always powers of 1024). */
+export function size(min: number, max: number): Type<number> {
+  return {
+    parse(text) {
+      const match = /^\s*(\d+(?:\.\d+)?)\s*([kmg]?)i?b?\s*$/i.exec(text);
+      if (match === null) throw new Error('is not a size');
+      const value = Math.round(Number(match[1]) * UNITS[match[2].toLowerCase()]);
+      if (value < min || value > max) throw new Error('is out of range');
+      return value;
+    },
+    show: showSize,
+    allowed: `a size from ${showSize(min)} to ${showSize(max)} (bytes; k, m, g for powers of 1024)`,
+    placeholder: 'SIZE',
+  };
+}
+
+const list = (words: readonly string[]): string => `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+
+/** One of a few words. `synonyms` are taken too, and mean the word they point to. */
+export function choice<const T extends string>(
+  choices: readonly T[],
+  synonyms: Record<string, NoInfer<T>> = {},
+): Type<T> {
+  return {
+    parse(text) {
+      const word = text.trim().toLowerCase();
+      const found = choices.find(one => one === word) ?? (Object.hasOwn(synonyms, word) && synonyms[word]);
+      if (!found) throw new Error('is not one of the choices');
+      return found;
+    },
+    show: String,
+    allowed: list(choices),
+    placeholder: choices.length <= 4 ? choices.join('|') : 'WORD',
+    choices,
+  };
+}
+
+export const boolean: Type<boolean> = {
+  parse(text) {
+    const word = text.trim().toLowerCase();
+    if (['yes', 'true', 'on', '1'].includes(word)) return true;
+    if (['no', 'false', 'off', '0'].includes(word)) return false;
+    throw new Error('is neither yes nor no');
+  },
+  show: value => (value ? 'yes' : 'no'),
+  allowed: 'yes or no',
+  placeholder: 'yes|no',
+  choices: ['yes', 'no'],
+};
+
+/** A file; empty for none. Whether it can be read is checked when all settings are known. */
+export const pemFile: Type<string> = {
+  parse: text => text.trim(),
+  show: String,
+  allowed: 'a file in PEM form',
+  placeholder: 'FILE',
+};
+
+/** @throws Error where the text is neither an IP address nor a name that DNS could know. */
+function checkHost(host: string): void {
+  if (isIP(host) !== 0) return;
+  if (/^[\d.]+$/.test(host) && !isIPv4(host)) throw new Error('is no IPv4 address');
+  if (!/^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*\.?$/u.test(host) || host.length > 255)
+    throw new Error('has no valid host name');
+}
+
+/** An address to listen on. */
+export const address: Type<string> = {
+  parse(text) {
+    const host = text.trim().replace(/^\[(.*)\]$/, '$1');
+    if (host === '') throw new Error('is empty');
+    if (isIP(host) === 0 && /:\d+$/.test(host))
+      throw new Error('has a port in it, which has a setting of its own');
+    checkHost(host);
+    return host;
+  },
+  show: String,
+  allowed: 'an IP address or host name (0.0.0.0 or :: for all)',
+  placeholder: 'ADDRESS',
+};
+
+/** `{amqp|amqps}://host[:port]`, several separated by commas. */
+export const brokers: Type<BrokerAddress[]> = {
+  parse(text) {
+    // for the whole text at once: a comma may be part of a password
+    if (text.includes('@'))
+      throw new Error(
+        'has a user or password in it: leave it out, the proxy logs in with what each client brings',
+      );
+    const urls = text.split(',').map(part => part.trim());
+    if (urls.every(url => url === '')) throw new Error('names no broker');
+    return urls.filter(url => url !== '').map(parseBroker);
+  },
+  show: value =>
+    value
+      .map(
+        ({ host, port, tls }) => `${tls ? 'amqps' : 'amqp'}://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+      )
+      .join(','),
+  allowed: '{amqp|amqps}://HOST[:PORT], several separated by commas',
+  placeholder: 'AMQP_URL',
+};
+
+function parseBroker(url: string): BrokerAddress {
+  const match = /^(amqps?):\/\/([^/?#]*)(.*)$/i.exec(url);
+  if (match === null) throw new Error('is not an AMQP URL');
+  const [, scheme, authority, rest] = match;
+  if (rest !== '' && rest !== '/')
+    throw new Error(`has a path in it (${rest}): leave it out, each client names its own vhost`);
+  const tls = scheme.toLowerCase() === 'amqps';
+  const parts = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,6}))?$/.exec(authority);
+  if (parts === null) {
+    if (isIPv6(authority) || isIPv6(authority.replace(/:\d+$/, '')))
+      throw new Error(`has an IPv6 address without brackets: write ${scheme}://[::1]:5672`);
+    throw new Error('has no valid host and port');
+  }
+  const [, v6, name, digits] = parts;
+  if (v6 !== undefined && !isIPv6(v6)) throw new Error(`has no IPv6 address in its brackets (${v6})`);
+  if (name !== undefined) checkHost(name);
+  const number = digits === undefined ? (tls ? 5671 : 5672) : Number(digits);
+  if (number < 1 || number > 65535) throw new Error(`has a port that is out of range (${digits})`);
+  return { host: v6 ?? name, port: number, tls };
+}
+
+/** A text as it may be shown: no user and password of a URL, no control characters, not endless. */
+export function printable(text: string): string {
+  const at = text.lastIndexOf('@');
+  const scheme = text.indexOf('://');
+  const start = scheme >= 0 && scheme < at ? scheme + 3 : 0;
+  const shown = at < 0 ? text : `${text.slice(0, start)}***${text.slice(at)}`;
+  const line = shown.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
+  return line.length > 200 ? `${line.slice(0, 200)}…` : line;
+}
