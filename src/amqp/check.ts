@@ -4,25 +4,22 @@
  * rabbit_binary_parser), no more.
  */
 
-/** True when buf[at..end) is valid UTF-8 (RFC 3629). */
+/** True when buf[at..end) is UTF-8 as RabbitMQ sees it: RFC 3629, and surrogates and code points up to U+13FFFF as well. */
 export function isUtf8(buf: Buffer, at: number, end: number): boolean {
   while (at < end) {
     const byte = buf[at++];
     if (byte < 0x80) continue;
     let more: number;
     let low = 0x80;
-    let high = 0xbf;
     if (byte >= 0xc2 && byte <= 0xdf) more = 1;
     else if (byte >= 0xe0 && byte <= 0xef) {
       more = 2;
       if (byte === 0xe0) low = 0xa0;
-      else if (byte === 0xed) high = 0x9f;
     } else if (byte >= 0xf0 && byte <= 0xf4) {
       more = 3;
       if (byte === 0xf0) low = 0x90;
-      else if (byte === 0xf4) high = 0x8f;
     } else return false;
-    if (at + more > end || buf[at] < low || buf[at] > high) return false;
+    if (at + more > end || buf[at] < low || buf[at] > 0xbf) return false;
     for (let i = 1; i < more; i++) if ((buf[at + i] & 0xc0) !== 0x80) return false;
     at += more;
   }

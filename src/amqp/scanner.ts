@@ -21,8 +21,8 @@ export type BadFrame =
 const NOTHING = Buffer.alloc(0);
 
 export abstract class FrameScanner {
-  /** Largest payload taken; frame_max - 8 once tuned. */
-  maxPayload = 4096 - 8;
+  /** Largest payload taken: frame_max (RabbitMQ takes 8 bytes more than the specification allows). */
+  maxPayload = 4096;
   private partial: Buffer = NOTHING;
   private partialLength = 0;
   /** Payload bytes and the end byte still to come of the body frame that is passing, 0 if none is. */

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import type { Credentials } from '../amqp/sasl.ts';
+import { type Credentials, MECHANISMS } from '../amqp/sasl.ts';
 import type { BadFrame, Verdict } from '../amqp/scanner.ts';
 import { NEXT, STOP } from '../amqp/scanner.ts';
 import { clock } from '../clock.ts';
@@ -153,8 +153,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       const login = handshake.readStartOk(args);
       if (typeof login === 'string') return this.offend(reason('SYNTAX_ERROR', login, methodKey));
       if (login.credentials === null) {
-        this.refuse('authentication', handshake.badMechanism(login));
-        return NEXT;
+        return this.badMechanism(login);
       }
       this.login = login;
       this.user = login.credentials.user;
@@ -180,8 +179,8 @@ export class Client extends ClientFrames implements Peer, Holder {
       const agreed = handshake.readTuneOk(args, context.broker);
       if ('code' in agreed) return this.offend(agreed);
       this.channelMax = agreed.channelMax;
-      this.maxPayload = agreed.frameMax - frames.FRAME_OVERHEAD;
-      this.framePayload = this.maxPayload;
+      this.maxPayload = agreed.frameMax;
+      this.framePayload = agreed.frameMax - frames.FRAME_OVERHEAD;
       this.heartbeat.interval = agreed.heartbeat;
       this.state = 'open';
       return NEXT;
@@ -197,6 +196,15 @@ export class Client extends ClientFrames implements Peer, Holder {
       return NEXT;
     }
     return this.offend(reason('COMMAND_INVALID', 'unimplemented method', methodKey));
+  }
+
+  /** A mechanism the broker does not have, or a response that is none. */
+  private badMechanism(login: handshake.Login): Verdict {
+    this.login = login;
+    if (!MECHANISMS.includes(login.mechanism)) return this.offend(SILENCE);
+    this.state = 'login';
+    this.loginFailed(new Refused(handshake.refused(login.mechanism)));
+    return this.state === ('closed' as string) ? STOP : NEXT;
   }
 
   private tune(): void {

@@ -21,6 +21,7 @@ const EXCHANGE_TYPES = new Set(['direct', 'fanout', 'topic', 'headers']);
 /** Bit masks in the flag octets of methods. */
 const DECLARE_PASSIVE = 1;
 const DECLARE_EXCLUSIVE = 4;
+const DELETE_IF = 3; // if-unused, if-empty
 const GET_NO_ACK = 1;
 const PUBLISH_IMMEDIATE = 2;
 
@@ -94,7 +95,7 @@ export abstract class ClientFrames extends ClientLeases {
     if (classId !== 60) return this.offend(offences.wrongClass(classId));
     if ((buf[at + 9] | buf[at + 10]) !== 0) return this.offend(offences.unexpectedFrame(HEADER)); // weight
     if (size < 14 || !sameBytes(channel.checkedProperties, buf, at + 19, size - 12)) {
-      if (!isProperties(buf, at + 19, end)) return this.offend(offences.BAD_PROPERTIES);
+      if (!isProperties(buf, at + 19, end)) return this.offend(offences.INTERNAL_ERROR);
       channel.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
     }
     const bodySize = readTag(buf, at + 11);
@@ -113,13 +114,25 @@ export abstract class ClientFrames extends ClientLeases {
 
   private body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
     if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
-    if (size > channel.bodyLeft) return this.offend(offences.unexpectedFrame(BODY));
+    if (size > channel.bodyLeft) return this.overrun(channel);
     channel.bodyLeft -= size;
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
     buf[at + 2] = id;
     this.continueMessage(channel, buf, at);
     this.frameEnds(channel, buf, at + 8 + size);
+    return NEXT;
+  }
+
+  /**
+   * A body is longer than its header says: RabbitMQ says nothing, never completes the message, and swallows what follows
+   * up to the next method. So the message is dropped here.
+   */
+  private overrun(channel: ClientChannel): Verdict {
+    if (this.messageOf === channel) this.messageOf = null;
+    for (const piece of channel.held) this.heldBytes -= piece.length;
+    channel.held = [];
+    channel.bodyLeft = -1;
     return NEXT;
   }
 
@@ -136,7 +149,7 @@ export abstract class ClientFrames extends ClientLeases {
     if (channel === undefined) return this.unopened(frames.FRAME_BODY, number, buf, at, size);
     if (channel.state !== 'open') return channel.state === 'closing' ? NEXT : AGAIN;
     if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
-    if (size > channel.bodyLeft) return this.offend(offences.unexpectedFrame(BODY));
+    if (size > channel.bodyLeft) return this.overrun(channel);
     channel.bodyLeft -= size;
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
@@ -289,10 +302,17 @@ export abstract class ClientFrames extends ClientLeases {
       case M.BASIC_CONSUME:
         if (this.config.consumers === 'private') return this.afterPromotion(channel, method, buf, at, size);
         break;
-      case M.BASIC_GET:
-        if (!(buf[args + 3 + buf[args + 2]] & GET_NO_ACK))
-          return this.afterPromotion(channel, method, buf, at, size);
+      case M.BASIC_RECOVER:
+      case M.BASIC_RECOVER_ASYNC:
+        if ((buf[args] & 1) === 0) return this.offend(reason('NOT_IMPLEMENTED', 'requeue=false', methodKey));
         break;
+      case M.QUEUE_DELETE:
+        if ((buf[args + 3 + buf[args + 2]] & DELETE_IF) === 0) break;
+        return this.afterPromotion(channel, method, buf, at, size);
+      // on a stream or a quorum queue these end the whole connection, and only the broker knows what a queue is
+      case M.BASIC_GET:
+      case M.QUEUE_PURGE:
+        return this.afterPromotion(channel, method, buf, at, size);
       case M.TX_SELECT:
         return this.afterPromotion(channel, method, buf, at, size);
     }
@@ -490,10 +510,10 @@ export abstract class ClientFrames extends ClientLeases {
     if (size < 4) return this.offend(offences.unknownFrame(type, payload));
     const method = METHODS.get(methodKey);
     if (method === undefined) return this.offend(offences.SILENCE);
-    const fault = offences.badArguments(method, buf, at + 11, at + 7 + size);
+    if (number !== 0) return this.offend(offences.misplacedFrame(type, payload)); // before connection.open-ok
+    const fault = offences.badArguments(method, buf, at + 11, at + 7 + size, 0);
     if (fault !== null) return this.offend(fault);
-    if (this.state !== 'running')
-      return number === 0 ? this.handshakeMethod(methodKey, buf, at, size) : this.offend(offences.SILENCE);
+    if (this.state !== 'running') return this.handshakeMethod(methodKey, buf, at, size);
     if (methodKey === M.CONNECTION_CLOSE) {
       this.sendRun();
       this.clientCloses();

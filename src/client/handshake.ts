@@ -61,15 +61,12 @@ export function readStartOk(args: Buffer): Login | string {
   };
 }
 
-/** RabbitMQ's answer to a mechanism it does not have, or to a response that is none (rabbit_reader:auth_mechanism_to_module). */
-export function badMechanism({ mechanism }: Login): CloseReason {
-  return MECHANISMS.includes(mechanism)
-    ? reason(
-        'ACCESS_REFUSED',
-        `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
-      )
-    : reason('COMMAND_INVALID', `unknown authentication mechanism '${mechanism}'`, M.CONNECTION_START_OK);
-}
+/** RabbitMQ's words for a login it does not take. */
+export const refused = (mechanism: string): CloseReason =>
+  reason(
+    'ACCESS_REFUSED',
+    `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
+  );
 
 export function tune(broker: Broker): Buffer {
   return frames.methodFrame(

@@ -4,28 +4,38 @@
  */
 import { argumentFault } from '../amqp/check.ts';
 import { type CloseReason, reason } from '../amqp/errors.ts';
+import { FRAME_OVERHEAD } from '../amqp/frame.ts';
 import { M, type Method } from '../amqp/methods.ts';
 import type { BadFrame } from '../amqp/scanner.ts';
 
 export const SILENCE = 'silence';
 export type Offence = CloseReason | typeof SILENCE;
 
-/** Bytes as Erlang prints them: `<<"text">>`, or `<<1,2,3>>`. */
-export function erlangBytes(bytes: Buffer): string {
+const numbers = (bytes: Buffer): string => `<<${[...bytes.subarray(0, 128)].join(',')}>>`;
+
+/** The beginning of a payload as RabbitMQ shows it: `<<"text">>`, or `<<1,2,3>>`. */
+function octets(payload: Buffer): string {
+  const [label, bytes] =
+    payload.length > 16 ? ['first 16 octets', payload.subarray(0, 16)] : ['all octets', payload];
+  return `${label} = ${erlangBytes(bytes)}`;
+}
+
+/** Bytes as Erlang's `~p` prints them. */
+function erlangBytes(bytes: Buffer): string {
   if (bytes.length === 0) return '<<>>';
   const printable = bytes.every(
     b => (b >= 0x20 && b <= 0x7e) || b >= 0xa0 || (b >= 8 && b <= 13) || b === 27,
   );
-  return printable ? `<<${JSON.stringify(bytes.toString('latin1'))}>>` : `<<${[...bytes].join(',')}>>`;
+  return printable ? `<<${JSON.stringify(bytes.toString('latin1'))}>>` : numbers(bytes);
 }
 
 /** A frame that breaks the framing. */
 export function badFrame(bad: BadFrame): CloseReason {
-  const say = (octets: Buffer, what: string): CloseReason =>
-    reason('FRAME_ERROR', `type ${bad.type}, all octets = ${erlangBytes(octets)}: ${what}`);
+  const say = (payload: Buffer, what: string): CloseReason =>
+    reason('FRAME_ERROR', `type ${bad.type}, ${octets(payload)}: ${what}`);
   switch (bad.kind) {
     case 'size':
-      return say(Buffer.alloc(0), `{frame_too_large,${bad.size},${bad.max}}`);
+      return say(Buffer.alloc(0), `{frame_too_large,${bad.size},${bad.max - FRAME_OVERHEAD}}`);
     case 'end':
       return say(bad.payload, `{invalid_frame_end_marker,${bad.end}}`);
     case 'type':
@@ -35,11 +45,11 @@ export function badFrame(bad: BadFrame): CloseReason {
 
 /** A frame whose payload is not what its type prescribes. */
 export const unknownFrame = (type: number, payload: Buffer): CloseReason =>
-  reason('FRAME_ERROR', `type ${type}, all octets = ${erlangBytes(payload)}: unknown_frame`);
+  reason('FRAME_ERROR', `type ${type}, ${octets(payload)}: unknown_frame`);
 
 /** A frame of a type that has no place on its channel. */
 export const misplacedFrame = (type: number, payload: Buffer): CloseReason =>
-  reason('UNEXPECTED_FRAME', `type ${type}, all octets = ${erlangBytes(payload)}`);
+  reason('UNEXPECTED_FRAME', `type ${type}, ${octets(payload)}`);
 
 const EXPECTED = ['method', 'content header for class 60', 'content body'];
 const NON = ['method', 'content header', 'content body'];
@@ -59,18 +69,26 @@ export const wrongClass = (classId: number): CloseReason =>
     M.BASIC_PUBLISH,
   );
 
-/** Properties that cannot be decoded: the broker's channel process dies of them. */
-export const BAD_PROPERTIES: CloseReason = { code: 541, text: 'INTERNAL_ERROR', classId: 0, methodId: 0 };
+/** What the broker says when one of its processes dies: of properties that cannot be decoded, for instance. */
+export const INTERNAL_ERROR: CloseReason = { code: 541, text: 'INTERNAL_ERROR', classId: 0, methodId: 0 };
 
 /** What is wrong with a method's arguments; null if nothing is. */
-export function badArguments(method: Method, buf: Buffer, at: number, end: number): Offence | null {
+export function badArguments(
+  method: Method,
+  buf: Buffer,
+  at: number,
+  end: number,
+  channel = 1,
+): Offence | null {
   switch (argumentFault(method.args, buf, at, end)) {
     case null:
       return null;
     case 'length':
-      return reason('FRAME_ERROR', `cannot decode ${erlangBytes(buf.subarray(at, end))}`, method.key);
+      return channel === 0
+        ? INTERNAL_ERROR
+        : reason('FRAME_ERROR', `cannot decode ${numbers(buf.subarray(at, end))}`, method.key);
     case 'utf8':
-      return reason('FRAME_ERROR', 'Malformed UTF-8 in shortstr');
+      return reason('FRAME_ERROR', 'Malformed UTF-8 in shortstr', channel === 0 ? method.key : 0);
     case 'table':
       return SILENCE;
   }

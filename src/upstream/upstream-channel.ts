@@ -50,7 +50,6 @@ export class UpstreamChannel {
   confirmBase = 0;
   /** Broker replies to requests that the proxy made itself, to be kept from the client. */
   swallowQosOk = 0;
-  swallowSelectOk = 0;
   /** channel.flow requests of the client that wait for flow-ok. */
   clientFlows = 0;
   /** Whether the content that follows on this channel is dropped, its addressee being gone. */

@@ -97,7 +97,7 @@ export class Upstream extends FrameScanner {
     this.stats = stats;
     this.out = new Outbox(socket);
     this.heartbeat = new Heartbeat(this.out, clock.now);
-    this.maxPayload = 131072 - frames.FRAME_OVERHEAD;
+    this.maxPayload = 131072;
     socket.on('data', (chunk: Buffer) => {
       this.heartbeat.lastRead = clock.now;
       this.stats.upstreamBytesIn += chunk.length;
@@ -382,7 +382,7 @@ export class Upstream extends FrameScanner {
         }
         return true;
       case M.CONFIRM_SELECT_OK:
-        return channel.state === 'leased';
+        return true;
       case M.QUEUE_DECLARE_OK:
         channel.hasDeclared = true;
         channel.lessee?.queueDeclared(buf.subarray(at + 11, at + 12 + buf[at + 11]));
@@ -459,7 +459,7 @@ export class Upstream extends FrameScanner {
         this.broker.channelMax = this.channelMax;
         this.broker.frameMax = this.frameMax;
         this.broker.heartbeat = this.heartbeat.interval;
-        this.maxPayload = Math.max(this.frameMax, frames.FRAME_MIN_SIZE) - frames.FRAME_OVERHEAD;
+        this.maxPayload = Math.max(this.frameMax, frames.FRAME_MIN_SIZE);
         this.advance();
         return NEXT;
       }
