@@ -203,14 +203,14 @@ export class Actor {
   }
 
   /** The broker closes the connection: answers it and waits for the end of the socket. */
-  async closedWith(seconds = 8): Promise<void> {
+  async closedWith(seconds = 5): Promise<void> {
     await this.wait('connection.close');
     this.send(connectionCloseOk());
     await this.over(seconds);
   }
 
   /** Waits for the peer to end the connection. */
-  async over(seconds = 8): Promise<void> {
+  async over(seconds = 5): Promise<void> {
     const deadline = Date.now() + seconds * 1000;
     while (!this.ended && Date.now() < deadline) await this.sleepUntilWoken(deadline - Date.now());
     this.note(0, this.ended ? '(the socket ends)' : '(the socket stays open)');

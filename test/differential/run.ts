@@ -6,6 +6,10 @@ import { channelOpen, connectionCloseOk, remove, removeExchange } from './frames
 
 export type Case = (run: Run) => Promise<void>;
 
+/** A case's name, camelCase, as words. */
+export const sentence = (name: string): string =>
+  name.replace(/[A-Z]+(?![a-z])|[A-Z]|\d+/g, part => ` ${part.toLowerCase()}`);
+
 export class Run {
   readonly port: number;
   /** How long nothing must come before something counts as over, in milliseconds. */

@@ -145,7 +145,6 @@ export const connectionClose: Case = async run => {
   const client = await run.client();
   client.send(f.connectionClose(200, 'bye'));
   await client.wait('connection.close-ok');
-  await client.over();
 };
 export const connectionCloseWithOpenWork: Case = async run => {
   const client = await run.client();
@@ -153,7 +152,6 @@ export const connectionCloseWithOpenWork: Case = async run => {
   await client.call(f.declare(1, queue), 'queue.declare-ok');
   client.send(f.publish(1, queue, 'one'), f.publish(1, queue, Buffer.alloc(300_000)), f.connectionClose());
   await client.wait('connection.close-ok');
-  await client.over();
   const other = await run.client({ label: 'other' });
   await other.call(f.declare(1, queue, f.PASSIVE), 'queue.declare-ok');
 };
@@ -161,7 +159,6 @@ export const framesAfterConnectionClose: Case = async run => {
   const client = await run.client();
   client.send(f.connectionClose(), f.qos(1, 1), f.publish(1, 'x', 'late'), f.rawFrame(1, 0, Buffer.alloc(0)));
   await client.wait('connection.close-ok');
-  await client.over();
 };
 export const connectionCloseTwice: Case = async run => {
   const client = await run.client();

@@ -130,7 +130,6 @@ export const connectionCloseInTheMiddleOfContent: Case = async run => {
   const client = await run.client();
   client.send(f.publishMethod(1, 'x'), f.headerWith(1, 3, 0), f.connectionClose());
   await client.wait('connection.close-ok');
-  await client.over();
 };
 
 export const propertiesCutOff = properties(0x8000, Buffer.alloc(0));

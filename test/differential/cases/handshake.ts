@@ -88,7 +88,11 @@ export const plainWithoutZeros = login({ response: Buffer.from('guest guest') })
 export const plainWithAnAuthorizationIdentity = login({ response: Buffer.from('guest\0guest\0guest') });
 export const emptyResponse = login({ response: Buffer.alloc(0) });
 export const unknownVhost = login({ vhost: 'nowhere' });
-export const vhostWithoutPermission = login({ user: 'stranger', secret: 'strange', vhost: 'closed to strangers' });
+export const vhostWithoutPermission = login({
+  user: 'stranger',
+  secret: 'strange',
+  vhost: 'closed to strangers',
+});
 export const emptyVhost = login({ vhost: '' });
 export const wrongSecretAndVhost = login({ secret: 'wrong', vhost: 'nowhere' });
 /** Told at connection.open, though no channel is opened; the broker waits for nothing more. */
