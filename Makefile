@@ -17,9 +17,12 @@ install-debs: ## Installs what is missing from Debian (root or sudo)
 
 node_modules/.complete: package.json package-lock.json packaging/install-debs
 	@packaging/install-debs
-	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund --loglevel error
-	@# the addon for systemd is built against the runtime that will load it; without it the service runs all the same
-	cd node_modules/sd-notify && PATH="$(CURDIR)/$(RUNTIME)/bin:$$PATH" npm_config_nodedir="$(CURDIR)/$(RUNTIME)" npm run install --silent || echo "sd-notify was not built"
+	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund --loglevel error --no-progress
+	@# The addon for systemd, built against the runtime that will load it, and without node-gyp: Debian's links addons with
+	@# its own libnode, which brings a second V8 into the process and crashes it. Without the addon the service runs all the same.
+	cd node_modules/sd-notify && mkdir -p build/Release && g++ -shared -fPIC -O2 -std=gnu++20 -fno-rtti -fno-exceptions -w \
+	  -DNODE_GYP_MODULE_NAME=notify -DBUILDING_NODE_EXTENSION -DUSING_UV_SHARED=1 -DUSING_V8_SHARED=1 -D_FILE_OFFSET_BITS=64 \
+	  -I$(CURDIR)/$(RUNTIME)/include/node -o build/Release/notify.node notify.cc -lsystemd || echo "sd-notify was not built"
 	touch $@
 
 deps: node_modules/.complete ## Installs npm packages, the pinned runtime among them

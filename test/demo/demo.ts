@@ -57,10 +57,12 @@ async function startProxy(broker: RabbitMQ): Promise<number> {
     await ended;
     clearTimeout(patience);
   });
-  await until('amqproxy to listen', () => {
-    if (proxy.exitCode !== null) throw new Error(`amqproxy has ended:\n${log}`);
-    return log.includes('Proxy listening on');
+  proxy.on('exit', code => {
+    if (ending) return;
+    console.error(`demo: amqproxy has ended (${code}):\n${log}`);
+    void end(1);
   });
+  await until('amqproxy to listen', () => log.includes('Proxy listening on'));
   return port;
 }
 

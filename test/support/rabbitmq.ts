@@ -1,6 +1,6 @@
 /** A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,7 +81,9 @@ export class RabbitMQ {
     this.env = {
       ...process.env,
       HOME: this.dir,
-      RABBITMQ_NODENAME: `amqproxy-test-${port}@localhost`,
+      // an address, so that a machine without /etc/hosts will do
+      RABBITMQ_NODENAME: `amqproxy-test-${port}@127.0.0.1`,
+      RABBITMQ_USE_LONGNAME: 'true',
       RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
       RABBITMQ_NODE_PORT: String(port),
       RABBITMQ_DIST_PORT: String(dist),
@@ -113,9 +115,23 @@ export class RabbitMQ {
 
   /** Starts the server and waits until it takes logins. */
   async run(): Promise<void> {
-    const server = spawn(join(SBIN, 'rabbitmq-server'), { env: this.env, stdio: 'ignore', detached: true });
+    const output = join(this.dir, 'output');
+    const fd = openSync(output, 'w');
+    const server = spawn(join(SBIN, 'rabbitmq-server'), {
+      env: this.env,
+      stdio: ['ignore', fd, fd],
+      detached: true,
+    });
+    closeSync(fd);
     this.server = server;
-    await until('RabbitMQ to listen', () => accepts(this.port), 90);
+    await until(
+      'RabbitMQ to listen',
+      () => {
+        if (server.exitCode !== null) throw new Error(`RabbitMQ has ended:\n${readFileSync(output, 'utf8')}`);
+        return accepts(this.port);
+      },
+      90,
+    );
     await this.ctl('await_startup');
   }
 
