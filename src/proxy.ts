@@ -28,7 +28,6 @@ export interface GivenSocket {
 const SPARE_MS = 8000;
 const BACKLOG = 4096;
 
-// biome-ignore lint/suspicious/noShadowRestrictedNames: it is what this project makes; JavaScript's own Proxy is not used
 export class Proxy implements ClientContext, PoolContext {
   config: Config;
   readonly stats = new Stats();

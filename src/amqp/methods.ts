@@ -101,6 +101,10 @@ const ROWS: Row[] = [
   [60, 110, 'basic.recover', 'b', 'client', 'track'],
   [60, 111, 'basic.recover-ok', '', 'server', 'refuse'],
   [60, 120, 'basic.nack', 'Lb', 'both', 'track'],
+  // RabbitMQ's own, for its AMQP 1.0 side
+  [60, 200, 'basic.credit', 'Slb', 'client', 'forward'],
+  [60, 201, 'basic.credit-ok', 'l', 'server', 'refuse'],
+  [60, 202, 'basic.credit-drained', 'Sl', 'server', 'refuse'],
   [85, 10, 'confirm.select', 'b', 'client', 'track'],
   [85, 11, 'confirm.select-ok', '', 'server', 'refuse'],
   [90, 10, 'tx.select', '', 'client', 'promote'],
