@@ -1,0 +1,181 @@
+/** The pool, with plain objects for upstreams. */
+import { expect } from 'chai';
+import { defaults } from '../../src/config/options.ts';
+import { Logins } from '../../src/pool/logins.ts';
+import { Pool, type PoolContext } from '../../src/pool/pool.ts';
+import { loginKey } from '../../src/pool/secrets.ts';
+import { Stats } from '../../src/stats.ts';
+import { Refused, type Upstream } from '../../src/upstream/upstream.ts';
+
+class FakeUpstream {
+  holder: unknown = null;
+  retired = false;
+  blocked: string | null = null;
+  busy = 0;
+  state = 'live';
+  idleSince = 0;
+  openedAt = 0;
+  owner: Pool | null = null;
+  address = 'fake:5672';
+  capacity = 2;
+  closed = false;
+
+  takeChannel(): object | null {
+    if (this.busy >= this.capacity) return null;
+    this.busy++;
+    return { upstream: this };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.state = 'closed';
+    this.owner?.upstreamClosed(this as never, null);
+  }
+}
+
+const tick = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+
+describe('A pool', () => {
+  let opened: FakeUpstream[];
+  let failure: Error | null;
+  const make = (settings: Partial<ReturnType<typeof defaults>> = {}): Pool => {
+    opened = [];
+    failure = null;
+    const context: PoolContext = {
+      config: { ...defaults(), ...settings },
+      stats: new Stats(),
+      totalUpstreams: () => opened.filter(upstream => !upstream.closed).length,
+      open: async () => {
+        await tick();
+        if (failure) throw failure;
+        const upstream = new FakeUpstream();
+        opened.push(upstream);
+        return upstream as unknown as Upstream;
+      },
+      changed: () => {},
+      report: () => {},
+    };
+    return new Pool(context, new Logins('user', Buffer.from('secret')), '/');
+  };
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 5; i++) await tick();
+  };
+
+  it('shares one attempt among all who log in at once', async () => {
+    const pool = make();
+    await Promise.all([pool.admit(), pool.admit(), pool.admit()]);
+    expect(opened).to.have.length(1);
+  });
+
+  it('fills an upstream before it opens another, and serves waiters in turn', async () => {
+    const pool = make();
+    await pool.admit();
+    expect(pool.leaseNow(false, true)).not.to.equal(null);
+    expect(pool.leaseNow(false, true)).not.to.equal(null);
+    expect(pool.leaseNow(false, true)).to.equal(null);
+    const served: number[] = [];
+    for (const n of [1, 2, 3]) pool.lease(false, true, outcome => outcome.ok && served.push(n));
+    await settle();
+    expect(served).to.deep.equal([1, 2, 3]);
+    expect(opened.length).to.be.within(2, 4);
+  });
+
+  it('keeps to max_upstreams, and fails who waits longer than lease_timeout', async () => {
+    const pool = make({ maxUpstreams: 1, leaseTimeout: 1 });
+    await pool.admit();
+    pool.leaseNow(false, true);
+    pool.leaseNow(false, true);
+    let why = '';
+    pool.lease(false, true, outcome => {
+      if (!outcome.ok) why = outcome.why.text;
+    });
+    await settle();
+    expect(opened).to.have.length(1);
+    pool.maintain(performance.now());
+    expect(why).to.equal('');
+    pool.maintain(performance.now() + 1001);
+    expect(why).to.match(/CONNECTION_FORCED - .*lease_timeout/);
+  });
+
+  it('lends a private upstream to one client only, and takes it back', async () => {
+    const pool = make();
+    await pool.admit();
+    const holder = { updateSecretOk: () => {}, holderLost: () => {} };
+    let mine: Upstream | null = null;
+    pool.acquire(holder, outcome => {
+      if (outcome.ok) mine = outcome.value;
+    });
+    expect(mine).to.equal(opened[0]);
+    expect(pool.leaseNow(false, true)).to.equal(null);
+    pool.giveBack(mine!, false);
+    expect(pool.leaseNow(false, true)).not.to.equal(null);
+  });
+
+  it('closes a private upstream that is spent', async () => {
+    const pool = make();
+    await pool.admit();
+    pool.acquire({ updateSecretOk: () => {}, holderLost: () => {} }, () => {});
+    pool.giveBack(opened[0] as never, true);
+    expect(opened[0].closed).to.equal(true);
+    expect(pool.live).to.equal(false);
+  });
+
+  it('leads those who do not publish around a blocked upstream', async () => {
+    const pool = make();
+    await pool.admit();
+    opened[0].blocked = 'low on memory';
+    expect(pool.leaseNow(false, true)).not.to.equal(null);
+    expect(pool.leaseNow(false, false)).to.equal(null);
+    let other: unknown = null;
+    pool.lease(false, false, outcome => {
+      if (outcome.ok) other = outcome.value.upstream;
+    });
+    await settle();
+    expect(other).to.equal(opened[1]);
+  });
+
+  it('gives a refusal to all who wait', async () => {
+    const pool = make();
+    const why = { code: 403, text: 'ACCESS_REFUSED', classId: 0, methodId: 0 };
+    const told: unknown[] = [];
+    failure = new Refused(why);
+    for (let i = 0; i < 3; i++) pool.lease(false, true, outcome => told.push(outcome));
+    await settle();
+    expect(told).to.deep.equal(Array(3).fill({ ok: false, why }));
+  });
+
+  it('closes idle upstreams but min_upstreams, and old ones when they are free', async () => {
+    const pool = make({ idleConnectionTimeout: 10, minUpstreams: 1, maxLifetime: 100 });
+    await pool.admit();
+    pool.leaseNow(false, true);
+    pool.leaseNow(false, true);
+    pool.lease(false, true, () => {});
+    await settle();
+    for (const upstream of opened) upstream.busy = 0;
+    pool.maintain(11_000);
+    expect(pool.upstreams).to.have.length(1);
+    (pool.upstreams[0] as unknown as FakeUpstream).busy = 1;
+    pool.maintain(101_000);
+    expect(pool.upstreams[0].retired).to.equal(true);
+    expect(opened.filter(upstream => !upstream.closed)).to.have.length(1);
+    (pool.upstreams[0] as unknown as FakeUpstream).busy = 0;
+    pool.channelFreed(pool.upstreams[0]);
+    expect(pool.upstreams).to.have.length(0);
+  });
+});
+
+describe('Login keys', () => {
+  it('tell users and secrets apart, and show no secret', () => {
+    const keys = new Set(
+      [
+        ['a', 'b'],
+        ['a', 'c'],
+        ['ab', ''],
+        ['', 'ab'],
+      ].map(([user, secret]) => loginKey(user, Buffer.from(secret))),
+    );
+    expect(keys.size).to.equal(4);
+    expect(loginKey('user', Buffer.from('hunter2'))).not.to.include('hunter2');
+    expect(loginKey('user', Buffer.from('x'))).to.equal(loginKey('user', Buffer.from('x')));
+  });
+});
