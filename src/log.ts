@@ -113,7 +113,11 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
 
   const write = (record: LogRecord): void => {
     const { dropped } = output;
-    if (dropped > 0 && output.write(format(lost(dropped, record), style, coloured))) output.dropped = 0;
+    if (dropped > 0) {
+      // when this fails it counts for the record
+      if (!output.write(format(lost(dropped, record), style, coloured))) return;
+      output.dropped = 0;
+    }
     if (output.write(format(record, style, coloured))) written = true;
     else if (!written && output.failure !== 'EAGAIN') onUnwritable?.(output.failure);
   };

@@ -1,4 +1,5 @@
 /** What can only be checked when all settings are known: those that need one another, and the files they name. */
+import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { readText } from './ini.ts';
 import type { Config, OptionName } from './options.ts';
@@ -11,7 +12,7 @@ function pem(config: Config, name: 'tlsCa' | 'tlsCert' | 'tlsKey', label: RegExp
   if (config[name] === '') return '';
   try {
     const text = readText(config[name]);
-    if (label.test(text)) return text;
+    if (text.search(label) >= 0) return text;
     report(name, `holds no ${name === 'tlsKey' ? 'private key' : 'certificate'} in PEM form`);
   } catch (error) {
     report(name, `cannot be read: ${(error as Error).message}`);
@@ -19,14 +20,13 @@ function pem(config: Config, name: 'tlsCa' | 'tlsCert' | 'tlsKey', label: RegExp
   return '';
 }
 
+const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/g;
+const KEY = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
+
 function checkFiles(config: Config, report: Report): void {
-  const certificate = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/;
-  const ca = pem(config, 'tlsCa', certificate, report);
-  const cert = pem(config, 'tlsCert', certificate, report);
-  const key = pem(config, 'tlsKey', /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/, report);
-  const attempt = (name: OptionName, options: object): void => {
+  const attempt = (name: OptionName, act: () => void): void => {
     try {
-      createSecureContext(options);
+      act();
     } catch (error) {
       const { message } = error as Error;
       report(
@@ -37,8 +37,12 @@ function checkFiles(config: Config, report: Report): void {
       );
     }
   };
-  if (ca !== '') attempt('tlsCa', { ca });
-  if (cert !== '' && key !== '') attempt('tlsKey', { cert, key });
+  const ca = pem(config, 'tlsCa', CERTIFICATE, report);
+  const cert = pem(config, 'tlsCert', CERTIFICATE, report);
+  const key = pem(config, 'tlsKey', KEY, report);
+  // OpenSSL passes over damaged certificates of authorities in silence
+  attempt('tlsCa', () => ca.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
+  if (cert !== '' && key !== '') attempt('tlsKey', () => createSecureContext({ cert, key }));
 }
 
 export function checkTogether(config: Config, report: Report): void {

@@ -46,7 +46,7 @@ function row(
 
 /** `width`: columns of the terminal. */
 export function helpText(width: number): string {
-  const columns = Math.max(60, Math.min(width, 100));
+  const columns = Math.max(80, Math.min(width, 100));
   const lines = [
     'Usage: amqproxy [options] [AMQP_URL]',
     '',

@@ -12,12 +12,12 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** The word that was meant by this one, if one is near enough: a third of its letters may be wrong, and two always (swapped). */
+/** The word that was meant by this one, if one is near enough: a quarter of its letters may be wrong, or two that are swapped. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   if (word.length > 64) return undefined;
   const plain = word.toLowerCase().replaceAll('-', '_');
   let best: string | undefined;
-  let least = Math.max(word.length < 4 ? 1 : 2, Math.floor(word.length / 3)) + 1;
+  let least = Math.max(word.length < 4 ? 1 : 2, Math.floor(word.length / 4)) + 1;
   for (const candidate of words) {
     const edits = distance(plain, candidate.toLowerCase().replaceAll('-', '_'));
     if (edits < least) {

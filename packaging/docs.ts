@@ -1,0 +1,28 @@
+/** Writes everything that is made from the option table: `make docs`. A unit test holds the committed files to it. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { bashCompletion, fishCompletion, zshCompletion } from './docs/completions.ts';
+import { iniFile } from './docs/ini.ts';
+import { iniPage, programPage } from './docs/man.ts';
+import { withTable } from './docs/readme.ts';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** The files by their path from the root. */
+export function documents(): Record<string, string> {
+  return {
+    'etc/amqproxy.ini': iniFile(),
+    'README.md': withTable(readFileSync(resolve(root, 'README.md'), 'utf8')),
+    'packaging/man/amqproxy.8': programPage(),
+    'packaging/man/amqproxy.ini.5': iniPage(),
+    'packaging/completions/amqproxy.bash': bashCompletion(),
+    'packaging/completions/_amqproxy': zshCompletion(),
+    'packaging/completions/amqproxy.fish': fishCompletion(),
+  };
+}
+
+if (import.meta.main)
+  for (const [path, text] of Object.entries(documents())) {
+    mkdirSync(dirname(resolve(root, path)), { recursive: true });
+    writeFileSync(resolve(root, path), text);
+  }

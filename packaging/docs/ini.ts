@@ -1,0 +1,44 @@
+/** etc/amqproxy.ini: every key commented out, with what it does and its default. */
+import { GROUPS, type OptionName, optionNames, optionOf, show } from '../../src/config/options.ts';
+
+const WIDTH = 100;
+
+function comment(text: string): string[] {
+  const lines = ['#'];
+  for (const word of text.split(' ')) {
+    const last = lines[lines.length - 1];
+    if (last.length + 1 + word.length > WIDTH) lines.push(`# ${word}`);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
+function setting(name: OptionName): string[] {
+  const { key, help, more, type, live, default: value } = optionOf(name);
+  const lines = comment(more ? `${help} ${more}` : help);
+  // what is allowed need not be said where the default says it
+  lines.push(...comment(`Allowed: ${type.allowed}.${live ? '' : ' Changes at the next restart.'}`));
+  if (name === 'upstream')
+    return [...lines, '# This one must be set:', ';upstream = amqp://rabbitmq.example:5672', ''];
+  return [...lines, `;${key} = ${show(name, value)}`.trimEnd(), ''];
+}
+
+export function iniFile(): string {
+  const lines = [
+    '# Settings of amqproxy, see amqproxy.ini(5). Each key stands here with its default: take the ; away to change it.',
+    '#   amqproxy --config /etc/amqproxy.ini --check-config   checks this file and shows what is in effect',
+    '#   systemctl reload amqproxy                            takes over what has changed (a mistake changes nothing)',
+    '',
+  ];
+  for (const section of ['main', 'listen'] as const) {
+    lines.push(`[${section}]`, '');
+    for (const group of GROUPS) {
+      const names = optionNames.filter(
+        name => optionOf(name).section === section && optionOf(name).group === group,
+      );
+      if (names.length === 0) continue;
+      lines.push(`# ---- ${group}`, '', ...names.flatMap(setting));
+    }
+  }
+  return `${lines.join('\n').trimEnd()}\n`;
+}

@@ -1,0 +1,163 @@
+/** The manual pages amqproxy(8) and amqproxy.ini(5). */
+import { OTHER_FLAGS } from '../../src/config/help.ts';
+import { GROUPS, type Option, optionNames, optionOf, show } from '../../src/config/options.ts';
+
+/** Text for troff: nothing in it is a request, a hyphen can be copied as a minus. */
+const text = (words: string): string =>
+  words
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replaceAll('µ', '\\(mc')
+    .replace(/^([.'])/gm, '\\&$1');
+
+const bold = (words: string): string => `\\fB${text(words)}\\fR`;
+const italic = (words: string): string => `\\fI${text(words)}\\fR`;
+const tagged = (tag: string, ...paragraph: string[]): string => `.TP\n${tag}\n${paragraph.join('\n')}`;
+
+const all = optionNames.map(name => ({ name, ...optionOf(name) }) as Option<unknown> & { name: typeof name });
+
+/** `-p PORT, --port PORT` */
+const flagTag = (letter: string | undefined, flag: string, value: string | undefined): string =>
+  [...(letter ? [`-${letter}`] : []), `--${flag}`]
+    .map(way => `${bold(way)}${value ? ` ${italic(value)}` : ''}`)
+    .join(', ');
+
+const header = (name: string, section: number, title: string): string =>
+  `.\\" made from src/config/options.ts by make docs\n.TH ${name} ${section} "" amqproxy "${title}"`;
+
+const EXITS: [code: number, meaning: string][] = [
+  [0, 'It has drained and stopped, or was told twice to stop.'],
+  [64, 'The command line cannot be understood.'],
+  [69, 'It cannot listen, since the port is in use, for example.'],
+  [70, 'Internal error.'],
+  [74, 'The log cannot be written.'],
+  [77, 'It may not listen on that port.'],
+  [78, 'A mistake in the settings, a file that cannot be read, or an address or socket that is not there.'],
+];
+
+export function programPage(): string {
+  const flags = GROUPS.flatMap(group => all.filter(option => option.flag && option.group === group));
+  return `${[
+    header('AMQPROXY', 8, "System Manager's Manual"),
+    '.SH NAME\namqproxy \\- connection pool for AMQP 0\\-9\\-1 (RabbitMQ)',
+    `.SH SYNOPSIS\n${bold('amqproxy')} [${italic('options')}] [${italic('AMQP_URL')}]`,
+    `.SH DESCRIPTION
+Clients connect to amqproxy as they would to RabbitMQ.
+It logs in to the broker with what each of them brings (user, password, vhost), keeps these connections open when
+the clients have gone, and lends them to the next ones.
+A web application that connects for every request then pays for next to nothing but its message.
+.PP
+${italic('AMQP_URL')} names the broker: {${bold('amqp')}|${bold('amqps')}}://${italic('HOST')}[:${italic('PORT')}], or several separated by commas, which are tried in turn.
+User, password and path have no place in it.`,
+    '.SH OPTIONS\nA flag wins over the environment, the environment over the file, the file over the default.',
+    ...flags.map(option =>
+      tagged(
+        flagTag(option.letter, option.flag!, option.type.placeholder),
+        text(option.help),
+        `Default: ${text(show(option.name, option.default))}.`,
+      ),
+    ),
+    ...OTHER_FLAGS.map(flag =>
+      tagged(
+        flagTag(
+          'letter' in flag ? flag.letter : undefined,
+          flag.flag,
+          'placeholder' in flag ? flag.placeholder : undefined,
+        ),
+        text(flag.help),
+      ),
+    ),
+    '.SH ENVIRONMENT\nEmpty variables count as unset.',
+    ...all
+      .filter(option => option.env)
+      .map(option =>
+        tagged(
+          bold(option.env!),
+          option.flag ? `The same as ${bold(`--${option.flag}`)}.` : text(option.help),
+        ),
+      ),
+    tagged(
+      bold('LISTEN_FDS') + ', ' + bold('LISTEN_PID') + ', ' + bold('LISTEN_FDNAMES'),
+      'Sockets from the service manager, named amqp, amqps or http.\nThey win over the addresses in the settings.',
+    ),
+    tagged(bold('JOURNAL_STREAM'), 'Log lines carry a priority for the journal.'),
+    '.SH SIGNALS',
+    tagged(
+      bold('SIGTERM') + ', ' + bold('SIGINT'),
+      `Drain: take no new clients, wait ${bold('term_client_close_timeout')}, send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
+    ),
+    tagged(
+      bold('SIGHUP'),
+      'Read the file and the certificates again.\nSettings that need a restart are named in a warning; a mistake changes nothing.',
+    ),
+    '.SH EXIT STATUS',
+    ...EXITS.map(([code, meaning]) => tagged(bold(String(code)), text(meaning))),
+    '.SH FILES',
+    tagged(italic('/etc/amqproxy.ini'), `The settings of the service, see ${bold('amqproxy.ini')}(5).`),
+    `.SH EXAMPLES
+.nf
+${text('amqproxy amqp://rabbitmq.example')}
+${text('amqproxy --listen 127.0.0.1 --port 5673 amqps://rabbitmq1.example,amqps://rabbitmq2.example')}
+${text('amqproxy --config /etc/amqproxy.ini --check-config')}
+${text('systemctl enable --now amqproxy && journalctl -fu amqproxy')}
+.fi`,
+    `.SH SEE ALSO\n${bold('amqproxy.ini')}(5), ${bold('systemd.socket')}(5), ${bold('journalctl')}(1)`,
+  ].join('\n')}\n`;
+}
+
+export function iniPage(): string {
+  const setting = (option: (typeof all)[number]): string =>
+    tagged(
+      bold(option.key),
+      text(option.more ? `${option.help} ${option.more}` : option.help),
+      '.br',
+      text(
+        [
+          `Allowed: ${option.type.allowed}.`,
+          `Default: ${show(option.name, option.default) || 'none'}.`,
+          ...(option.env ? [`Environment: ${option.env}.`] : []),
+          ...(option.flag ? [`Flag: --${option.flag}.`] : []),
+          ...(option.aliases ?? []).map(
+            alias => `Also written ${alias.replace(/^(.*)\.(.*)$/, '$2 in [$1]')}.`,
+          ),
+          ...(option.live ? [] : ['Changes at the next restart.']),
+        ].join(' '),
+      ),
+    );
+  const section = (name: 'main' | 'listen'): string[] => [
+    `.SH SECTION [${name}]`,
+    ...GROUPS.flatMap(group => {
+      const members = all.filter(option => option.section === name && option.group === group);
+      return members.length === 0 ? [] : [`.SS ${group}`, ...members.map(setting)];
+    }),
+  ];
+  return `${[
+    header('AMQPROXY.INI', 5, 'File Formats Manual'),
+    '.SH NAME\namqproxy.ini \\- settings of amqproxy',
+    `.SH DESCRIPTION
+Each line is ${bold('[section]')}, ${bold('key = value')}, empty, or a comment that begins with ; or #.
+A ; or # within a value begins a comment, too, unless a backslash stands before it.
+Of a key that comes twice the last one counts.
+Times are in seconds, fractions allowed.
+Sizes are in bytes, with k, m or g for powers of 1024 (64k, 1MiB).
+Yes and no may also be true and false, on and off.
+.PP
+An unknown section or key, a wrong type or a value out of range ends the start with exit status 78; all mistakes are told at
+once, with file, line, key, value and what is allowed.
+${bold('amqproxy --config')} ${italic('FILE')} ${bold('--check-config')} only checks, and prints the settings in effect with where each comes from.
+.PP
+After ${bold('systemctl reload amqproxy')} (SIGHUP) most settings change at once; those that need a restart say so below.`,
+    ...section('main'),
+    ...section('listen'),
+    `.SH EXAMPLES
+.nf
+[main]
+upstream = amqps://rabbitmq.example
+max_clients = 5000
+
+[listen]
+address = 0.0.0.0
+.fi`,
+    `.SH SEE ALSO\n${bold('amqproxy')}(8)`,
+  ].join('\n')}\n`;
+}

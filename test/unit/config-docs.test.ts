@@ -1,0 +1,65 @@
+/** What is made from the option table is as the table says. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { documents } from '../../packaging/docs.ts';
+import { load } from '../../src/config/load.ts';
+import { defaults, optionNames, optionOf } from '../../src/config/options.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const made = documents();
+
+describe('Made from the option table', () => {
+  for (const [path, text] of Object.entries(made))
+    it(`${path} is up to date (else: make docs)`, () => {
+      expect(readFileSync(join(root, path), 'utf8')).to.equal(text);
+    });
+
+  it('etc/amqproxy.ini changes nothing as it is, and each of its keys is valid with its default', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'amqproxy-ini-'));
+    const file = join(dir, 'amqproxy.ini');
+    const ini = made['etc/amqproxy.ini'];
+    try {
+      writeFileSync(file, ini);
+      const upstream = [{ host: 'x', port: 5672, tls: false }];
+      expect(load({ file, flags: { upstream: 'amqp://x' } }).config).to.deep.equal({
+        ...defaults(),
+        upstream,
+      });
+      const keys = ini.match(/^;/gm) ?? [];
+      expect(keys).to.have.length(optionNames.length);
+      writeFileSync(file, ini.replace(/^;/gm, ''));
+      const { config, sources } = load({ file });
+      expect({ ...config, upstream: [] }).to.deep.equal(defaults());
+      for (const name of optionNames) expect(sources[name], name).to.match(/amqproxy\.ini:\d+$/);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  it('the manual pages name every key and flag', () => {
+    const plain = (page: string): string => page.replaceAll('\\-', '-');
+    for (const { key, flag, env } of optionNames.map(optionOf)) {
+      expect(made['packaging/man/amqproxy.ini.5']).to.include(`\\fB${key}\\fR`);
+      if (flag) expect(plain(made['packaging/man/amqproxy.8'])).to.include(`--${flag}`);
+      if (env) expect(made['packaging/man/amqproxy.8']).to.include(env);
+    }
+  });
+
+  it('the completion for bash knows flags, words and brokers', () => {
+    const complete = (...words: string[]): string[] => {
+      const script = `. ${join(root, 'packaging/completions/amqproxy.bash')}; compopt() { :; }
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _amqproxy; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return execFileSync('bash', ['-c', script, 'bash', ...words], { encoding: 'utf8' })
+        .trim()
+        .split('\n');
+    };
+    expect(complete('amqproxy', '--log-f')).to.deep.equal(['--log-format']);
+    expect(complete('amqproxy', '--log-format', 'j')).to.deep.equal(['journal', 'json']);
+    expect(complete('amqproxy', '-')).to.include.members(['-p', '--port', '--check-config']);
+    expect(complete('amqproxy', 'amqp')).to.deep.equal(['amqp://', 'amqps://']);
+    expect(complete('amqproxy', '-p', '')).to.deep.equal(['']);
+  });
+});
