@@ -1,0 +1,33 @@
+/** `make fuzz`: campaigns with new seeds for MINUTES, a report, and the seed of whatever fails. */
+import { RabbitMQ } from '../support/rabbitmq.ts';
+import { campaign } from './campaign.ts';
+
+const minutes = Number(process.env.MINUTES ?? 5);
+const deadline = Date.now() + minutes * 60_000;
+let seed = Number(process.env.SEED ?? Date.now() % 0x7fffffff);
+let scripts = 0;
+let steps = 0;
+let failures = 0;
+
+const broker = await RabbitMQ.start();
+try {
+  while (Date.now() < deadline) {
+    const seconds = Math.min(60, Math.ceil((deadline - Date.now()) / 1000));
+    const result = await campaign(broker, { seed, runs: 1_000_000, seconds });
+    scripts += result.scripts;
+    steps += result.steps;
+    const [before, after] = result.rss.map(bytes => `${Math.round(bytes / 1048576)} MiB`);
+    console.log(
+      `seed ${seed}: ${result.scripts} scripts, ${result.steps} steps, canary's slowest message ${Math.round(result.worst)} ms, memory ${before} to ${after}`,
+    );
+    if (result.failure !== null) {
+      failures++;
+      console.log(`FAILED (again with: make fuzz SEED=${seed})\n${result.failure}`);
+    }
+    seed = (seed + 1) % 0x7fffffff;
+  }
+} finally {
+  await broker.stop();
+}
+console.log(`${scripts} scripts of ${steps} steps, ${failures} failures`);
+process.exitCode = failures > 0 ? 1 : 0;
