@@ -32,57 +32,61 @@ for (const [letters, size] of [
   ['tbB', 1],
   ['su', 2],
   ['Iif', 4],
-  ['lTd', 8],
+  ['lLTd', 8],
   ['D', 5],
   ['V', 0],
 ] as const)
   for (const letter of letters) FIXED[letter.charCodeAt(0)] = size;
 
-const MAX_DEPTH = 100;
-
 const u32 = (buf: Buffer, at: number): number =>
   ((buf[at] << 24) | (buf[at + 1] << 16) | (buf[at + 2] << 8) | buf[at + 3]) >>> 0;
 
-/** Where a field value ends, -1 if it is malformed. */
-function valueEnd(buf: Buffer, at: number, end: number, depth: number): number {
-  if (at >= end) return -1;
-  const type = buf[at++];
-  const fixed = FIXED[type];
-  if (fixed >= 0) return at + fixed <= end ? at + fixed : -1;
-  if (at + 4 > end) return -1;
-  const stop = at + 4 + u32(buf, at);
-  if (stop > end || depth > MAX_DEPTH) return -1;
-  at += 4;
-  switch (type) {
-    case 0x53: // 'S' long string
-    case 0x78: // 'x' byte array
-      return stop;
-    case 0x46: // 'F' table
-      return isFields(buf, at, stop, depth + 1) ? stop : -1;
-    case 0x41: // 'A' array
-      while (at < stop) {
-        at = valueEnd(buf, at, stop, depth + 1);
-        if (at < 0) return -1;
-      }
-      return at === stop ? stop : -1;
-    default:
-      return -1;
-  }
-}
+/** Ends of the tables and arrays around the value at hand; arrays as negative numbers. */
+const nest: number[] = [];
 
-function isFields(buf: Buffer, at: number, end: number, depth: number): boolean {
-  while (at < end) {
-    at = valueEnd(buf, at + 1 + buf[at], end, depth);
-    if (at < 0) return false;
+/** True when buf[at..end) is exactly the fields of a table, however deep they are nested. */
+function isFields(buf: Buffer, at: number, end: number): boolean {
+  nest.length = 0;
+  nest.push(end);
+  for (;;) {
+    const top = nest[nest.length - 1];
+    const stop = Math.abs(top);
+    if (at > stop) return false;
+    if (at === stop) {
+      nest.pop();
+      if (nest.length === 0) return true;
+      continue;
+    }
+    if (top > 0) at += 1 + buf[at]; // the name
+    if (at >= stop) return false;
+    const type = buf[at++];
+    const fixed = FIXED[type];
+    if (fixed >= 0) {
+      at += fixed;
+      if (at > stop) return false;
+      if (type === 0x66 && !Number.isFinite(buf.readFloatBE(at - 4))) return false; // f: Erlang has no NaN
+      if (type === 0x64 && !Number.isFinite(buf.readDoubleBE(at - 8))) return false; // d
+      continue;
+    }
+    if (at + 4 > stop) return false;
+    const size = u32(buf, at);
+    at += 4;
+    if (at + size > stop) return false;
+    if (type === 0x53 || type === 0x78)
+      at += size; // S, x
+    else if (type === 0x46)
+      nest.push(at + size); // F
+    else if (type === 0x41)
+      nest.push(-at - size); // A
+    else return false;
   }
-  return at === end;
 }
 
 /** Where the field table at `at` ends, -1 if it is malformed. */
 export function tableEnd(buf: Buffer, at: number, end: number): number {
   if (at + 4 > end) return -1;
   const stop = at + 4 + u32(buf, at);
-  return stop <= end && isFields(buf, at + 4, stop, 0) ? stop : -1;
+  return stop <= end && isFields(buf, at + 4, stop) ? stop : -1;
 }
 
 /** What is wrong with the arguments of a method. */
@@ -133,7 +137,7 @@ export function argumentFault(spec: string, buf: Buffer, at: number, end: number
         if (at + 4 > end) return 'length';
         const stop = at + 4 + u32(buf, at);
         if (stop > end) return 'length';
-        if (!isFields(buf, at + 4, stop, 0)) fault ??= 'table';
+        if (!isFields(buf, at + 4, stop)) fault ??= 'table';
         at = stop;
         break;
       }
@@ -153,7 +157,6 @@ export function isProperties(buf: Buffer, at: number, end: number): boolean {
   if (at + 2 > end) return false;
   const flags = (buf[at] << 8) | buf[at + 1];
   at += 2;
-  if (flags & 1) return false; // no class has more flags to continue with
   for (let i = 0; i < 14; i++) {
     if (!(flags & (0x8000 >> i))) continue;
     switch (PROPERTIES.charCodeAt(i)) {

@@ -23,6 +23,8 @@ export class ClientChannel implements Lessee {
   readonly peer: Client;
   state: ClientChannelState = 'open';
   up: UpstreamChannel | null = null;
+  /** Further channel.close that came while the first was under way: each is answered. */
+  moreCloses = 0;
 
   // content on its way in
   expect: typeof METHOD | typeof HEADER | typeof BODY = METHOD;

@@ -90,10 +90,8 @@ export abstract class ClientFrames extends ClientLeases {
   private header(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
     if (channel.expect !== HEADER) return this.offend(offences.unexpectedFrame(channel.expect));
     const end = at + 7 + size;
-    if (size < 12) return this.offend(offences.unknownFrame(frames.FRAME_HEADER, buf.subarray(at + 7, end)));
-    const classId = (buf[at + 7] << 8) | buf[at + 8];
-    if (classId !== 60) return this.offend(offences.wrongClass(classId));
-    if ((buf[at + 9] | buf[at + 10]) !== 0) return this.offend(offences.unexpectedFrame(HEADER)); // weight
+    const fault = offences.badHeader(buf, at, size);
+    if (fault !== null) return this.offend(fault);
     if (size < 14 || !sameBytes(channel.checkedProperties, buf, at + 19, size - 12)) {
       if (!isProperties(buf, at + 19, end)) return this.offend(offences.INTERNAL_ERROR);
       channel.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
@@ -147,7 +145,8 @@ export abstract class ClientFrames extends ClientLeases {
     if (this.state !== 'running') return NEXT;
     const channel = this.channels[number];
     if (channel === undefined) return this.unopened(frames.FRAME_BODY, number, buf, at, size);
-    if (channel.state !== 'open') return channel.state === 'closing' ? NEXT : AGAIN;
+    if (channel.state === 'closing') return this.discard(channel, frames.FRAME_BODY, buf, at, size);
+    if (channel.state !== 'open') return AGAIN;
     if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
     if (size > channel.bodyLeft) return this.overrun(channel);
     channel.bodyLeft -= size;
@@ -422,7 +421,7 @@ export abstract class ClientFrames extends ClientLeases {
       if (channel.state !== 'releasing') return;
       channel.state = 'closed';
       this.channelClosed(channel);
-      this.out.write(frames.channelCloseOk(id));
+      for (; channel.moreCloses >= 0; channel.moreCloses--) this.out.write(frames.channelCloseOk(id));
       if (this.isStopped) this.goOn();
     };
     if (this.config.close === 'instant') {
@@ -473,14 +472,43 @@ export abstract class ClientFrames extends ClientLeases {
   }
 
   private notOpen(channel: ClientChannel, type: number, buf: Buffer, at: number, size: number): Verdict {
-    if (channel.state !== 'closing') return AGAIN;
-    // closed by the broker: everything is discarded until close-ok, and a crossing close is answered
-    if (type !== frames.FRAME_METHOD || size < 4) return NEXT;
-    const methodKey = buf.readInt32BE(at + 7);
-    if (methodKey === M.CHANNEL_CLOSE_OK) {
-      channel.state = 'closed';
-      this.channelClosed(channel);
-    } else if (methodKey === M.CHANNEL_CLOSE) this.out.write(frames.channelCloseOk(channel.id));
+    if (channel.state === 'closing') return this.discard(channel, type, buf, at, size);
+    if (channel.state === 'releasing' && type === frames.FRAME_METHOD && size >= 4) {
+      if (buf.readInt32BE(at + 7) !== M.CHANNEL_CLOSE) return AGAIN;
+      channel.moreCloses++;
+      return NEXT;
+    }
+    return AGAIN;
+  }
+
+  /** A channel that was closed on the client: all is discarded until close-ok, but must still be well-formed. */
+  private discard(channel: ClientChannel, type: number, buf: Buffer, at: number, size: number): Verdict {
+    const payload = buf.subarray(at + 7, Math.min(buf.length, at + 7 + size));
+    if (type === frames.FRAME_METHOD) {
+      if (size < 4) return this.offend(offences.unknownFrame(type, payload));
+      if (channel.expect !== METHOD) return this.offend(offences.unexpectedFrame(channel.expect));
+      const methodKey = buf.readInt32BE(at + 7);
+      const method = METHODS.get(methodKey);
+      if (method === undefined) return this.offend(offences.SILENCE);
+      const fault = offences.badArguments(method, buf, at + 11, at + 7 + size);
+      if (fault !== null) return this.offend(fault);
+      if (methodKey === M.CHANNEL_CLOSE_OK) {
+        channel.state = 'closed';
+        this.channelClosed(channel);
+      } else if (methodKey === M.CHANNEL_CLOSE) this.out.write(frames.channelCloseOk(channel.id));
+      else if (method.content) channel.expect = HEADER;
+      return NEXT;
+    }
+    if (type === frames.FRAME_HEADER) {
+      if (channel.expect !== HEADER) return this.offend(offences.unexpectedFrame(channel.expect));
+      const fault = offences.badHeader(buf, at, size);
+      if (fault !== null) return this.offend(fault);
+      channel.bodyLeft = readTag(buf, at + 11);
+    } else if (type === frames.FRAME_BODY) {
+      if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
+      channel.bodyLeft -= size;
+    } else return this.offend(offences.misplacedFrame(type, payload));
+    channel.expect = channel.bodyLeft === 0 ? METHOD : BODY;
     return NEXT;
   }
 
@@ -492,7 +520,7 @@ export abstract class ClientFrames extends ClientLeases {
       if (methodKey === M.CONNECTION_CLOSE_OK) this.closeOkReceived();
       else if (methodKey === M.CONNECTION_CLOSE) {
         this.out.write(frames.connectionCloseOk());
-        this.closeOkReceived();
+        if (this.state === 'closing') this.closeOkReceived();
       }
       return this.state === ('closed' as string) ? STOP : NEXT;
     }

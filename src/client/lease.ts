@@ -300,6 +300,7 @@ export abstract class ClientLeases extends FrameScanner {
   channelClosedByBroker(channel: ClientChannel, why: CloseReason): void {
     channel.up = null;
     channel.held = [];
+    channel.expect = METHOD;
     channel.lastQueue = null;
     if (this.channels[channel.id] !== channel) return;
     const crossing = channel.state === 'releasing';

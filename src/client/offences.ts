@@ -4,7 +4,7 @@
  */
 import { argumentFault } from '../amqp/check.ts';
 import { type CloseReason, reason } from '../amqp/errors.ts';
-import { FRAME_OVERHEAD } from '../amqp/frame.ts';
+import { FRAME_HEADER, FRAME_OVERHEAD } from '../amqp/frame.ts';
 import { M, type Method } from '../amqp/methods.ts';
 import type { BadFrame } from '../amqp/scanner.ts';
 
@@ -62,12 +62,18 @@ export const unexpectedFrame = (expect: number): CloseReason =>
     expect === 0 ? 0 : M.BASIC_PUBLISH,
   );
 
-export const wrongClass = (classId: number): CloseReason =>
-  reason(
+/** What is wrong with a content header, its properties apart; null if nothing is. */
+export function badHeader(buf: Buffer, at: number, size: number): CloseReason | null {
+  if (size < 12) return unknownFrame(FRAME_HEADER, buf.subarray(at + 7, at + 7 + size));
+  if ((buf[at + 9] | buf[at + 10]) !== 0) return unexpectedFrame(1); // weight
+  const classId = (buf[at + 7] << 8) | buf[at + 8];
+  if (classId === 60) return null;
+  return reason(
     'UNEXPECTED_FRAME',
     `expected content header for class 60, got one for class ${classId} instead`,
     M.BASIC_PUBLISH,
   );
+}
 
 /** What the broker says when one of its processes dies: of properties that cannot be decoded, for instance. */
 export const INTERNAL_ERROR: CloseReason = { code: 541, text: 'INTERNAL_ERROR', classId: 0, methodId: 0 };

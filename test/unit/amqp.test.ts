@@ -153,13 +153,22 @@ describe('The checks', () => {
     );
   });
 
-  it('survive a table nested a thousand deep', () => {
+  it('take a table nested a thousand deep, and one with every type; refuse NaN', () => {
     let table = Buffer.alloc(4);
     for (let i = 0; i < 1000; i++) {
       const inner = Buffer.concat([Buffer.from([1, 0x61, 0x46]), table]);
       table = Buffer.concat([new Writer().long(inner.length).take(), inner]);
     }
-    expect(argumentFault('T', table, 0, table.length)).to.equal('table');
+    expect(argumentFault('T', table, 0, table.length)).to.equal(null);
+    for (const [value, fault] of [
+      [1.5, null],
+      [Number.NaN, 'table'],
+      [Number.POSITIVE_INFINITY, 'table'],
+    ] as const) {
+      const double = new Writer().long(11).octet(1).octet(0x61).octet(0x64).bytes(Buffer.alloc(8)).take();
+      double.writeDoubleBE(value, 7);
+      expect(argumentFault('T', double, 0, double.length)).to.equal(fault);
+    }
   });
 });
 
