@@ -1,4 +1,5 @@
 /** Entry: reads the settings, runs the proxy, listens to signals. */
+import { closeSync, openSync } from 'node:fs';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
@@ -6,7 +7,6 @@ import { reloadedConfig } from './config/reload.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
 import { stdout } from './output.ts';
-// biome-ignore lint/suspicious/noShadowRestrictedNames: it is what this program is
 import { Proxy } from './proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { VERSION } from './version.ts';
@@ -44,6 +44,8 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
     stdout.flush();
     process.exit(EX.SOFTWARE);
   });
+  // the live line of a terminal that has gone
+  process.stdout.on('error', () => {});
   // until it runs there is nothing to reload; by default the signal would end it
   process.on('SIGHUP', () => {});
 
@@ -95,10 +97,21 @@ function handleSignals(proxy: Proxy, service: Service, commandLine: CommandLine)
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
     if (stopping) return;
+    if (process.stdout.isTTY && !terminalIsThere()) return stop('The terminal has gone');
     service.reloading();
     reload(proxy, commandLine);
     service.ready();
   });
+}
+
+/** SIGHUP means two things: read the settings again, or, from the kernel, that the terminal was closed. */
+function terminalIsThere(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads the file again: what can change live does, what cannot is named in a warning; a bad file changes nothing. */

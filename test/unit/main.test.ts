@@ -1,0 +1,192 @@
+/** The program as a process: what it prints, how it ends, and with which code. No broker is needed for this. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { VERSION } from '../../src/version.ts';
+import { AmqProxy } from '../support/proxy.ts';
+import { until } from '../support/rabbitmq.ts';
+
+const main = resolve(import.meta.dirname, '../../src/main.ts');
+const URL = 'amqp://127.0.0.1:1';
+const ANYWHERE = ['-l', '127.0.0.1', '-p', '0', '-b', '0'];
+
+interface Run {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+function run(args: string[], env: NodeJS.ProcessEnv = {}): Run {
+  const { JOURNAL_STREAM: _, ...rest } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+    timeout: 10_000,
+    env: { ...rest, ...env },
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+describe('The program', () => {
+  let dir: string;
+  let taken: Server;
+  let port: number;
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'amqproxy-main-'));
+    taken = createServer();
+    await new Promise<void>(done => taken.listen(0, '127.0.0.1', done));
+    port = (taken.address() as AddressInfo).port;
+  });
+  after(() => {
+    taken.close();
+    rmSync(dir, { recursive: true });
+  });
+  const ini = (text: string): string => {
+    const file = join(dir, 'amqproxy.ini');
+    writeFileSync(file, text);
+    return file;
+  };
+
+  it('prints help, version and settings, and ends with 0', () => {
+    expect(run(['--help'])).to.deep.include({ code: 0, err: '' });
+    expect(run(['-h']).out).to.match(/^Usage: amqproxy \[options\] \[AMQP_URL\]\n/);
+    expect(run(['-v'])).to.deep.equal({ code: 0, out: `amqproxy ${VERSION}\n`, err: '' });
+    const checked = run(['--check-config', '-c', ini('[listen]\nport = 7\n'), URL]);
+    expect(checked).to.deep.include({ code: 0, err: '' });
+    expect(checked.out).to.match(/^port = 7 +; .*amqproxy\.ini:2$/m);
+  });
+
+  const ENDS: [what: string, code: number, args: () => string[], line: RegExp][] = [
+    [
+      'an unknown flag',
+      64,
+      () => ['--prot', '1', URL],
+      /unknown flag --prot: did you mean --port\? Try: amqproxy --help$/,
+    ],
+    ['two brokers without comma', 64, () => [URL, URL], /one AMQP_URL is taken, there are 2/],
+    ['no broker', 78, () => [], /no broker is named/],
+    [
+      'a file that is not there',
+      78,
+      () => ['-c', '/nowhere.ini'],
+      /\/nowhere\.ini: cannot be read: there is no such file/,
+    ],
+    [
+      'a mistake in the file',
+      78,
+      () => ['-c', ini('[main]\nclose = x\n'), URL],
+      /amqproxy\.ini:2: close = "x" is not one/,
+    ],
+    [
+      'a mistake with --check-config',
+      78,
+      () => ['--check-config', '-p', 'x', URL],
+      /--port = "x" is not a number/,
+    ],
+    [
+      'a port in use',
+      69,
+      () => ['-l', '127.0.0.1', '-p', String(port), '-b', '0', URL],
+      /cannot listen on 127\.0\.0\.1:\d+: the port is in use\. Stop what listens there .*choose another with --port/,
+    ],
+    [
+      'an HTTP port in use',
+      69,
+      () => [
+        ...ANYWHERE.slice(0, 4),
+        '-c',
+        ini('[listen]\nhttp_address = 127.0.0.1'),
+        '-b',
+        String(port),
+        URL,
+      ],
+      /cannot serve HTTP on 127\.0\.0\.1:\d+: the port is in use/,
+    ],
+    [
+      'an address of another machine',
+      78,
+      () => ['-l', '192.0.2.1', '-p', '0', '-b', '0', URL],
+      /cannot listen on 192\.0\.2\.1.*no such address/,
+    ],
+  ];
+  for (const [what, code, args, line] of ENDS)
+    it(`ends with ${code} and one line that says what to do: ${what}`, () => {
+      const ended = run(args());
+      expect(ended.code, ended.err).to.equal(code);
+      expect(ended.err.trimEnd().split('\n'), ended.err).to.have.length(1);
+      expect(ended.err).to.match(/^amqproxy: /);
+      expect(ended.err.trimEnd()).to.match(line);
+      expect(ended.out).not.to.include('listening');
+    });
+
+  it('has a priority before that line under systemd', () => {
+    expect(run(['--prot'], { JOURNAL_STREAM: '1:2' }).err).to.match(/^<3>amqproxy: unknown flag/);
+  });
+
+  it('ends with 74 when its log cannot be written', () => {
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', `"$0" "$@" >/dev/full`, process.execPath, main, ...ANYWHERE, URL],
+      {
+        encoding: 'utf8',
+        timeout: 10_000,
+      },
+    );
+    expect(status).to.equal(74);
+    expect(stderr).to.match(
+      /^amqproxy: cannot write the log to standard output \(ENOSPC\)\. Mend StandardOutput=/,
+    );
+  });
+
+  it('shows no secret, wherever it was put by mistake', () => {
+    const secret = 'amqp://user:hunter2@rabbit';
+    for (const { out, err } of [
+      run([secret]),
+      run([], { AMQP_URL: secret }),
+      run(['-c', ini(`upstream = ${secret}`)]),
+      run(['-c', ini(secret)]),
+      run(['--port', secret, URL]),
+      run([secret, URL]),
+    ]) {
+      expect(err).not.to.equal('');
+      expect(out + err).not.to.include('hunter2');
+    }
+  });
+
+  it('reads the file again on SIGHUP, and stops on SIGTERM with 0', async () => {
+    const file = ini('[main]\nlog_level = info\n');
+    const proxy = AmqProxy.spawn([...ANYWHERE, '-c', file, URL]);
+    const saw = (text: string) => until(text, () => proxy.log.includes(text));
+    await saw('Proxy listening on');
+    ini('[main]\nmax_clients = 5\nlog_format = json\n');
+    proxy.signal('SIGHUP');
+    await saw('INFO Reloaded: max_clients 0 -> 5\n');
+    expect(proxy.log).to.include('WARN Reload: log_format changes at the next restart only (auto -> json)\n');
+    ini('[main]\n\nmax_klients = 5\n');
+    proxy.signal('SIGHUP');
+    await saw(
+      `ERROR Reload failed, nothing has changed: ${file}:3: unknown key max_klients in [main]: did you mean max_clients?\n`,
+    );
+    ini('[main]\nlog_level = error\nmax_clients = 5\n');
+    proxy.signal('SIGHUP');
+    await new Promise(done => setTimeout(done, 300));
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited()).to.equal(0);
+    // log_level = error: neither the last reload nor the end is told
+    expect(proxy.log).to.match(/did you mean max_clients\?\n$/);
+  });
+
+  it('names the broker and its listeners at the start', async () => {
+    const proxy = AmqProxy.spawn([...ANYWHERE, 'amqp://[::1]:1,amqps://rabbit.invalid']);
+    await until('it listens', () => proxy.log.includes('listening'));
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited()).to.equal(0);
+    expect(proxy.log.split('\n').slice(0, 3)).to.deep.equal([
+      'INFO Proxy upstream: [::1]:1',
+      'INFO Proxy upstream: rabbit.invalid:5671 TLS',
+      `INFO Proxy listening on ${/listening on (127\.0\.0\.1:\d+)/.exec(proxy.log)?.[1]}`,
+    ]);
+  });
+});
