@@ -1,6 +1,6 @@
 /** What is measured side by side: no proxy, HAProxy, amqproxy, and another one that runs already. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { freePort, until } from '../support/rabbitmq.ts';
@@ -81,9 +81,11 @@ async function amqproxy(
   const dir = mkdtempSync(join(tmpdir(), 'amqproxy-bench-'));
   const file = join(dir, 'amqproxy.ini');
   writeFileSync(file, `${['[main]', 'max_clients = 0', ...settings].join('\n')}\n`);
+  // built, it needs no memory for stripping types
+  const main = ['src/main.js', 'src/main.ts'].map(name => join(root, name)).find(existsSync)!;
   const child = spawn(
     process.execPath,
-    [...nodeFlags, join(root, 'src/main.ts'), ...['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file], url],
+    [...nodeFlags, main, ...['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file], url],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let log = '';
@@ -121,7 +123,7 @@ function peer(): Contender {
  * for Node; `extra` are settings for [main].
  */
 export function startContender(name: string, upstream: Upstream, extra: string[] = []): Promise<Contender> {
-  const root = resolve(import.meta.dirname, '../..');
+  const root = resolve(import.meta.dirname, '../..', process.env.BENCH_BUILT ? 'dist/lib' : '.');
   const [, label, directory, flags] = /^([^=]+)=([^:]+):?(.*)$/.exec(name) ?? [];
   if (directory)
     return amqproxy(label, upstream, resolve(directory), extra, flags === '' ? [] : flags.split(':'));
