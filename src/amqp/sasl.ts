@@ -11,9 +11,9 @@ export const MECHANISMS = ['PLAIN', 'AMQPLAIN'];
 /** Reads a SASL response; null when it is not what the mechanism prescribes. */
 export function readResponse(mechanism: string, response: Buffer): Credentials | null {
   if (mechanism === 'PLAIN') {
-    const user = response.indexOf(0);
-    const secret = response.indexOf(0, user + 1);
-    if (user < 0 || secret < 0 || response.indexOf(0, secret + 1) >= 0) return null;
+    const user = 0; // an authorization identity before it is not taken by RabbitMQ
+    const secret = response.indexOf(0, 1);
+    if (response[0] !== 0 || secret < 0 || response.indexOf(0, secret + 1) >= 0) return null;
     return { user: response.toString('utf8', user + 1, secret), secret: response.subarray(secret + 1) };
   }
   // AMQPLAIN is a field table without its length

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type Credentials, MECHANISMS } from '../amqp/sasl.ts';
+import type { Credentials } from '../amqp/sasl.ts';
 import type { BadFrame, Verdict } from '../amqp/scanner.ts';
 import { NEXT, STOP } from '../amqp/scanner.ts';
 import { clock } from '../clock.ts';
@@ -25,7 +25,7 @@ import type { Peer } from '../upstream/upstream-channel.ts';
 import { ClientFrames } from './frames.ts';
 import * as handshake from './handshake.ts';
 import { PAUSE } from './lease.ts';
-import { badFrame, type Offence, SILENCE } from './offences.ts';
+import { badFrame, type Offence, SILENCE, wrongState } from './offences.ts';
 
 /** What a client needs from the proxy. */
 export interface ClientContext {
@@ -152,9 +152,7 @@ export class Client extends ClientFrames implements Peer, Holder {
     if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) {
       const login = handshake.readStartOk(args);
       if (typeof login === 'string') return this.offend(reason('SYNTAX_ERROR', login, methodKey));
-      if (login.credentials === null) {
-        return this.badMechanism(login);
-      }
+      if (login.credentials === null) return this.offend(SILENCE); // so ends RabbitMQ what it cannot read
       this.login = login;
       this.user = login.credentials.user;
       this.cancelNotify = login.cancelNotify;
@@ -191,20 +189,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.openVhost();
       return (this.state as ClientState) === 'login' ? STOP : NEXT;
     }
-    if (methodKey === M.CONNECTION_CLOSE && this.state !== 'start') {
-      this.clientCloses();
-      return NEXT;
-    }
-    return this.offend(reason('COMMAND_INVALID', 'unimplemented method', methodKey));
-  }
-
-  /** A mechanism the broker does not have, or a response that is none. */
-  private badMechanism(login: handshake.Login): Verdict {
-    this.login = login;
-    if (!MECHANISMS.includes(login.mechanism)) return this.offend(SILENCE);
-    this.state = 'login';
-    this.loginFailed(new Refused(handshake.refused(login.mechanism)));
-    return this.state === ('closed' as string) ? STOP : NEXT;
+    return this.offend(this.state === 'open' ? wrongState('opening', methodKey) : SILENCE);
   }
 
   private tune(): void {
@@ -219,7 +204,11 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.refuse('unreachable', reason('CONNECTION_FORCED', error.message));
       return;
     }
-    const { why } = error;
+    // the proxy logs in by PLAIN, whatever the client used
+    const why = error.why && {
+      ...error.why,
+      text: error.why.text.replace('mechanism PLAIN', `mechanism ${this.login!.mechanism}`),
+    };
     if (why !== null && (why.code !== 403 || this.login!.failureClose)) {
       this.refuse('refused', why);
       return;

@@ -242,7 +242,7 @@ export abstract class ClientFrames extends ClientLeases {
     this.runEnd = end;
   }
 
-  private sendRun(): void {
+  protected override sendRun(): void {
     const upstream = this.runTo;
     if (upstream === null) return;
     this.runTo = null;
@@ -271,7 +271,7 @@ export abstract class ClientFrames extends ClientLeases {
       return this.offend(offences.notForClients(methodKey));
     switch (methodKey) {
       case M.CHANNEL_OPEN:
-        return this.offend(reason('CHANNEL_ERROR', "second 'channel.open' seen", methodKey));
+        return this.offend(offences.secondOpen());
       case M.CHANNEL_CLOSE:
         this.closeChannel(channel);
         return NEXT;
@@ -337,7 +337,8 @@ export abstract class ClientFrames extends ClientLeases {
   private pass(channel: ClientChannel, method: Method, buf: Buffer, at: number, size: number): Verdict {
     const args = at + 11;
     const end = at + 8 + size;
-    if (!this.bind(channel, false)) return this.waiting();
+    const confirm = channel.confirm || method.key === M.CONFIRM_SELECT;
+    if (!this.bind(channel, false, confirm)) return this.waiting();
     const up = channel.up!;
     if (method.defaultQueue && buf[args + 2] === 0) {
       if (channel.lastQueue === null) {
@@ -496,6 +497,7 @@ export abstract class ClientFrames extends ClientLeases {
         channel.state = 'closed';
         this.channelClosed(channel);
       } else if (methodKey === M.CHANNEL_CLOSE) this.out.write(frames.channelCloseOk(channel.id));
+      else if (methodKey === M.CHANNEL_OPEN) return this.offend(offences.secondOpen());
       else if (method.content) channel.expect = HEADER;
       return NEXT;
     }
@@ -554,7 +556,7 @@ export abstract class ClientFrames extends ClientLeases {
       this.private!.out.write(Buffer.from(buf.subarray(at, at + 8 + size)));
       return NEXT;
     }
-    return this.offend(offences.wrongState(methodKey));
+    return this.offend(offences.wrongState('running', methodKey));
   }
 }
 

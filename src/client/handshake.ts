@@ -61,13 +61,6 @@ export function readStartOk(args: Buffer): Login | string {
   };
 }
 
-/** RabbitMQ's words for a login it does not take. */
-export const refused = (mechanism: string): CloseReason =>
-  reason(
-    'ACCESS_REFUSED',
-    `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
-  );
-
 export function tune(broker: Broker): Buffer {
   return frames.methodFrame(
     0,

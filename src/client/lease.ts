@@ -64,6 +64,8 @@ export abstract class ClientLeases extends FrameScanner {
   protected abstract unpause(why: number): void;
   protected abstract publishesInto(upstream: Upstream): void;
   protected abstract resumeUpstream(): void;
+  /** Sends the frames that have been scanned but not forwarded yet. */
+  protected abstract sendRun(): void;
 
   /** Takes up scanning where it stopped. */
   protected goOn(): void {
@@ -81,7 +83,7 @@ export abstract class ClientLeases extends FrameScanner {
   // ---- binding
 
   /** Gives the channel an upstream channel. False when it must be waited for: the scanner is to offer the frame again. */
-  protected bind(channel: ClientChannel, publishing: boolean): boolean {
+  protected bind(channel: ClientChannel, publishing: boolean, confirm = channel.confirm): boolean {
     if (channel.up !== null) {
       if (this.private === null || channel.up.upstream === this.private) return true;
       this.move(channel, () => {}); // it was in the middle of a message when the client was promoted
@@ -89,7 +91,7 @@ export abstract class ClientLeases extends FrameScanner {
     }
     const pool = this.pool!;
     if (this.private !== null) {
-      const up = this.private.takeChannel(channel.confirm, Number.POSITIVE_INFINITY);
+      const up = this.private.takeChannel(confirm, Number.POSITIVE_INFINITY);
       if (up === null) {
         this.offend(reason('NOT_ALLOWED', 'no channel is left on the private upstream'));
         return false;
@@ -97,13 +99,13 @@ export abstract class ClientLeases extends FrameScanner {
       this.bound(channel, up);
       return true;
     }
-    const up = pool.leaseNow(channel.confirm, publishing);
+    const up = pool.leaseNow(confirm, publishing);
     if (up !== null) {
       this.bound(channel, up);
       return true;
     }
     let waiting = true;
-    this.stopWaiting = pool.lease(channel.confirm, publishing, outcome => {
+    this.stopWaiting = pool.lease(confirm, publishing, outcome => {
       this.stopWaiting = null;
       const wasAsync = !waiting;
       waiting = false;
@@ -158,6 +160,7 @@ export abstract class ClientLeases extends FrameScanner {
 
   /** Ends the lease of a channel; `done` once the broker has handled everything, `why` when it closed the channel instead. */
   protected release(channel: ClientChannel, done: ((why: CloseReason | null) => void) | null): void {
+    this.sendRun(); // what came before must reach the broker before the barrier does
     const { up } = channel;
     if (up === null) {
       done?.(null);
@@ -228,6 +231,7 @@ export abstract class ClientLeases extends FrameScanner {
 
   /** Parks a channel's lease while the client keeps the channel; frames that come meanwhile wait. */
   private move(channel: ClientChannel, done: () => void): void {
+    this.sendRun();
     const { up } = channel;
     if (up !== null && up.upstream.blocked !== null && !channel.publishedHere) {
       // the broker reads nothing from this upstream for now, because of others' publishes: this client need not wait

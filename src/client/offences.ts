@@ -103,8 +103,11 @@ export function badArguments(
 export const notForClients = (methodKey: number): CloseReason =>
   reason('COMMAND_INVALID', 'unimplemented method', methodKey);
 
-export const wrongState = (methodKey: number): CloseReason =>
-  reason('CHANNEL_ERROR', 'unexpected method in connection state running', methodKey);
+export const wrongState = (state: 'opening' | 'running', methodKey: number): CloseReason =>
+  reason('CHANNEL_ERROR', `unexpected method in connection state ${state}`, methodKey);
+
+export const secondOpen = (): CloseReason =>
+  reason('CHANNEL_ERROR', "second 'channel.open' seen", M.CHANNEL_OPEN);
 
 export const notOpened = (methodKey: number): CloseReason =>
   reason('CHANNEL_ERROR', "expected 'channel.open'", methodKey);

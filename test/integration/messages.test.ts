@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { connect } from 'amqplib';
 import { expect } from 'chai';
-import { Writer } from '../../src/amqp/frame.ts';
+import { methodFrame, Writer } from '../../src/amqp/frame.ts';
+import { M } from '../../src/amqp/methods.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
 import { bodyFrame, closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
@@ -159,6 +160,22 @@ describe('Messages', () => {
         methodId: 40,
       });
       await client.next(`${close}-ok`);
+      client.destroy();
+    }
+  });
+
+  it('and what else came before a promotion in one write is handled before it', async () => {
+    for (let round = 0; round < 5; round++) {
+      const client = await RawClient.start(proxy.port);
+      await client.open(1);
+      client.send(
+        methodFrame(1, M.QUEUE_DECLARE, declareArgs('promoted')),
+        publish(1, 'promoted', Buffer.from('first')),
+        methodFrame(1, M.BASIC_GET, new Writer().short(0).shortstr('promoted').octet(1).take()),
+        methodFrame(1, M.QUEUE_DELETE, new Writer().short(0).shortstr('promoted').octet(0).take()),
+      );
+      for (const name of ['queue.declare-ok', 'basic.get-ok', 'header', 'body', 'queue.delete-ok'])
+        expect((await client.next(() => true))!.name).to.equal(name);
       client.destroy();
     }
   });
