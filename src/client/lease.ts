@@ -89,6 +89,8 @@ export abstract class ClientLeases extends FrameScanner {
       this.move(channel, () => {}); // it was in the middle of a message when the client was promoted
       return false;
     }
+    // a run may begin in the middle of a frame whose first part has gone: channel.open must not land inside it
+    this.sendRun();
     const pool = this.pool!;
     if (this.private !== null) {
       const up = this.private.takeChannel(confirm, Number.POSITIVE_INFINITY);

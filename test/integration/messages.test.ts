@@ -164,6 +164,22 @@ describe('Messages', () => {
     }
   });
 
+  it('on 64 channels, opened and published to in one write, arrive whole', async () => {
+    const client = await RawClient.start(proxy.port);
+    await client.open(1);
+    client.method(1, 'queue.declare', declareArgs('at-once'));
+    await client.next('queue.declare-ok');
+    const writes: Buffer[] = [];
+    for (let n = 2; n <= 65; n++) writes.push(methodFrame(n, M.CHANNEL_OPEN, Buffer.from([0])));
+    for (let round = 0; round < 3; round++)
+      for (let n = 2; n <= 65; n++) writes.push(publish(n, 'at-once', Buffer.alloc(3000 + n, n)));
+    client.send(...writes);
+    for (let n = 2; n <= 65; n++) client.method(n, 'channel.close', closeArgs);
+    for (let n = 2; n <= 65; n++) expect(await client.next('channel.close-ok')).not.to.equal(null);
+    expect(await count('at-once')).to.equal(3 * 64);
+    client.destroy();
+  });
+
   it('and what else came before a promotion in one write is handled before it', async () => {
     for (let round = 0; round < 5; round++) {
       const client = await RawClient.start(proxy.port);
