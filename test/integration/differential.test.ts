@@ -97,10 +97,7 @@ describe('A client sees the same directly and through the proxy', () => {
           }
         });
       for (const [name, act] of Object.entries(cases))
-        it(`${sentence(name)}${name in KNOWN ? ` (differs: ${KNOWN[name]})` : ''}`, async () => {
-          const outcome = ahead.get(name) ?? compare(act);
-          if (!(name in KNOWN)) await outcome;
-          else await outcome.catch((error: Error) => expect(error.name).to.equal('AssertionError'));
-        });
+        if (name in KNOWN) it.skip(`${sentence(name)} (differs: ${KNOWN[name]})`);
+        else it(sentence(name), () => ahead.get(name) ?? compare(act));
     });
 });
