@@ -150,7 +150,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** What one client does once it has logged in. */
-export const script: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 1, maxLength: 40 });
+export const script: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 1, maxLength: 40, size: 'max' });
 
 /** Well-formed arguments for a method, from a list of numbers. */
 function args(spec: Method, numbers: number[]): Buffer {
