@@ -17,7 +17,7 @@ const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages
 const UNWANTED_DIRS =
   /^(test|tests|fixtures?|__tests__|docs?|examples?|benchmarks?|obj\.target|\.github|\.vscode|\.bin|coverage)$/;
 const UNWANTED_FILES =
-  /(\.(d\.[cm]?ts|[cm]?ts|map|md|markdown|cc|gyp|mk|gypi|yml|yaml|html|css|png|tsbuildinfo)$)|^(\.|license|licence|copying|changelog|history|authors|readme|makefile|eslint|tsconfig|pnpm-|bower)/i;
+  /^bin\.js$|(\.(d\.[cm]?ts|[cm]?ts|map|md|markdown|cc|gyp|mk|gypi|yml|yaml|html|css|png|sh|tsbuildinfo)$)|^(\.|license|licence|copying|changelog|history|authors|readme|makefile|eslint|tsconfig|pnpm-|bower)/i;
 
 const wanted = (path: string): boolean => {
   const name = basename(path);

@@ -33,5 +33,6 @@ if [ ! -d "$root" ]; then
   mv "$root.new" "$root"
 fi
 case $(uname -m) in aarch64) arch=arm64 ;; *) arch=x64 ;; esac
-exec unshare --mount --net sh -c 'ip link set lo up; exec "$@"' sh \
+# a namespace of processes, too: whatever ends this ends the broker and the container with it
+exec unshare --mount --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up; exec "$@"' sh \
   "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$root"
