@@ -71,11 +71,13 @@ describe('Draining', () => {
     expect(clients.flatMap(one => one.frames)).to.deep.equal([]);
   });
 
-  it('delivers what was published before the client answered', async () => {
+  it('delivers what it had taken from its clients', async () => {
     const queue = queueName();
     const one = await client(queue);
+    // what is still on the way when connection.close is sent may be dropped (AMQP 0-9-1, connection.close): hence a round trip
     for (let n = 0; n < 2000; n++) one.send(publish(1, queue, Buffer.from(`${n}`)));
-    await until('the proxy to have read some', () => one.socket.writableLength === 0);
+    one.method(1, 'queue.declare', declareArgs(queue));
+    await one.next('queue.declare-ok');
     to.proxy.signal('SIGTERM');
     await one.next('connection.close');
     leave(one);
