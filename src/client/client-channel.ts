@@ -46,6 +46,8 @@ export class ClientChannel implements Lessee {
   /** basic.qos frames to repeat on another upstream channel: per consumer, and global. */
   qos: Buffer | null = null;
   globalQos: Buffer | null = null;
+  /** Tags of the consumers on a shared upstream, where to use one twice would close the connection. */
+  readonly consumerTags = new Set<string>();
   /** The last declared queue, as a short string with its length octet, and where the broker knows it. */
   lastQueue: Buffer | null = null;
   lastQueueOn: UpstreamChannel | null = null;
@@ -62,6 +64,10 @@ export class ClientChannel implements Lessee {
   queueDeclared(queue: Buffer): void {
     this.lastQueue = Buffer.from(queue);
     this.lastQueueOn = this.up;
+  }
+
+  consumerCancelled(tag: string): void {
+    this.consumerTags.delete(tag);
   }
 
   channelClosed(why: CloseReason): void {

@@ -23,6 +23,7 @@ const DECLARE_PASSIVE = 1;
 const DECLARE_EXCLUSIVE = 4;
 const DELETE_IF = 3; // if-unused, if-empty
 const GET_NO_ACK = 1;
+const CONSUME_NO_ACK = 2;
 const PUBLISH_IMMEDIATE = 2;
 
 export abstract class ClientFrames extends ClientLeases {
@@ -299,7 +300,12 @@ export abstract class ClientFrames extends ClientLeases {
         break;
       }
       case M.BASIC_CONSUME:
-        if (this.config.consumers === 'private') return this.afterPromotion(channel, method, buf, at, size);
+        if (this.config.consumers === 'private' || !mayShareConsumer(channel, buf, args))
+          return this.afterPromotion(channel, method, buf, at, size);
+        if (this.private === null && channel.consumerTags.has(consumerTag(buf, args)))
+          return this.offend(
+            reason('NOT_ALLOWED', `attempt to reuse consumer tag '${consumerTag(buf, args)}'`, methodKey),
+          );
         break;
       case M.BASIC_RECOVER:
       case M.BASIC_RECOVER_ASYNC:
@@ -379,7 +385,14 @@ export abstract class ClientFrames extends ClientLeases {
         break;
       case M.BASIC_CONSUME:
         channel.dirty = true;
-        if (this.private === null) this.sharedConsumer = true;
+        if (this.private === null) {
+          this.sharedConsumer = true;
+          const tag = consumerTag(buf, args);
+          if (tag !== '') channel.consumerTags.add(tag);
+        }
+        break;
+      case M.BASIC_CANCEL:
+        if (channel.consumerTags.size > 0) channel.consumerTags.delete(frames.readShortstr(buf, args));
         break;
       case M.BASIC_GET:
         if (!(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) channel.dirty = true;
@@ -563,6 +576,20 @@ export abstract class ClientFrames extends ClientLeases {
 function exchangeType(buf: Buffer, args: number): string {
   const name = args + 2;
   return frames.readShortstr(buf, name + 1 + buf[name]);
+}
+
+/** The tag in the arguments of basic.consume. */
+const consumerTag = (buf: Buffer, args: number): string => frames.readShortstr(buf, args + 3 + buf[args + 2]);
+
+/**
+ * Whether a consumer may be on a shared upstream: what is in flight is bounded, and nothing in it makes a stream or quorum
+ * queue close the connection (no_ack, a global prefetch, arguments such as x-stream-offset).
+ */
+function mayShareConsumer(channel: ClientChannel, buf: Buffer, args: number): boolean {
+  const tag = args + 3 + buf[args + 2];
+  const flags = tag + 1 + buf[tag];
+  const bounded = channel.qos !== null && channel.qos.readUInt16BE(15) > 0 && channel.globalQos === null;
+  return bounded && (buf[flags] & CONSUME_NO_ACK) === 0 && buf.readUInt32BE(flags + 1) === 0;
 }
 
 /** Whether buf[at..at+size) are the bytes that were checked before. */

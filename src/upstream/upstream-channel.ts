@@ -30,6 +30,8 @@ export interface Lessee {
   channelClosed(why: CloseReason): void;
   /** queue.declare-ok came; `queue` is its short string, with the length octet (borrowed bytes). */
   queueDeclared(queue: Buffer): void;
+  /** The broker has cancelled a consumer. */
+  consumerCancelled(tag: string): void;
   /** The upstream is lost; null when the connection just ended. */
   upstreamLost(why: CloseReason | null): void;
 }

@@ -388,6 +388,7 @@ export class Upstream extends FrameScanner {
         channel.lessee?.queueDeclared(buf.subarray(at + 11, at + 12 + buf[at + 11]));
         return true;
       case M.BASIC_CANCEL:
+        channel.lessee?.consumerCancelled(frames.readShortstr(buf, at + 11));
         return channel.lessee?.peer.cancelNotify ?? false;
       case M.CHANNEL_CLOSE: {
         const why = frames.readClose(buf, at + 11);

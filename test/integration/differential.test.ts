@@ -32,6 +32,8 @@ const KNOWN: Record<string, string> = {
   channelMethodBeforeOpen:
     'the broker keeps the socket for a while after close-ok; the proxy ends it at once',
   tuneOkTwice: 'the broker keeps the socket for a while after close-ok; the proxy ends it at once',
+  messagesOfTwoChannelsInterleaved:
+    'the order of messages from two channels is not defined, at the broker neither',
   badPropertiesToAnExchangeThatIsNotThere:
     'the proxy cannot know that the exchange is not there: it says 541 where the broker says 404',
   channelClosedTwice:
