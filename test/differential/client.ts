@@ -209,10 +209,11 @@ export class Actor {
     await this.over(seconds);
   }
 
-  /** Waits for the peer to end the connection. */
+  /** Waits for the peer to end the connection; answers a connection.close. */
   async over(seconds = 5): Promise<void> {
-    const deadline = Date.now() + seconds * 1000;
-    while (!this.ended && Date.now() < deadline) await this.sleepUntilWoken(deadline - Date.now());
+    const close = await this.next(seen => seen.name === 'connection.close', seconds);
+    if (close !== null) this.send(connectionCloseOk());
+    await this.next(() => false, seconds);
     this.note(0, this.ended ? '(the socket ends)' : '(the socket stays open)');
   }
 

@@ -43,11 +43,6 @@ export const methodOnAChannelThatWasClosed: Case = async run => {
   client.send(f.qos(1, 1));
   await client.closedWith();
 };
-export const channelClosedTwice: Case = async run => {
-  const client = await run.client();
-  client.send(f.channelClose(1), f.channelClose(1));
-  await client.wait('connection.close|channel.close-ok');
-};
 export const publishedJustAfterChannelClose: Case = async run => {
   const client = await run.client();
   await client.call(f.channelClose(1), 'channel.close-ok');
@@ -111,6 +106,7 @@ export const secondOpenOnAChannelJustClosed: Case = async run => {
   const client = await run.client();
   await client.call(f.declare(1, run.name('none'), f.PASSIVE), 'channel.close');
   client.send(f.channelOpen(1));
+  await client.quiet(run.quietMs);
   await client.alive();
 };
 export const crossingCloses: Case = async run => {
