@@ -302,7 +302,7 @@ export abstract class ClientFrames extends ClientLeases {
       case M.BASIC_CONSUME:
         if (this.config.consumers === 'private' || !mayShareConsumer(channel, buf, args))
           return this.afterPromotion(channel, method, buf, at, size);
-        if (this.private === null && channel.consumerTags.has(consumerTag(buf, args)))
+        if (this.private === null && channel.consumerTags?.has(consumerTag(buf, args)))
           return this.offend(
             reason('NOT_ALLOWED', `attempt to reuse consumer tag '${consumerTag(buf, args)}'`, methodKey),
           );
@@ -355,6 +355,7 @@ export abstract class ClientFrames extends ClientLeases {
         this.sendRun();
         up.upstream.out.write(frames.passiveDeclare(up.id, channel.lastQueue));
         channel.lastQueueOn = up;
+        up.hasDeclared = true;
       }
     }
     switch (method.key) {
@@ -388,11 +389,11 @@ export abstract class ClientFrames extends ClientLeases {
         if (this.private === null) {
           this.sharedConsumer = true;
           const tag = consumerTag(buf, args);
-          if (tag !== '') channel.consumerTags.add(tag);
+          if (tag !== '') (channel.consumerTags ??= new Set()).add(tag);
         }
         break;
       case M.BASIC_CANCEL:
-        if (channel.consumerTags.size > 0) channel.consumerTags.delete(frames.readShortstr(buf, args));
+        channel.consumerTags?.delete(frames.readShortstr(buf, args));
         break;
       case M.BASIC_GET:
         if (!(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) channel.dirty = true;
