@@ -150,7 +150,7 @@ async function story(): Promise<void> {
   await step('the journal has one line an event, with priority and fields', async () => {
     await until('a stats line', async () => (await journal()).includes('stats: '));
     const opened = await journal('AMQPROXY_USER=guest');
-    assert.match(opened, /^Upstream opened: #1 /m);
+    assert.match(opened, /^Upstream opened\b/m);
     assert.match(await journal('AMQPROXY_POOL=guest@/'), /Upstream opened/);
     const record = JSON.parse(
       await machine.do('journalctl -u amqproxy -o json --no-pager AMQPROXY_POOL=guest@/ -n 1'),
