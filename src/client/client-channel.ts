@@ -47,7 +47,7 @@ export class ClientChannel implements Lessee {
   qos: Buffer | null = null;
   globalQos: Buffer | null = null;
   /** Tags of the consumers on a shared upstream, where to use one twice would close the connection. */
-  readonly consumerTags = new Set<string>();
+  consumerTags: Set<string> | null = null;
   /** The last declared queue, as a short string with its length octet, and where the broker knows it. */
   lastQueue: Buffer | null = null;
   lastQueueOn: UpstreamChannel | null = null;
@@ -67,7 +67,7 @@ export class ClientChannel implements Lessee {
   }
 
   consumerCancelled(tag: string): void {
-    this.consumerTags.delete(tag);
+    this.consumerTags?.delete(tag);
   }
 
   channelClosed(why: CloseReason): void {
