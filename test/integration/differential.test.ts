@@ -36,7 +36,6 @@ const KNOWN: Record<string, string> = {
     'the order of messages from two channels is not defined, at the broker neither',
   badPropertiesToAnExchangeThatIsNotThere:
     'the proxy cannot know that the exchange is not there: it says 541 where the broker says 404',
-    'a second channel.close sent with the first is answered too if it overtakes the broker, else it is 504',
   connectionCloseTwice: 'a second connection.close sent with the first is not answered again',
   secondOpenOnAChannelJustClosed: 'depends on what overtakes what, at the broker too',
   deliverFromAClientWithoutContent:
