@@ -17,7 +17,7 @@ import { declare, publish } from '../differential/frames.ts';
 import { type Case, Run, sentence } from '../differential/run.ts';
 import { Canary } from '../support/canary.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { type RabbitMQ, sharedBroker, sleep } from '../support/rabbitmq.ts';
+import { RabbitMQ, sleep } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 const THEMES: Record<string, Record<string, Case>> = {
@@ -38,12 +38,16 @@ for (const mode of ['private', 'shared'])
 
     before(async function () {
       this.timeout(120_000);
-      broker = await sharedBroker();
+      // of its own: some cases leave queues behind whose names rabbitmqctl cannot print
+      broker = await RabbitMQ.start();
       const file = join(broker.dir, `consumers-${mode}.ini`);
       writeFileSync(file, `[main]\nconsumers = ${mode}\n`);
       proxy = await AmqProxy.start(broker.url, ['-c', file]);
     });
-    after(() => proxy.stop());
+    after(async () => {
+      await proxy.stop();
+      await broker.stop();
+    });
     beforeEach(async () => {
       canary = await Canary.start(proxy.port, `canary-${process.pid}-${mode}`);
     });

@@ -14,7 +14,7 @@ import * as messages from '../differential/cases/messages.ts';
 import * as methods from '../differential/cases/methods.ts';
 import { type Case, Run, sentence } from '../differential/run.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { type RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
+import { RabbitMQ } from '../support/rabbitmq.ts';
 
 const THEMES: Record<string, Record<string, Case>> = {
   handshake,
@@ -51,7 +51,8 @@ describe('A client sees the same directly and through the proxy', () => {
 
   before(async function () {
     this.timeout(120_000);
-    broker = await sharedBroker();
+    // of its own: some cases leave queues behind whose names rabbitmqctl cannot print
+    broker = await RabbitMQ.start();
     await broker.ctl('add_vhost', 'closed to strangers');
     await broker.addUser('stranger', 'strange', '/');
     if (process.env.DIFFERENTIAL_DIRECT === '1') ports = [broker.port];
@@ -60,7 +61,10 @@ describe('A client sees the same directly and through the proxy', () => {
       ports = [proxy.port, proxy.port];
     }
   });
-  after(() => proxy?.stop());
+  after(async () => {
+    await proxy?.stop();
+    await broker.stop();
+  });
 
   const play = async (port: number, act: Case, quietMs: number): Promise<string[]> => {
     const run = new Run(port, quietMs);
