@@ -318,8 +318,6 @@ export class Proxy implements ClientContext, PoolContext {
     }
   }
 
-  changed(): void {}
-
   // ---- maintenance
 
   private maintain(): void {

@@ -40,8 +40,6 @@ export abstract class ClientFrames extends ClientLeases {
   // the message in the chunk at hand that is not complete yet
   private messageOf: ClientChannel | null = null;
   private messageStart = 0;
-  /** Bytes held back until their messages are complete, in all channels. */
-  private heldBytes = 0;
   // the body frame that is passing in pieces
   private openChannel: ClientChannel | null = null;
 
@@ -112,27 +110,36 @@ export abstract class ClientFrames extends ClientLeases {
   }
 
   private body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
-    if (size > channel.bodyLeft) return this.overrun(channel);
+    if (this.takeBody(channel, buf, at, size)) this.frameEnds(channel, buf, at + 8 + size);
+    return NEXT;
+  }
+
+  /** Makes a body frame a part of its channel's message; false when it has no place there, which has been dealt with. */
+  private takeBody(channel: ClientChannel, buf: Buffer, at: number, size: number): boolean {
+    if (channel.expect !== BODY) {
+      this.offend(offences.unexpectedFrame(channel.expect));
+      return false;
+    }
+    if (size > channel.bodyLeft) {
+      this.overrun(channel);
+      return false;
+    }
     channel.bodyLeft -= size;
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
     buf[at + 2] = id;
     this.continueMessage(channel, buf, at);
-    this.frameEnds(channel, buf, at + 8 + size);
-    return NEXT;
+    return true;
   }
 
   /**
    * A body is longer than its header says: RabbitMQ says nothing, never completes the message, and swallows what follows
    * up to the next method. So the message is dropped here.
    */
-  private overrun(channel: ClientChannel): Verdict {
+  private overrun(channel: ClientChannel): void {
     if (this.messageOf === channel) this.messageOf = null;
-    for (const piece of channel.held) this.heldBytes -= piece.length;
-    channel.held = [];
+    this.dropHeld(channel);
     channel.bodyLeft = -1;
-    return NEXT;
   }
 
   protected override bodyBegins(
@@ -148,14 +155,7 @@ export abstract class ClientFrames extends ClientLeases {
     if (channel === undefined) return this.unopened(frames.FRAME_BODY, number, buf, at, size);
     if (channel.state === 'closing') return this.discard(channel, frames.FRAME_BODY, buf, at, size);
     if (channel.state !== 'open') return AGAIN;
-    if (channel.expect !== BODY) return this.offend(offences.unexpectedFrame(channel.expect));
-    if (size > channel.bodyLeft) return this.overrun(channel);
-    channel.bodyLeft -= size;
-    const { id } = channel.up!;
-    buf[at + 1] = id >>> 8;
-    buf[at + 2] = id;
-    this.continueMessage(channel, buf, at);
-    this.openChannel = channel;
+    if (this.takeBody(channel, buf, at, size)) this.openChannel = channel;
     return NEXT;
   }
 

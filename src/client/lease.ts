@@ -36,6 +36,8 @@ export abstract class ClientLeases extends FrameScanner {
   sharedConsumer = false;
   protected stopWaiting: (() => void) | null = null;
   private promoting = false;
+  /** Bytes held back until their messages are complete, in all channels. */
+  protected heldBytes = 0;
 
   constructor(context: ClientContext) {
     super();
@@ -209,7 +211,7 @@ export abstract class ClientLeases extends FrameScanner {
       channel.state = done === null ? 'closed' : 'releasing';
       pending++;
       this.release(channel, one);
-      channel.held = [];
+      this.dropHeld(channel);
       if (done === null && up !== null) up.lessee = null;
     }
     one();
@@ -300,12 +302,18 @@ export abstract class ClientLeases extends FrameScanner {
     else up.onConfirmed = then;
   }
 
+  /** Forgets the incomplete message of a channel. */
+  protected dropHeld(channel: ClientChannel): void {
+    for (const piece of channel.held) this.heldBytes -= piece.length;
+    channel.held = [];
+  }
+
   // ---- told by the upstream
 
   /** The broker closed a channel: so does the proxy, and waits for the client's close-ok. */
   channelClosedByBroker(channel: ClientChannel, why: CloseReason): void {
     channel.up = null;
-    channel.held = [];
+    this.dropHeld(channel);
     channel.expect = METHOD;
     channel.lastQueue = null;
     if (this.channels[channel.id] !== channel) return;

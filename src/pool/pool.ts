@@ -29,7 +29,6 @@ export interface PoolContext {
   totalUpstreams(): number;
   /** Logs in one more upstream for this pool. */
   open(pool: Pool): Promise<Upstream>;
-  changed(pool: Pool): void;
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
 }
 
@@ -145,7 +144,6 @@ export class Pool implements UpstreamOwner {
     if (upstream.state !== 'live') return;
     if (spent) this.retire(upstream);
     else this.serveWaiters();
-    this.context.changed(this);
   }
 
   private wait(serve: () => boolean, fail: (why: CloseReason) => void): () => void {
@@ -215,7 +213,6 @@ export class Pool implements UpstreamOwner {
     }
     this.upstreams.push(upstream);
     this.context.stats.upstreamsOpened++;
-    this.context.changed(this);
     this.serveWaiters();
   }
 
@@ -246,7 +243,6 @@ export class Pool implements UpstreamOwner {
         upstream: upstream.address,
       });
     }
-    this.context.changed(this);
   }
 
   blockedChanged(upstream: Upstream): void {

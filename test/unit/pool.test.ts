@@ -52,7 +52,6 @@ describe('A pool', () => {
         opened.push(upstream);
         return upstream as unknown as Upstream;
       },
-      changed: () => {},
       report: () => {},
     };
     return new Pool(context, new Logins('user', Buffer.from('secret')), '/');
