@@ -131,7 +131,8 @@ export class Proxy implements ClientContext, PoolContext {
   }
 
   private plainServer(): Server {
-    return createServer({ noDelay: true, allowHalfOpen: true }, socket => this.accept(socket));
+    const options = { noDelay: true, allowHalfOpen: true, pauseOnConnect: true };
+    return createServer(options, socket => this.accept(socket));
   }
 
   private tlsServer(): TlsServer {

@@ -5,6 +5,7 @@
  * frame that does not, only a head of less than 7 bytes, or an incomplete method or header frame (small), is carried
  * over; the pieces of a large body frame are handed over as they come.
  */
+import { own } from '../memory.ts';
 import { FRAME_BODY, FRAME_END, FRAME_HEAD, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD } from './frame.ts';
 
 /** What a frame handler says: go on; stop after this frame; or stop and offer this frame again when fed again. */
@@ -59,13 +60,10 @@ export abstract class FrameScanner {
     return this.openBody > 0 || this.partialLength > 0;
   }
 
-  /** Scans a chunk, or keeps it while the scanner is stopped. */
+  /** Scans a chunk (borrowed bytes), or keeps it while the scanner is stopped. */
   feed(chunk: Buffer): void {
-    if (this.stopped) {
-      this.stash.push(chunk);
-      return;
-    }
-    this.scan(chunk);
+    if (this.stopped) this.stash.push(own(chunk));
+    else this.scan(chunk);
   }
 
   /** Goes on after a STOP or AGAIN. */
@@ -84,7 +82,7 @@ export abstract class FrameScanner {
 
   /** Puts bytes back in front of what is kept (only while stopped). */
   protected unread(bytes: Buffer): void {
-    if (bytes.length > 0) this.stash.unshift(bytes);
+    if (bytes.length > 0) this.stash.unshift(own(bytes));
   }
 
   /** Forgets everything and takes nothing more. */
@@ -152,7 +150,7 @@ export abstract class FrameScanner {
     this.partialLength = 0;
     this.scanFrom(whole, 0);
     if (this.stopped) {
-      this.stash.push(chunk.subarray(used));
+      this.stash.push(own(chunk.subarray(used)));
       return -1;
     }
     if (this.openBody > 0) {
@@ -197,7 +195,7 @@ export abstract class FrameScanner {
         }
         this.chunkEnds(buf, at);
         this.stopped = true;
-        this.stash.unshift(buf.subarray(at));
+        this.stash.unshift(own(buf.subarray(at)));
         return;
       }
       if (buf[next - 1] !== FRAME_END) {
@@ -219,7 +217,7 @@ export abstract class FrameScanner {
         const rest = verdict === AGAIN ? at : next;
         this.chunkEnds(buf, rest);
         this.stopped = true;
-        if (rest < end) this.stash.unshift(buf.subarray(rest));
+        if (rest < end) this.stash.unshift(own(buf.subarray(rest)));
         if (this.rewound !== null) {
           this.stash.unshift(this.rewound);
           this.rewound = null;

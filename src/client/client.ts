@@ -16,7 +16,9 @@ import { NEXT, STOP } from '../amqp/scanner.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import { Heartbeat } from '../io/heartbeat.ts';
+import { Inbox } from '../io/inbox.ts';
 import { Outbox } from '../io/outbox.ts';
+import { own } from '../memory.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Broker } from '../upstream/broker.ts';
@@ -63,7 +65,8 @@ const LARGEST_MESSAGE = 128 * 1024 * 1024;
 export class Client extends ClientFrames implements Peer, Holder {
   readonly socket: Socket;
   readonly out: Outbox;
-  readonly address: string;
+  private readonly inbox = new Inbox();
+  private knownAddress: string | null = null;
   readonly heartbeat: Heartbeat;
   readonly acceptedAt = clock.now;
   state: ClientState = 'header';
@@ -82,17 +85,23 @@ export class Client extends ClientFrames implements Peer, Holder {
   private endTimer: NodeJS.Timeout | null = null;
   private readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
 
-  constructor(socket: Socket, context: ClientContext) {
+  /** `accepted` is paused. */
+  constructor(accepted: Socket, context: ClientContext) {
     super(context);
+    this.inbox.consume = chunk => this.read(chunk);
+    const socket = this.inbox.adopt(accepted);
     this.socket = socket;
     this.out = new Outbox(socket);
     this.heartbeat = new Heartbeat(this.out, clock.now);
-    this.address = `${socket.remoteAddress}:${socket.remotePort}`;
-    socket.on('data', (chunk: Buffer) => this.read(chunk));
     socket.on('drain', () => this.drained());
     socket.on('error', () => {});
     socket.on('end', () => this.peerEnded());
     socket.on('close', () => this.gone());
+  }
+
+  get address(): string {
+    this.knownAddress ??= `${this.socket.remoteAddress}:${this.socket.remotePort}`;
+    return this.knownAddress;
   }
 
   get facts(): object {
@@ -116,7 +125,7 @@ export class Client extends ClientFrames implements Peer, Holder {
   private readHeader(chunk: Buffer): void {
     const bytes = this.headerBytes.length > 0 ? Buffer.concat([this.headerBytes, chunk]) : chunk;
     if (bytes.length < 8 && frames.PROTOCOL_HEADER.subarray(0, bytes.length).equals(bytes)) {
-      this.headerBytes = bytes;
+      this.headerBytes = own(bytes);
       return;
     }
     if (!handshake.isProtocolHeader(bytes)) {
@@ -128,9 +137,9 @@ export class Client extends ClientFrames implements Peer, Holder {
     }
     this.headerBytes = Buffer.alloc(0);
     this.state = 'start';
-    const rest = bytes.subarray(8);
-    if (this.context.broker.met) this.start(rest);
+    if (this.context.broker.met) this.start(bytes.subarray(8));
     else {
+      const rest = own(bytes.subarray(8));
       this.halt();
       void this.context.meetBroker().then(() => {
         if (this.state !== 'start') return;
@@ -354,10 +363,10 @@ export class Client extends ClientFrames implements Peer, Holder {
 
   private gone(): void {
     if (this.endTimer) clearTimeout(this.endTimer);
+    this.inbox.close();
+    this.out.close();
     this.state = 'closed';
     this.discardInput();
-    this.stopWaiting?.();
-    this.stopWaiting = null;
     this.releaseAll(null);
     this.resumeUpstream();
     this.pool?.blockedListeners.delete(this.onBlocked);

@@ -8,6 +8,7 @@ import * as frames from '../amqp/frame.ts';
 import { M, METHODS, type Method } from '../amqp/methods.ts';
 import { AGAIN, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
+import { keep } from '../memory.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { BODY, ClientChannel, HEADER, METHOD } from './client-channel.ts';
 import { ClientLeases } from './lease.ts';
@@ -212,7 +213,7 @@ export abstract class ClientFrames extends ClientLeases {
     const channel = this.messageOf!;
     this.messageOf = null;
     if (end === this.messageStart) return;
-    channel.held.push(buf.subarray(this.messageStart, end));
+    channel.held.push(keep(buf.subarray(this.messageStart, end)));
     this.heldBytes += end - this.messageStart;
   }
 
@@ -220,8 +221,7 @@ export abstract class ClientFrames extends ClientLeases {
   private promoteMessage(channel: ClientChannel, buf: Buffer, at: number): Verdict {
     if (this.messageOf === channel) this.hold(buf, at);
     const begun = Buffer.concat(channel.held);
-    this.heldBytes -= begun.length;
-    channel.held = [];
+    this.dropHeld(channel);
     channel.expect = METHOD;
     begun.writeUInt16BE(channel.id, 1);
     if (this.promote()) throw new Error('a bound channel cannot have been promoted at once');
@@ -247,7 +247,7 @@ export abstract class ClientFrames extends ClientLeases {
     const upstream = this.runTo;
     if (upstream === null) return;
     this.runTo = null;
-    upstream.out.write(this.runBuf!.subarray(this.runStart, this.runEnd));
+    upstream.out.forward(this.runBuf!.subarray(this.runStart, this.runEnd));
     this.runBuf = null;
     if (upstream.out.pending > this.config.upstreamBuffer) this.upstreamFull(upstream);
   }

@@ -8,6 +8,7 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { FrameScanner, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
+import { release } from '../memory.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -196,6 +197,8 @@ export abstract class ClientLeases extends FrameScanner {
    */
   protected releaseAll(done: (() => void) | null): void {
     this.resumeUpstream();
+    this.stopWaiting?.();
+    this.stopWaiting = null;
     const { private: held, spent, pool } = this;
     this.private = null;
     const leaving = this.channels.filter(channel => channel !== undefined);
@@ -304,7 +307,10 @@ export abstract class ClientLeases extends FrameScanner {
 
   /** Forgets the incomplete message of a channel. */
   protected dropHeld(channel: ClientChannel): void {
-    for (const piece of channel.held) this.heldBytes -= piece.length;
+    for (const piece of channel.held) {
+      this.heldBytes -= piece.length;
+      release(piece);
+    }
     channel.held = [];
   }
 

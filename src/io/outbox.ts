@@ -1,7 +1,9 @@
 /**
- * The way out to one socket. Everything written in one turn of the event loop goes out together, in one system call.
+ * The way out to one socket. Everything written in one turn of the event loop goes out together, in one system call, or in
+ * several when it is much.
  */
 import type { Socket } from 'node:net';
+import { keep, release } from '../memory.ts';
 
 const dirty: Outbox[] = [];
 let scheduled = false;
@@ -9,18 +11,25 @@ let scheduled = false;
 function flushAll(): void {
   scheduled = false;
   // A flush may write to other outboxes (a 'drain' handler): they are appended and flushed in the same pass.
-  for (let i = 0; i < dirty.length; i++) dirty[i].flush();
+  for (let i = 0; i < dirty.length; i++) dirty[i].flushMarked();
   dirty.length = 0;
 }
 
-/** Below this, small pieces are copied into one buffer: cheaper than a vectored write. */
-const JOIN_BELOW = 8192;
+/** Below this, pieces are copied into one buffer: cheaper than a vectored write. */
+const JOIN_BELOW = 16_384;
+/** So much goes out at once, while it is in the processor's cache and so that its memory is soon free. */
+const FLUSH_AT = 65_536;
+
+let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
 export class Outbox {
   private socket: Socket;
   private pieces: Buffer[] = [];
   private bytes = 0;
   private marked = false;
+  /** What the kernel has not taken yet, oldest first, each with the value of `total` when it was written. */
+  private unwritten: { pieces: Buffer[]; total: number }[] = [];
+  private readonly onWritten = (): void => this.written();
   /** Bytes that have gone to the kernel or wait for it. */
   total = 0;
 
@@ -28,7 +37,12 @@ export class Outbox {
     this.socket = socket;
   }
 
-  /** Queues bytes; the caller must not change them afterwards. */
+  /** Queues bytes that are borrowed from what was read. */
+  forward(piece: Buffer): void {
+    this.write(keep(piece));
+  }
+
+  /** Queues bytes and takes them over: nobody may change them, and if they were kept, they are released. */
   write(piece: Buffer): void {
     this.pieces.push(piece);
     this.bytes += piece.length;
@@ -40,6 +54,7 @@ export class Outbox {
         setImmediate(flushAll);
       }
     }
+    if (this.bytes >= FLUSH_AT) this.flush();
   }
 
   /** Bytes that the kernel has not taken yet. */
@@ -47,28 +62,61 @@ export class Outbox {
     return this.bytes + this.socket.writableLength;
   }
 
-  flush(): void {
+  flushMarked(): void {
     this.marked = false;
-    const { pieces, socket } = this;
+    this.flush();
+  }
+
+  private flush(): void {
+    const { pieces, socket, bytes } = this;
     const n = pieces.length;
     if (n === 0) return;
     this.pieces = [];
-    const { bytes } = this;
     this.bytes = 0;
     this.total += bytes;
-    if (socket.destroyed || socket.writableEnded) return;
-    if (n === 1) socket.write(pieces[0]);
-    else if (bytes <= JOIN_BELOW) socket.write(Buffer.concat(pieces, bytes));
+    if (socket.destroyed || socket.writableEnded) {
+      pieces.forEach(release);
+      return;
+    }
+    if (n > 1 && bytes <= JOIN_BELOW) {
+      let at = 0;
+      for (const piece of pieces) {
+        at += piece.copy(joint, at);
+        release(piece);
+      }
+      socket.write(joint.subarray(0, bytes));
+      if (socket.writableLength > 0) joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
+      return;
+    }
+    if (n === 1) socket.write(pieces[0], this.onWritten);
     else {
       socket.cork();
-      for (const piece of pieces) socket.write(piece);
+      for (let i = 0; i < n - 1; i++) socket.write(pieces[i]);
+      socket.write(pieces[n - 1], this.onWritten);
       socket.uncork();
     }
+    if (socket.writableLength === 0) pieces.forEach(release);
+    else this.unwritten.push({ pieces, total: this.total });
+  }
+
+  private written(): void {
+    const { unwritten } = this;
+    const taken = this.total - this.socket.writableLength;
+    while (unwritten.length > 0 && unwritten[0].total <= taken) unwritten.shift()!.pieces.forEach(release);
   }
 
   /** Sends what is queued, then ends our side of the connection. */
   end(): void {
     this.flush();
     if (!this.socket.destroyed && !this.socket.writableEnded) this.socket.end();
+  }
+
+  /** The socket is closed: nothing that was queued is needed any more. */
+  close(): void {
+    this.pieces.forEach(release);
+    this.pieces = [];
+    this.bytes = 0;
+    for (const { pieces } of this.unwritten) pieces.forEach(release);
+    this.unwritten = [];
   }
 }

@@ -13,13 +13,16 @@ import type { Logins } from './logins.ts';
 /** What a waiter for a lease or an upstream gets. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; why: CloseReason };
 
-interface Waiter {
-  /** Tries to be served; true when it was. */
-  serve(): boolean;
-  fail(why: CloseReason): void;
+interface Waiter<T = unknown> {
+  /** What it waits for, null when there is none now. */
+  take(): T | null;
+  done(outcome: Outcome<T>): void;
   deadline: number;
   since: number;
 }
+
+/** What is waited for. Within a kind, who cannot be served holds up only those behind it, who cannot be served either. */
+type Kind = 'plain' | 'confirm' | 'plain, publishing' | 'confirm, publishing' | 'upstream';
 
 /** What a pool needs from its surroundings. */
 export interface PoolContext {
@@ -41,7 +44,10 @@ export class Pool implements UpstreamOwner {
   readonly vhost: string;
   readonly upstreams: Upstream[] = [];
   private readonly context: PoolContext;
-  private readonly waiters: Waiter[] = [];
+  /** Upstreams that may have a channel to lend, or be lent as a whole: neither private, nor retired, nor known to be full. */
+  private readonly lendable = new Set<Upstream>();
+  private readonly waiters = new Map<Kind, Waiter[]>();
+  private waiting = 0;
   private connecting = 0;
   private failures = 0;
   private retryTimer: NodeJS.Timeout | null = null;
@@ -69,7 +75,7 @@ export class Pool implements UpstreamOwner {
   }
 
   get empty(): boolean {
-    return this.size === 0 && this.waiters.length === 0 && this.firstLogin === null;
+    return this.size === 0 && this.waiting === 0 && this.firstLogin === null;
   }
 
   /** Resolves when the broker has let this login in; rejects with Refused or Unreachable. */
@@ -90,14 +96,14 @@ export class Pool implements UpstreamOwner {
   leaseNow(confirm: boolean, publishing: boolean): UpstreamChannel | null {
     const max = this.context.config.maxUpstreamChannels;
     for (let pass = publishing ? 1 : 0; pass < 2; pass++) {
-      for (const upstream of this.upstreams) {
-        if (upstream.holder !== null || upstream.retired) continue;
+      for (const upstream of this.lendable) {
         if (pass === 0 && upstream.blocked !== null) continue;
         const channel = upstream.takeChannel(confirm, max);
         if (channel !== null) {
           this.context.stats.leases++;
           return channel;
         }
+        if (upstream.parkedPlain.length + upstream.parkedConfirm.length === 0) this.lendable.delete(upstream);
       }
       if (pass === 0 && this.mayOpen()) return null; // one that is not blocked can be had
     }
@@ -110,73 +116,96 @@ export class Pool implements UpstreamOwner {
     publishing: boolean,
     done: (outcome: Outcome<UpstreamChannel>) => void,
   ): () => void {
-    return this.wait(
-      () => {
-        const channel = this.leaseNow(confirm, publishing);
-        if (channel === null) return false;
-        done({ ok: true, value: channel });
-        return true;
-      },
-      why => done({ ok: false, why }),
-    );
+    const kind: Kind = `${confirm ? 'confirm' : 'plain'}${publishing ? ', publishing' : ''}`;
+    return this.wait(kind, () => this.leaseNow(confirm, publishing), done);
   }
 
   /** An upstream that nobody else uses, up to lease_timeout. Returns a function that gives up. */
   acquire(holder: Holder, done: (outcome: Outcome<Upstream>) => void): () => void {
-    return this.wait(
-      () => {
-        for (let i = this.upstreams.length - 1; i >= 0; i--) {
-          const upstream = this.upstreams[i];
-          if (upstream.holder !== null || upstream.retired || upstream.busy > 0) continue;
-          upstream.holder = holder;
-          done({ ok: true, value: upstream });
-          return true;
-        }
-        return false;
-      },
-      why => done({ ok: false, why }),
-    );
+    return this.wait('upstream', () => this.takeUpstream(holder), done);
+  }
+
+  private takeUpstream(holder: Holder): Upstream | null {
+    for (const upstream of this.lendable) {
+      if (upstream.busy > 0) continue;
+      upstream.holder = holder;
+      this.lendable.delete(upstream);
+      return upstream;
+    }
+    return null;
   }
 
   /** Takes a private upstream back. `spent`: something in it cannot be undone, so it is closed. */
   giveBack(upstream: Upstream, spent: boolean): void {
     upstream.holder = null;
     if (upstream.state !== 'live') return;
-    if (spent) this.retire(upstream);
-    else this.serveWaiters();
+    if (spent || upstream.retired) this.retire(upstream);
+    else {
+      this.lendable.add(upstream);
+      this.serveWaiters();
+    }
   }
 
-  private wait(serve: () => boolean, fail: (why: CloseReason) => void): () => void {
-    if (this.waiters.length === 0 && serve()) return () => {};
+  private wait<T>(kind: Kind, take: () => T | null, done: (outcome: Outcome<T>) => void): () => void {
+    if (this.waiting === 0) {
+      const value = take();
+      if (value !== null) {
+        done({ ok: true, value });
+        return () => {};
+      }
+    }
     const since = performance.now();
-    const waiter: Waiter = {
-      serve,
-      fail,
-      since,
-      deadline: since + this.context.config.leaseTimeout * 1000,
-    };
-    this.waiters.push(waiter);
+    const deadline = since + this.context.config.leaseTimeout * 1000;
+    const waiter = { take, done, since, deadline } as Waiter;
+    const queue = this.waiters.get(kind) ?? [];
+    this.waiters.set(kind, queue);
+    queue.push(waiter);
+    this.waiting++;
     this.serveWaiters();
     return () => {
-      const at = this.waiters.indexOf(waiter);
-      if (at >= 0) this.waiters.splice(at, 1);
+      const at = queue.indexOf(waiter);
+      if (at < 0) return;
+      queue.splice(at, 1);
+      this.waiting--;
     };
   }
 
-  /** Serves waiters in their order; one that cannot be served does not hold up those behind it. */
+  /** The one that has waited longest, of those kinds that are not `stuck`. */
+  private longestWaiting(stuck: Waiter[][]): Waiter[] | null {
+    let found: Waiter[] | null = null;
+    for (const queue of this.waiters.values())
+      if (queue.length > 0 && !stuck.includes(queue) && (found === null || queue[0].since < found[0].since))
+        found = queue;
+    return found;
+  }
+
+  /** Serves waiters in their order. A waiter has left before it is told: what it then does may serve others. */
   private serveWaiters(): void {
-    const { waiters } = this;
-    for (let i = 0; i < waiters.length; ) {
-      const waiter = waiters[i];
-      if (waiter.serve()) {
-        const at = waiters.indexOf(waiter);
-        if (at >= 0) waiters.splice(at, 1);
+    if (this.waiting === 0) return;
+    const stuck: Waiter[][] = [];
+    for (let queue = this.longestWaiting(stuck); queue !== null; queue = this.longestWaiting(stuck)) {
+      const value = queue[0].take();
+      if (value === null) stuck.push(queue);
+      else {
+        const waiter = this.leave(queue);
         this.context.stats.leaseWaitSeconds.add((performance.now() - waiter.since) / 1000);
-      } else i++;
+        waiter.done({ ok: true, value });
+      }
     }
-    const wanted = Math.min(waiters.length, 64);
+    const wanted = Math.min(this.waiting, 64);
     if (this.retryTimer === null)
       while (this.connecting < wanted && this.mayOpen()) this.openUpstream().catch(() => {});
+  }
+
+  /** The first of a queue goes. */
+  private leave(queue: Waiter[]): Waiter {
+    this.waiting--;
+    return queue.shift()!;
+  }
+
+  private failWaiters(why: CloseReason): void {
+    for (const queue of this.waiters.values())
+      while (queue.length > 0) this.leave(queue).done({ ok: false, why });
   }
 
   // ---- opening and losing upstreams
@@ -212,16 +241,17 @@ export class Pool implements UpstreamOwner {
       return;
     }
     this.upstreams.push(upstream);
+    this.lendable.add(upstream);
     this.context.stats.upstreamsOpened++;
     this.serveWaiters();
   }
 
   private failed(error: Error): void {
     if (error instanceof Refused && error.why !== null) {
-      for (const waiter of this.waiters.splice(0)) waiter.fail(error.why);
+      this.failWaiters(error.why);
       return;
     }
-    if (this.waiters.length === 0) return;
+    if (this.waiting === 0) return;
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);
     this.retryTimer ??= setTimeout(() => {
       this.retryTimer = null;
@@ -230,13 +260,17 @@ export class Pool implements UpstreamOwner {
   }
 
   channelFreed(upstream: Upstream): void {
-    if (upstream.retired && upstream.busy === 0 && upstream.holder === null) upstream.close();
-    if (this.waiters.length > 0) this.serveWaiters();
+    if (upstream.holder === null) {
+      if (upstream.retired && upstream.busy === 0) upstream.close();
+      else if (!upstream.retired && upstream.state === 'live') this.lendable.add(upstream);
+    }
+    this.serveWaiters();
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
     const at = this.upstreams.indexOf(upstream);
     if (at >= 0) this.upstreams.splice(at, 1);
+    this.lendable.delete(upstream);
     if (!upstream.retired) {
       this.context.stats.upstreamsLost++;
       this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
@@ -261,6 +295,7 @@ export class Pool implements UpstreamOwner {
   /** No new leases; closed when the last lease ends, at once if there is none. */
   retire(upstream: Upstream): void {
     upstream.retired = true;
+    this.lendable.delete(upstream);
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
@@ -269,19 +304,12 @@ export class Pool implements UpstreamOwner {
   /** Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock. */
   maintain(now: number): void {
     const { config } = this.context;
-    for (let i = 0; i < this.waiters.length; ) {
-      if (this.waiters[i].deadline > now) i++;
-      else {
-        const [waiter] = this.waiters.splice(i, 1);
+    for (const queue of this.waiters.values())
+      while (queue.length > 0 && queue[0].deadline <= now) {
         this.context.stats.refuse('lease_timeout');
-        waiter.fail(
-          reason(
-            'CONNECTION_FORCED',
-            `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`,
-          ),
-        );
+        const why = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
+        this.leave(queue).done({ ok: false, why: reason('CONNECTION_FORCED', why) });
       }
-    }
     let idle = this.upstreams.length;
     for (const upstream of [...this.upstreams]) {
       if (upstream.retired) {
@@ -309,8 +337,7 @@ export class Pool implements UpstreamOwner {
     this.closed = true;
     if (this.retryTimer) clearTimeout(this.retryTimer);
     this.retryTimer = null;
-    for (const waiter of this.waiters.splice(0))
-      waiter.fail(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+    this.failWaiters(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
     for (const upstream of [...this.upstreams]) upstream.close('amqproxy is shutting down');
   }
 }

@@ -4,6 +4,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { BrokerAddress, Config } from '../config/options.ts';
+import { Inbox } from '../io/inbox.ts';
 import type { Stats } from '../stats.ts';
 import type { Broker } from './broker.ts';
 import { Upstream } from './upstream.ts';
@@ -85,11 +86,12 @@ export class Dialer {
   private dialOne(address: BrokerAddress): Promise<Upstream> {
     return new Promise((resolve, reject) => {
       const { config } = this;
+      const inbox = new Inbox();
       let socket: Socket;
       const connected = (): void => {
         socket.setNoDelay(true);
         socket.setKeepAlive(true, 30_000);
-        const upstream = new Upstream(socket, addressName(address), this.broker, this.stats);
+        const upstream = new Upstream(socket, inbox, addressName(address), this.broker, this.stats);
         upstream.greet().then(() => done(null, upstream), done);
       };
       const timer = setTimeout(
@@ -107,7 +109,7 @@ export class Dialer {
         reject(error);
       };
       try {
-        if (address.tls)
+        if (address.tls) {
           socket = connectTls(
             {
               host: address.host,
@@ -118,7 +120,11 @@ export class Dialer {
             },
             connected,
           );
-        else socket = connect({ host: address.host, port: address.port, noDelay: true }, connected);
+          inbox.adopt(socket);
+        } else {
+          const { host, port } = address;
+          socket = connect({ host, port, noDelay: true, onread: inbox.onread }, connected);
+        }
         socket.on('error', done);
       } catch (error) {
         clearTimeout(timer);

@@ -15,7 +15,9 @@ import { encodeTable } from '../amqp/table.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
 import { clock } from '../clock.ts';
 import { Heartbeat } from '../io/heartbeat.ts';
+import type { Inbox } from '../io/inbox.ts';
 import { Outbox } from '../io/outbox.ts';
+import { keep, release } from '../memory.ts';
 import type { Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Broker } from './broker.ts';
@@ -50,6 +52,7 @@ export interface Holder {
 export class Upstream extends FrameScanner {
   readonly socket: Socket;
   readonly out: Outbox;
+  private readonly inbox: Inbox;
   readonly address: string;
   readonly openedAt = clock.now;
   state: UpstreamState = 'dialed';
@@ -89,27 +92,32 @@ export class Upstream extends FrameScanner {
   private openPeer: Peer | null = null;
   private openPieces: Buffer[] = [];
 
-  constructor(socket: Socket, address: string, broker: Broker, stats: Stats) {
+  constructor(socket: Socket, inbox: Inbox, address: string, broker: Broker, stats: Stats) {
     super();
     this.socket = socket;
+    this.inbox = inbox;
     this.address = address;
     this.broker = broker;
     this.stats = stats;
     this.out = new Outbox(socket);
     this.heartbeat = new Heartbeat(this.out, clock.now);
     this.maxPayload = 131072;
-    socket.on('data', (chunk: Buffer) => {
+    inbox.consume = chunk => {
       this.heartbeat.lastRead = clock.now;
       this.stats.upstreamBytesIn += chunk.length;
       this.feed(chunk);
-    });
+    };
     socket.on('drain', () => this.drained());
     socket.on('error', error => {
       this.closeWhy ??= null;
       this.step?.reject(error);
       this.step = null;
     });
-    socket.on('close', () => this.lost());
+    socket.on('close', () => {
+      this.inbox.close();
+      this.out.close();
+      this.lost();
+    });
     socket.on('end', () => this.socket.end());
   }
 
@@ -281,7 +289,7 @@ export class Upstream extends FrameScanner {
     const { runPeer } = this;
     if (runPeer === null) return;
     this.runPeer = null;
-    runPeer.out.write(this.runBuf!.subarray(this.runStart, this.runEnd));
+    runPeer.out.forward(this.runBuf!.subarray(this.runStart, this.runEnd));
     this.runBuf = null;
     runPeer.written(this);
   }
@@ -297,7 +305,7 @@ export class Upstream extends FrameScanner {
     if (lessee !== null) {
       buf[at + 1] = lessee.id >>> 8;
       buf[at + 2] = lessee.id;
-      this.openPieces.push(buf.subarray(at, end));
+      this.openPieces.push(keep(buf.subarray(at, end)));
     }
     return NEXT;
   }
@@ -305,7 +313,7 @@ export class Upstream extends FrameScanner {
   protected override bodyPart(buf: Buffer, at: number, end: number, last: boolean): void {
     const peer = this.openPeer;
     if (peer === null) return;
-    this.openPieces.push(buf.subarray(at, end));
+    this.openPieces.push(keep(buf.subarray(at, end)));
     if (!last) return;
     const pieces = this.openPieces;
     this.openPieces = [];
@@ -313,6 +321,7 @@ export class Upstream extends FrameScanner {
     const size = pieces[0].length >= 7 ? pieces[0].readUInt32BE(3) : Buffer.concat(pieces).readUInt32BE(3);
     if (size > peer.framePayload) {
       const whole = Buffer.concat(pieces);
+      pieces.forEach(release);
       for (const piece of splitBody(
         whole.readUInt16BE(1),
         whole.subarray(7, whole.length - 1),

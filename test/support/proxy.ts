@@ -14,7 +14,7 @@ export class AmqProxy {
 
   private constructor(args: string[], env: NodeJS.ProcessEnv) {
     this.process = spawn(process.execPath, [resolve(root, 'src/main.ts'), ...args], {
-      env: { ...process.env, ...env },
+      env: { AMQPROXY_POISON: '1', ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const add = (text: Buffer): void => {

@@ -18,6 +18,8 @@ class FakeUpstream {
   owner: Pool | null = null;
   address = 'fake:5672';
   capacity = 2;
+  parkedPlain = [];
+  parkedConfirm = [];
   closed = false;
 
   takeChannel(): object | null {
@@ -108,6 +110,25 @@ describe('A pool', () => {
     expect(pool.leaseNow(false, true)).to.equal(null);
     pool.giveBack(mine!, false);
     expect(pool.leaseNow(false, true)).not.to.equal(null);
+  });
+
+  it('serves a waiter once, also one that gives back at once because it is leaving', async () => {
+    const pool = make({ maxUpstreams: 1 });
+    await pool.admit();
+    let first: Upstream | null = null;
+    pool.acquire({} as never, outcome => {
+      if (outcome.ok) first = outcome.value;
+    });
+    let served = 0;
+    let after = 0;
+    pool.acquire({} as never, outcome => {
+      served++;
+      if (outcome.ok) pool.giveBack(outcome.value, false);
+    });
+    pool.acquire({} as never, () => after++);
+    pool.giveBack(first!, false);
+    expect(served).to.equal(1);
+    expect(after).to.equal(1);
   });
 
   it('closes a private upstream that is spent', async () => {
