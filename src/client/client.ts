@@ -381,6 +381,7 @@ export class Client extends ClientFrames implements Peer, Holder {
   // ---- reading and writing
 
   protected override pause(why: number): void {
+    if (this.state === 'closed') return; // read on, so that the client is seen to hang up
     if (this.pauses === 0) this.socket.pause();
     this.pauses |= why;
   }

@@ -58,6 +58,20 @@ describe('Reuse of upstreams', () => {
     await connection.close();
   });
 
+  it('keeps no socket of clients that have left', async () => {
+    const leave = async (): Promise<void> => {
+      const client = await RawClient.start(proxy.port);
+      client.method(0, 'connection.close', new Writer().short(200).shortstr('').short(0).short(0).take());
+      await client.next('connection.close-ok');
+      client.socket.end();
+      await new Promise(resolve => client.socket.once('close', resolve));
+    };
+    await leave();
+    const before = proxy.descriptors;
+    for (let i = 0; i < 40; i++) await leave();
+    expect(proxy.descriptors - before).to.be.below(20);
+  });
+
   it('shares no upstream between two users, nor between two vhosts', async () => {
     await broker.ctl('add_vhost', 'other');
     await broker.addUser('anna', 'wonder', '/', 'other');

@@ -1,6 +1,6 @@
 /** amqproxy as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { until } from './rabbitmq.ts';
 
@@ -52,6 +52,11 @@ export class AmqProxy {
   get rss(): number {
     const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024;
+  }
+
+  /** Sockets and files it has open. */
+  get descriptors(): number {
+    return readdirSync(`/proc/${this.process.pid}/fd`).length;
   }
 
   get running(): boolean {
