@@ -36,7 +36,8 @@ export class Proxy implements ClientContext, PoolContext {
   private readonly dialer: Dialer;
   private readonly clients = new Set<Client>();
   private readonly clientsOfUser = new Map<string, number>();
-  private readonly logins = new Map<string, Logins>();
+  /** By `loginKey`. */
+  private readonly known = new Map<string, Logins>();
   private readonly pools = new Set<Pool>();
   /** The vhost each user asked for last: the likely one of its next login. */
   private readonly lastVhost = new Map<string, string>();
@@ -227,26 +228,27 @@ export class Proxy implements ClientContext, PoolContext {
     this.takeSpare()?.destroy();
   }
 
-  private loginsOf({ user, secret }: Credentials): Logins {
+  logins({ user, secret }: Credentials): Logins {
     const key = loginKey(user, secret);
-    let logins = this.logins.get(key);
+    let logins = this.known.get(key);
     if (logins === undefined) {
-      logins = new Logins(user, secret);
-      this.logins.set(key, logins);
+      logins = new Logins(key, user, secret);
+      this.known.set(key, logins);
     }
     return logins;
   }
 
   /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
-  authenticate(credentials: Credentials): Promise<void> | null {
-    const logins = this.loginsOf(credentials);
+  prove(logins: Logins): Promise<void> | null {
     if (logins.proven) return null;
-    const vhost = this.lastVhost.get(credentials.user) ?? '/';
+    const vhost = this.lastVhost.get(logins.user) ?? '/';
     return logins.prove(vhost, () => this.newUpstream(logins, vhost));
   }
 
-  pool(credentials: Credentials, vhost: string): Pool {
-    const logins = this.loginsOf(credentials);
+  pool(proven: Logins, vhost: string): Pool {
+    // a client that took its time may have been forgotten
+    const logins = this.known.get(proven.key) ?? proven;
+    this.known.set(logins.key, logins);
     let pool = logins.pools.get(vhost);
     if (pool === undefined) {
       pool = new Pool(this, logins, vhost);
@@ -325,7 +327,7 @@ export class Proxy implements ClientContext, PoolContext {
     const now = performance.now();
     clock.now = now;
     for (const client of this.clients) client.maintain(now);
-    for (const [key, logins] of this.logins) {
+    for (const [key, logins] of this.known) {
       for (const [vhost, pool] of logins.pools) {
         pool.maintain(now);
         for (const upstream of pool.upstreams) upstream.checkHeartbeat(now);
@@ -333,7 +335,7 @@ export class Proxy implements ClientContext, PoolContext {
         logins.pools.delete(vhost);
         this.pools.delete(pool);
       }
-      if (logins.empty) this.logins.delete(key);
+      if (logins.empty) this.known.delete(key);
     }
   }
 
@@ -356,7 +358,7 @@ export class Proxy implements ClientContext, PoolContext {
     this.stopping = true;
     for (const server of this.servers) server.close();
     this.dropSpare();
-    for (const logins of this.logins.values()) logins.drop();
+    for (const logins of this.known.values()) logins.drop();
     const { termClientCloseTimeout, termTimeout } = this.config;
     if (termClientCloseTimeout > 0) await this.empty(termClientCloseTimeout);
     for (const client of [...this.clients])

@@ -106,14 +106,19 @@ const EMPTY_LONGSTR = Buffer.alloc(4);
 const EMPTY_SHORTSTR = Buffer.alloc(1);
 const FLOW_ACTIVE = Buffer.from([1]);
 
-export const channelOpen = (channel: number): Buffer => methodFrame(channel, M.CHANNEL_OPEN, EMPTY_SHORTSTR);
-export const channelOpenOk = (channel: number): Buffer =>
-  methodFrame(channel, M.CHANNEL_OPEN_OK, EMPTY_LONGSTR);
-export const channelCloseOk = (channel: number): Buffer => methodFrame(channel, M.CHANNEL_CLOSE_OK);
-export const connectionCloseOk = (): Buffer => methodFrame(0, M.CONNECTION_CLOSE_OK);
-export const connectionOpenOk = (): Buffer => methodFrame(0, M.CONNECTION_OPEN_OK, EMPTY_SHORTSTR);
+/** A method that is the same every time: made once for each channel number. */
+function constant(methodKey: number, args?: Uint8Array): (channel: number) => Buffer {
+  const made: Buffer[] = [];
+  return channel => (made[channel] ??= methodFrame(channel, methodKey, args));
+}
+
+export const channelOpen = constant(M.CHANNEL_OPEN, EMPTY_SHORTSTR);
+export const channelOpenOk = constant(M.CHANNEL_OPEN_OK, EMPTY_LONGSTR);
+export const channelCloseOk = constant(M.CHANNEL_CLOSE_OK);
 /** The barrier: a no-op for RabbitMQ that it answers with flow-ok after all that came before on the channel. */
-export const barrier = (channel: number): Buffer => methodFrame(channel, M.CHANNEL_FLOW, FLOW_ACTIVE);
+export const barrier = constant(M.CHANNEL_FLOW, FLOW_ACTIVE);
+export const CONNECTION_OPEN_OK = methodFrame(0, M.CONNECTION_OPEN_OK, EMPTY_SHORTSTR);
+export const CONNECTION_CLOSE_OK = methodFrame(0, M.CONNECTION_CLOSE_OK);
 
 /** basic.qos for new consumers of a channel; `prefetch` 0 takes the bound away. */
 export const qos = (channel: number, prefetch: number): Buffer =>

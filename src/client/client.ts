@@ -19,6 +19,7 @@ import { Heartbeat } from '../io/heartbeat.ts';
 import { Inbox } from '../io/inbox.ts';
 import { Outbox } from '../io/outbox.ts';
 import { own } from '../memory.ts';
+import type { Logins } from '../pool/logins.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Broker } from '../upstream/broker.ts';
@@ -37,9 +38,10 @@ export interface ClientContext {
   readonly broker: Broker;
   /** Resolves, never rejects, when the broker has been met or cannot be. */
   meetBroker(): Promise<void>;
+  logins(credentials: Credentials): Logins;
   /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
-  authenticate(credentials: Credentials): Promise<void> | null;
-  pool(credentials: Credentials, vhost: string): Pool;
+  prove(logins: Logins): Promise<void> | null;
+  pool(logins: Logins, vhost: string): Pool;
   /** Why this login may not come in now, null if it may. */
   admission(client: Client, user: string): CloseReason | null;
   clientGone(client: Client): void;
@@ -75,6 +77,7 @@ export class Client extends ClientFrames implements Peer, Holder {
   counted = false;
   vhost = '';
   private login: handshake.Login | null = null;
+  private logins: Logins | null = null;
   private headerBytes: Buffer = Buffer.alloc(0);
   private pauses = 0;
   private pausedUpstream: Upstream | null = null;
@@ -82,7 +85,8 @@ export class Client extends ClientFrames implements Peer, Holder {
   private toldBlocked = false;
   /** The client broke the framing: what it sends from here on is not looked at. */
   private rawDiscard = false;
-  private endTimer: NodeJS.Timeout | null = null;
+  /** Coarse time since when we wait for the client to hang up. */
+  private lingersSince = 0;
   private readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
 
   /** `accepted` is paused. */
@@ -113,7 +117,7 @@ export class Client extends ClientFrames implements Peer, Holder {
     this.stats.clientBytesIn += chunk.length;
     if (this.state === 'header') this.readHeader(chunk);
     else if (this.rawDiscard) {
-      if (chunk.includes(frames.connectionCloseOk())) this.finish();
+      if (chunk.includes(frames.CONNECTION_CLOSE_OK)) this.finish();
     } else if (this.state !== 'closed') {
       this.feed(chunk);
       if (this.isStopped) this.pause(PAUSE.SCAN);
@@ -166,7 +170,9 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.user = login.credentials.user;
       this.cancelNotify = login.cancelNotify;
       this.blockedNotify = login.blockedNotify;
-      const proof = context.authenticate(login.credentials);
+      this.logins = context.logins(login.credentials);
+      login.credentials = null; // the pools have them
+      const proof = context.prove(this.logins);
       if (proof === null) {
         this.tune();
         return NEXT;
@@ -228,15 +234,13 @@ export class Client extends ClientFrames implements Peer, Holder {
   }
 
   private openVhost(): void {
-    const login = this.login!;
     const denied = this.context.admission(this, this.user);
     if (denied !== null) {
       this.refuse('admission', denied);
       return;
     }
-    this.pool = this.context.pool(login.credentials!, this.vhost);
-    login.credentials = null; // the pool has them
-    const { pool } = this;
+    const pool = this.context.pool(this.logins!, this.vhost);
+    this.pool = pool;
     const started = performance.now();
     const reused = pool.live;
     const admitted = (): void => {
@@ -259,7 +263,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.stats.loginSeconds.add((performance.now() - started) / 1000);
       this.state = 'running';
       pool.blockedListeners.add(this.onBlocked);
-      this.out.write(frames.connectionOpenOk());
+      this.out.write(frames.CONNECTION_OPEN_OK);
       this.goOn();
     };
     if (reused) admitted();
@@ -280,12 +284,12 @@ export class Client extends ClientFrames implements Peer, Holder {
     this.state = 'leaving';
     if (this.config.close === 'instant') {
       this.releaseAll(null);
-      this.out.write(frames.connectionCloseOk());
+      this.out.write(frames.CONNECTION_CLOSE_OK);
       this.finish();
     } else
       this.releaseAll(() => {
         if (this.state !== 'leaving') return;
-        this.out.write(frames.connectionCloseOk());
+        this.out.write(frames.CONNECTION_CLOSE_OK);
         this.finish();
       });
   }
@@ -315,7 +319,7 @@ export class Client extends ClientFrames implements Peer, Holder {
   sendClose(why: CloseReason): void {
     if (this.state === 'closing' || this.state === 'closed') return;
     if (this.state === 'leaving') {
-      this.out.write(frames.connectionCloseOk());
+      this.out.write(frames.CONNECTION_CLOSE_OK);
       this.finish();
       return;
     }
@@ -348,8 +352,7 @@ export class Client extends ClientFrames implements Peer, Holder {
   }
 
   private linger(): void {
-    this.endTimer ??= setTimeout(() => this.socket.destroy(), LINGER_MS);
-    this.endTimer.unref();
+    if (this.lingersSince === 0) this.lingersSince = clock.now;
   }
 
   private peerEnded(): void {
@@ -362,7 +365,6 @@ export class Client extends ClientFrames implements Peer, Holder {
   }
 
   private gone(): void {
-    if (this.endTimer) clearTimeout(this.endTimer);
     this.inbox.close();
     this.out.close();
     this.state = 'closed';
@@ -473,7 +475,10 @@ export class Client extends ClientFrames implements Peer, Holder {
 
   /** Heartbeats, the handshake time-out and the release of idle leases. `now` as of the coarse clock. */
   maintain(now: number): void {
-    if (this.state === 'closed' || this.state === 'closing') return;
+    if (this.lingersSince > 0) {
+      if (now - this.lingersSince > LINGER_MS) this.destroy();
+      return;
+    }
     if (this.state !== 'running' && this.state !== 'leaving') {
       if (this.state !== 'login' && now - this.acceptedAt > this.config.handshakeTimeout * 1000) {
         this.stats.refuse('handshake_timeout');

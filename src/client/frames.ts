@@ -535,7 +535,7 @@ export abstract class ClientFrames extends ClientLeases {
       if (number !== 0) return NEXT;
       if (methodKey === M.CONNECTION_CLOSE_OK) this.closeOkReceived();
       else if (methodKey === M.CONNECTION_CLOSE) {
-        this.out.write(frames.connectionCloseOk());
+        this.out.write(frames.CONNECTION_CLOSE_OK);
         if (this.state === 'closing') this.closeOkReceived();
       }
       return this.state === ('closed' as string) ? STOP : NEXT;

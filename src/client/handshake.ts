@@ -23,8 +23,14 @@ export function isProtocolHeader(bytes: Buffer): boolean {
   return version === '0.0.9.1' || version === '1.1.0.9' || version === '1.1.8.0' || version === '1.1.9.1';
 }
 
+let startFrame: Buffer = Buffer.alloc(0);
+let startOf: Buffer | null = null;
+
+/** connection.start in the broker's words: made again when the broker has introduced itself anew. */
 export function start(broker: Broker): Buffer {
-  return frames.methodFrame(
+  if (startOf === broker.serverProperties) return startFrame;
+  startOf = broker.serverProperties;
+  startFrame = frames.methodFrame(
     0,
     M.CONNECTION_START,
     new frames.Writer(1024)
@@ -35,6 +41,7 @@ export function start(broker: Broker): Buffer {
       .longstr(broker.locales)
       .take(),
   );
+  return startFrame;
 }
 
 /** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */

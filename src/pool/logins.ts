@@ -10,6 +10,7 @@ import type { Pool } from './pool.ts';
 const TUNED_MS = 8000;
 
 export class Logins {
+  readonly key: string;
   readonly user: string;
   readonly secret: Buffer;
   readonly pools = new Map<string, Pool>();
@@ -17,7 +18,8 @@ export class Logins {
   private tuned: { upstream: Upstream; vhost: string; timer: NodeJS.Timeout } | null = null;
   private readonly sequences = new Map<string, number>();
 
-  constructor(user: string, secret: Buffer) {
+  constructor(key: string, user: string, secret: Buffer) {
+    this.key = key;
     this.user = user;
     this.secret = secret;
   }

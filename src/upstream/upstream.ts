@@ -489,7 +489,7 @@ export class Upstream extends FrameScanner {
         return NEXT;
       case M.CONNECTION_CLOSE:
         this.closeWhy = frames.readClose(buf, at + 11);
-        this.out.write(frames.connectionCloseOk());
+        this.out.write(frames.CONNECTION_CLOSE_OK);
         this.sendRun();
         this.out.end();
         this.lost();

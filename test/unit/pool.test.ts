@@ -56,7 +56,7 @@ describe('A pool', () => {
       },
       report: () => {},
     };
-    return new Pool(context, new Logins('user', Buffer.from('secret')), '/');
+    return new Pool(context, new Logins('key', 'user', Buffer.from('secret')), '/');
   };
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 5; i++) await tick();
