@@ -49,6 +49,9 @@ function cached<Key>(cache: Map<Key, Buffer>, key: Key, make: () => Buffer): Buf
   return bytes;
 }
 
+/** All clients read into this: what they read, they look at once. */
+const READ = Buffer.allocUnsafeSlow(256 * 1024);
+
 export interface Target {
   port: number;
   tls?: boolean;
@@ -67,9 +70,17 @@ export class LoadClient {
 
   constructor(target: Target) {
     const options = { port: target.port, host: '127.0.0.1', noDelay: true, highWaterMark: 256 * 1024 };
-    this.socket = target.tls ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
     this.reader = new FrameReader(DELIVER, this.onMethod.bind(this));
-    this.socket.on('data', chunk => this.reader.push(chunk));
+    if (target.tls) {
+      this.socket = connectTls({ ...options, rejectUnauthorized: false });
+      this.socket.on('data', chunk => this.reader.push(chunk));
+    } else {
+      const callback = (bytes: number): boolean => {
+        this.reader.push(READ.subarray(0, bytes));
+        return true;
+      };
+      this.socket = connect({ ...options, onread: { buffer: READ, callback } });
+    }
     this.socket.on('error', error => this.fail(error));
     this.socket.on('close', () => this.fail(new Error('the connection was closed')));
   }
