@@ -79,6 +79,8 @@ export class Client extends ClientFrames implements Peer, Holder {
   private login: handshake.Login | null = null;
   private logins: Logins | null = null;
   private headerBytes: Buffer = Buffer.alloc(0);
+  /** When the protocol header was complete. */
+  private loginBegan = 0;
   private pauses = 0;
   private pausedUpstream: Upstream | null = null;
   private blockedNotify = false;
@@ -140,6 +142,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       return;
     }
     this.headerBytes = Buffer.alloc(0);
+    this.loginBegan = performance.now();
     this.state = 'start';
     if (this.context.broker.met) this.start(bytes.subarray(8));
     else {
@@ -229,6 +232,7 @@ export class Client extends ClientFrames implements Peer, Holder {
       return;
     }
     this.stats.loginsRefused++;
+    this.stats.refuse('refused');
     this.context.log.info(this.facts, `Login refused: ${error.message}`);
     this.finish();
   }
@@ -241,7 +245,6 @@ export class Client extends ClientFrames implements Peer, Holder {
     }
     const pool = this.context.pool(this.logins!, this.vhost);
     this.pool = pool;
-    const started = performance.now();
     const reused = pool.live;
     const admitted = (): void => {
       if (this.state !== 'login') return;
@@ -260,7 +263,7 @@ export class Client extends ClientFrames implements Peer, Holder {
     const opened = (): void => {
       this.stats.logins++;
       if (reused) this.stats.loginsReused++;
-      this.stats.loginSeconds.add((performance.now() - started) / 1000);
+      this.stats.loginSeconds.add((performance.now() - this.loginBegan) / 1000);
       this.state = 'running';
       pool.blockedListeners.add(this.onBlocked);
       this.out.write(frames.CONNECTION_OPEN_OK);

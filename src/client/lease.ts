@@ -351,6 +351,7 @@ export abstract class ClientLeases extends FrameScanner {
 
   private lose(why: CloseReason | null): void {
     if (this.state !== 'running' && this.state !== 'leaving') return;
+    this.stats.refuse('upstream_lost');
     this.log.info(this.facts, `Client closed: ${why?.text ?? LOST.text}`);
     this.sendClose(why ?? LOST);
   }

@@ -94,6 +94,12 @@ export class Pool implements UpstreamOwner {
    * not blocked: consumers and administrators go on during an alarm.
    */
   leaseNow(confirm: boolean, publishing: boolean): UpstreamChannel | null {
+    const channel = this.take(confirm, publishing);
+    if (channel !== null) this.context.stats.leaseWaitSeconds.add(0);
+    return channel;
+  }
+
+  private take(confirm: boolean, publishing: boolean): UpstreamChannel | null {
     const max = this.context.config.maxUpstreamChannels;
     for (let pass = publishing ? 1 : 0; pass < 2; pass++) {
       for (const upstream of this.lendable) {
@@ -117,7 +123,7 @@ export class Pool implements UpstreamOwner {
     done: (outcome: Outcome<UpstreamChannel>) => void,
   ): () => void {
     const kind: Kind = `${confirm ? 'confirm' : 'plain'}${publishing ? ', publishing' : ''}`;
-    return this.wait(kind, () => this.leaseNow(confirm, publishing), done);
+    return this.wait(kind, () => this.take(confirm, publishing), done);
   }
 
   /** An upstream that nobody else uses, up to lease_timeout. Returns a function that gives up. */
@@ -150,6 +156,7 @@ export class Pool implements UpstreamOwner {
     if (this.waiting === 0) {
       const value = take();
       if (value !== null) {
+        this.context.stats.leaseWaitSeconds.add(0);
         done({ ok: true, value });
         return () => {};
       }

@@ -69,8 +69,12 @@ const COUNTERS: [name: string, help: string, read: (stats: Stats) => number][] =
 ];
 
 const HISTOGRAMS: [name: string, help: string, of: (stats: Stats) => Samples][] = [
-  ['login_duration_seconds', 'From the first byte of a client to its open-ok', s => s.loginSeconds],
-  ['lease_wait_seconds', 'Time a client waits for an upstream channel', s => s.leaseWaitSeconds],
+  ['login_duration_seconds', 'From the protocol header of a client to its open-ok', s => s.loginSeconds],
+  [
+    'lease_wait_seconds',
+    'Time a client waits for an upstream channel, 0 where one is free',
+    s => s.leaseWaitSeconds,
+  ],
   ['barrier_duration_seconds', 'Round trip of a barrier', s => s.barrierSeconds],
 ];
 

@@ -40,12 +40,14 @@ const tick = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 describe('A pool', () => {
   let opened: FakeUpstream[];
   let failure: Error | null;
+  let stats: Stats;
   const make = (settings: Partial<ReturnType<typeof defaults>> = {}): Pool => {
     opened = [];
     failure = null;
+    stats = new Stats();
     const context: PoolContext = {
       config: { ...defaults(), ...settings },
-      stats: new Stats(),
+      stats,
       totalUpstreams: () => opened.filter(upstream => !upstream.closed).length,
       open: async () => {
         await tick();
@@ -79,6 +81,23 @@ describe('A pool', () => {
     await settle();
     expect(served).to.deep.equal([1, 2, 3]);
     expect(opened.length).to.be.within(2, 4);
+  });
+
+  it('counts the wait of every lease, 0 for those that found a channel free', async () => {
+    const pool = make({ maxUpstreams: 1 });
+    await pool.admit();
+    const waits: number[] = [];
+    stats.leaseWaitSeconds.observe = seconds => waits.push(seconds);
+    pool.leaseNow(false, true);
+    pool.lease(false, true, () => {});
+    expect(pool.leaseNow(false, true)).to.equal(null);
+    pool.lease(false, true, () => {});
+    expect(waits).to.deep.equal([0, 0]);
+    await settle();
+    opened[0].busy--;
+    pool.channelFreed(opened[0] as never);
+    expect(waits).to.have.length(3);
+    expect(waits[2]).to.be.above(0);
   });
 
   it('keeps to max_upstreams, and fails who waits longer than lease_timeout', async () => {
