@@ -20,7 +20,7 @@ import type { Upstream } from './upstream/upstream.ts';
 
 /** A listening socket handed over by systemd. */
 export interface GivenSocket {
-  name: string;
+  name: 'amqp' | 'amqps' | 'http';
   fd: number;
 }
 
@@ -91,7 +91,7 @@ export class Proxy implements ClientContext, PoolContext {
     return this.count(upstream => upstream.busy);
   }
 
-  /** Bytes sent to clients and upstreams so far are kept by their outboxes; this is whether the proxy can lend now. */
+  /** Whether it can lend: it does not stop, and nobody waits for a broker in vain. */
   ready(): boolean {
     if (this.stopping) return false;
     for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;
@@ -108,7 +108,7 @@ export class Proxy implements ClientContext, PoolContext {
       this.log.warn(
         'tls_verify = no: the broker’s certificate is not checked, anybody on the way can read and change everything',
       );
-    const plain = given.filter(socket => !['amqps', 'http', 'admin'].includes(socket.name));
+    const plain = given.filter(socket => socket.name === 'amqp');
     const secure = given.filter(socket => socket.name === 'amqps');
     if (plain.length > 0 || secure.length > 0) {
       for (const { fd } of plain) await this.serve(this.plainServer(), { fd });
@@ -122,10 +122,10 @@ export class Proxy implements ClientContext, PoolContext {
   }
 
   private async serveAddress(make: () => Server, host: string, port: number): Promise<void> {
-    if (host !== 'localhost') return void (await this.serve(make(), { host, port, backlog: BACKLOG }));
-    const bound = await this.serve(make(), { host: '127.0.0.1', port, backlog: BACKLOG });
+    if (host !== 'localhost') return void (await this.serve(make(), { host, port }));
+    const bound = await this.serve(make(), { host: '127.0.0.1', port });
     try {
-      await this.serve(make(), { host: '::1', port: bound, backlog: BACKLOG });
+      await this.serve(make(), { host: '::1', port: bound });
     } catch (error) {
       if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
     }
@@ -155,13 +155,11 @@ export class Proxy implements ClientContext, PoolContext {
     return { cert: readFileSync(this.config.tlsCert), key: readFileSync(this.config.tlsKey) };
   }
 
-  private serve(
-    server: Server,
-    where: { fd: number } | { host: string; port: number; backlog: number },
-  ): Promise<number> {
+  private serve(server: Server, where: { fd: number } | { host: string; port: number }): Promise<number> {
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen(where, () => {
+      // as an argument: among the options node does not see it for a descriptor, and would cut the socket unit's to 511
+      server.listen(where, BACKLOG, () => {
         server.off('error', reject);
         server.on('error', error => this.log.error(`Accepting clients failed: ${error.message}`));
         this.servers.push(server);
