@@ -43,6 +43,10 @@ export async function startService(proxy: Proxy, log: Logger): Promise<Service> 
   }
   if (sockets.length > 0)
     log.info('Sockets come from the service manager: [listen] address, port and tls_port are not used');
+  if (httpSockets.length > 0)
+    log.info(
+      'The HTTP socket comes from the service manager: [listen] http_address and http_port are not used',
+    );
 
   return {
     sockets,

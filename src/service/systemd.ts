@@ -2,7 +2,9 @@
  * The service manager: notifications (sd_notify(3)), the watchdog, sockets handed over (sd_listen_fds(3)).
  * Without NOTIFY_SOCKET all of it does nothing and says nothing.
  */
+import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import type { GivenSocket } from '../proxy.ts';
 import { EX, ServiceError } from './errors.ts';
@@ -25,13 +27,14 @@ export class Systemd {
   private extend: NodeJS.Timeout | null = null;
   private lastStatus = '';
 
-  /** `load` gives the addon; it is called only where a service manager listens. */
+  /** `load` gives the addon, where a service manager listens; `tool` sends where it cannot be had. */
   constructor(
     log: Logger,
     env: NodeJS.ProcessEnv = process.env,
     load: () => SdNotify = () => createRequire(import.meta.url)('sd-notify'),
+    tool: (state: string) => Promise<void> = systemdNotify,
   ) {
-    this.send = env.NOTIFY_SOCKET ? sender(log, load) : () => {};
+    this.send = env.NOTIFY_SOCKET ? sender(log, load, tool) : () => {};
     // the interval is ours only if it was set for this process
     const mine = env.WATCHDOG_PID === undefined || env.WATCHDOG_PID === String(process.pid);
     const usec = Number(env.WATCHDOG_USEC);
@@ -75,18 +78,42 @@ export class Systemd {
   }
 }
 
-function sender(log: Logger, load: () => SdNotify): (state: string) => void {
+function sender(
+  log: Logger,
+  load: () => SdNotify,
+  tool: (state: string) => Promise<void>,
+): (state: string) => void {
   try {
     const addon = load();
     return state => addon.sendState(state);
   } catch (error) {
     const why = (error as Error).message.split('\n')[0];
-    log.warn(
-      `The service manager hears nothing from amqproxy, since sd-notify cannot be loaded: ${why}. Use Type=exec without WatchdogSec=, or install it`,
-    );
-    return () => {};
+    log.warn(`sd-notify cannot be loaded, systemd-notify(1) tells the service manager instead: ${why}`);
+    return byTool(log, tool);
   }
 }
+
+/** Sends by a tool, one after the other: they shall arrive in their order. */
+function byTool(log: Logger, tool: (state: string) => Promise<void>): (state: string) => void {
+  let last = Promise.resolve();
+  let works = true;
+  return state => {
+    last = last
+      .then(() => tool(state))
+      .catch((error: Error) => {
+        if (works)
+          log.error(
+            `systemd-notify cannot be run: ${error.message.split('\n')[0]}. Use Type=exec without WatchdogSec=`,
+          );
+        works = false;
+      });
+  };
+}
+
+/** systemd-notify(1), a child: the unit has NotifyAccess=all. It sends no text but its arguments. */
+const systemdNotify = async (state: string): Promise<void> => {
+  await promisify(execFile)('systemd-notify', state.split('\n'));
+};
 
 /** Names a socket may have (FileDescriptorName=), and what is served on it. A socket without a name is called as its unit. */
 const ROLES: Record<string, 'amqp' | 'amqps' | 'http'> = {

@@ -9,6 +9,7 @@ import { createMetrics } from '../../src/service/metrics.ts';
 import { Span } from '../../src/service/stats-line.ts';
 import { listenFds, Systemd } from '../../src/service/systemd.ts';
 import { Stats } from '../../src/stats.ts';
+import { until } from '../support/rabbitmq.ts';
 
 /** A logger that keeps its lines. */
 function keeper() {
@@ -85,16 +86,44 @@ describe('notifications to systemd', () => {
     expect(sent).to.deep.equal(['READY=1']);
   });
 
-  it('are missed with one warning where the addon cannot be loaded', () => {
+  it('go by systemd-notify, in their order and with one warning, where the addon cannot be loaded', async () => {
     const { log, lines } = keeper();
-    const systemd = new Systemd(log, { NOTIFY_SOCKET: '/x' }, () => {
+    const missing = () => {
       throw new Error('no such file');
-    });
+    };
+    let slow = 20;
+    const tool = async (state: string) => {
+      await new Promise(resolve => setTimeout(resolve, slow));
+      slow = 0;
+      sent.push(state);
+    };
+    const systemd = new Systemd(log, { NOTIFY_SOCKET: '/x' }, missing, tool);
+    systemd.status('a');
     systemd.ready();
-    systemd.stopping();
+    systemd.status('b');
     systemd.stop();
+    await until('all to be sent', () => sent.length === 3);
+    expect(sent).to.deep.equal(['STATUS=a', 'READY=1', 'STATUS=b']);
     expect(lines.map(({ msg }) => msg)).to.have.lengthOf(1);
-    expect(lines[0].msg).to.match(/sd-notify cannot be loaded: no such file/);
+    expect(lines[0].msg).to.match(/^sd-notify cannot be loaded, .*: no such file$/);
+  });
+
+  it('that cannot be sent at all are told once, with what to do', async () => {
+    const { log, lines } = keeper();
+    const missing = () => {
+      throw new Error('no such file');
+    };
+    const systemd = new Systemd(log, { NOTIFY_SOCKET: '/x' }, missing, () =>
+      Promise.reject(new Error('spawn systemd-notify ENOENT')),
+    );
+    systemd.ready();
+    systemd.reloading();
+    systemd.ready();
+    systemd.stop();
+    await until('the error', () => lines.length === 2);
+    await new Promise(resolve => setTimeout(resolve, 20));
+    expect(lines).to.have.lengthOf(2);
+    expect(lines[1].msg).to.match(/ENOENT\. Use Type=exec without WatchdogSec=$/);
   });
 });
 
