@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
+import { Authority } from '../support/certs.ts';
+import { settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { RabbitMQ, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
@@ -306,6 +308,85 @@ describe('Reloading', () => {
     await until('the refusal', () => proxy.log.includes(`${file}:3: close = "sometimes"`));
     await client.open(1);
     client.destroy();
+    await proxy.stop();
+  });
+
+  it('of another broker, under load: no client is lost, new leases go there, the old upstreams end', async () => {
+    const [from, to] = await Promise.all([RabbitMQ.start(), RabbitMQ.start()]);
+    const file = settingsFile(`upstream = ${from.url}`);
+    const proxy = AmqProxy.spawn(['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file]);
+    await until('it to listen', () => /listening on 127\.0\.0\.1:(\d+)/.test(proxy.log));
+    proxy.port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log)![1]);
+    const own = async (broker: RabbitMQ): Promise<number> =>
+      (await broker.list('list_connections', 'client_properties')).filter(row =>
+        row.join().includes('amqproxy'),
+      ).length;
+    const messages = async (broker: RabbitMQ): Promise<number> =>
+      (await broker.list('list_queues', 'messages')).flat().reduce((sum, n) => sum + Number(n), 0);
+
+    let running = true;
+    let published = 0;
+    /** Web requests, one after the other; each is confirmed. */
+    const visitor = async (queue: string): Promise<void> => {
+      while (running) {
+        const connection = await connect(proxy.url, { noDelay: true });
+        const channel = await connection.createConfirmChannel();
+        await channel.assertQueue(queue);
+        channel.sendToQueue(queue, Buffer.from('hello'));
+        await channel.waitForConfirms();
+        published++;
+        await channel.close();
+        await connection.close();
+      }
+    };
+    /** Stays connected over all reloads, with a pause after each message in which its lease can move. */
+    const resident = async (queue: string): Promise<void> => {
+      const connection = await connect(proxy.url, { noDelay: true });
+      while (running) {
+        const channel = await connection.createConfirmChannel();
+        await channel.assertQueue(queue);
+        channel.sendToQueue(queue, Buffer.from('hello'));
+        await channel.waitForConfirms();
+        published++;
+        await channel.close();
+        await sleep(5);
+      }
+      await connection.close();
+    };
+    const load = Promise.all([
+      ...Array.from({ length: 50 }, (_, i) => visitor(`visitor-${i % 5}`)),
+      ...Array.from({ length: 200 }, (_, i) => resident(`resident-${i % 5}`)),
+    ]);
+    const failed = load.then(() => null).catch((error: Error) => error);
+    await until('the load', () => published > 500);
+    for (let i = 1; i <= 5; i++) {
+      writeFileSync(file, `[main]\nupstream = ${from.url}\nmax_clients = ${1000 + i}\n`);
+      proxy.signal('SIGHUP');
+      await until(`reload ${i}`, () => proxy.log.includes(`-> ${1000 + i}`));
+    }
+    writeFileSync(file, `[main]\nupstream = ${to.url}\n`);
+    proxy.signal('SIGHUP');
+    await until('the old upstreams to end', async () => (await own(from)) === 0, 30);
+    const before = await messages(to);
+    await until('messages to the new broker', async () => (await messages(to)) > before);
+    running = false;
+    expect(await failed).to.equal(null);
+    expect((await messages(from)) + (await messages(to))).to.equal(published);
+    expect(proxy.log).not.to.match(/Client closed|Upstream lost|refused/);
+    await proxy.stop();
+    await Promise.all([from.stop(), to.stop()]);
+  });
+
+  it('of certificates that do not match changes nothing', async () => {
+    const authority = new Authority();
+    const [one, two] = ['one', 'two'].map(name => authority.sign(name, 'DNS:localhost'));
+    const listen = (cert: string, key: string): string => `[listen]\ntls_cert = ${cert}\ntls_key = ${key}`;
+    const file = settingsFile(listen(one.cert, one.key));
+    const proxy = await AmqProxy.start('amqp://127.0.0.1:1', ['-c', file]);
+    writeFileSync(file, `${listen(one.cert, two.key)}\n`);
+    proxy.signal('SIGHUP');
+    await until('the refusal', () => /Reload failed.*is not the key of tls_cert/.test(proxy.log));
+    expect(proxy.running).to.equal(true);
     await proxy.stop();
   });
 });

@@ -1,6 +1,6 @@
 /** Certificates for the TLS tests, made by openssl. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -14,13 +14,14 @@ export interface Certificate {
   key: string;
 }
 
-/** An authority of its own, and what it signs. */
+/** An authority of its own, and what it signs; its files are gone when the process ends. */
 export class Authority {
   readonly dir = mkdtempSync(join(tmpdir(), 'amqproxy-certs-'));
   readonly ca = join(this.dir, 'ca.pem');
   private readonly key = join(this.dir, 'ca.key');
 
   constructor() {
+    process.once('exit', () => rmSync(this.dir, { recursive: true, force: true }));
     openssl(
       'req',
       '-x509',
@@ -54,7 +55,6 @@ export class Authority {
       file('csr'),
     );
     writeFileSync(file('ext'), `subjectAltName=${san}\n`);
-    const validity = days > 0 ? ['-days', String(days)] : ['-days', String(days)];
     openssl(
       'x509',
       '-req',
@@ -67,7 +67,8 @@ export class Authority {
       '-CAcreateserial',
       '-extfile',
       file('ext'),
-      ...validity,
+      '-days',
+      String(days),
       '-out',
       file('pem'),
     );
