@@ -127,7 +127,10 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
       const record = JSON.parse(json) as LogRecord;
       if (journal !== null) {
         const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
-        if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) return;
+        if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) {
+          written = true;
+          return;
+        }
       }
       if (statusLine.shown) {
         statusLine.shown = false;
