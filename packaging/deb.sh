@@ -1,8 +1,10 @@
 #!/bin/sh
 # Builds dist/amqproxy_VERSION_ARCH.deb, the same bytes from the same commit. `make build` comes first.
+# DIST: another directory than dist/.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
+dist=${DIST:-dist}
 version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)
 # 1.0.0-rc.1 sorts before 1.0.0
 debian_version=$(echo "$version" | tr - '~')
@@ -32,12 +34,15 @@ mkdir -p "$work/debian" "$root/DEBIAN"
 printf 'Source: amqproxy\n\nPackage: amqproxy\nArchitecture: any\n' >"$work/debian/control"
 depends=$(cd "$work" && find root/usr/lib/amqproxy \( -name '*.node' -o -name node \) -type f -print0 |
   xargs -0 dpkg-shlibdeps -O --ignore-missing-info 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+# in KiB as dpkg-gencontrol counts, whatever the file system takes
+size=$(find "$root" -path "$root/DEBIAN" -prune -o -type f -printf '%s\n' -o -printf '1\n' |
+  awk '{ n += int(($1 + 1023) / 1024) } END { print n }')
 cat >"$root/DEBIAN/control" <<CONTROL
 Package: amqproxy
 Version: $debian_version
 Architecture: $arch
 Maintainer: $maintainer
-Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
+Installed-Size: $size
 Depends: $depends, init-system-helpers (>= 1.54~)
 Section: net
 Priority: optional
@@ -55,8 +60,9 @@ for script in postinst prerm postrm; do install -m 755 "packaging/debian/$script
 (cd "$root" && find . -path ./DEBIAN -prune -o -path ./etc -prune -o -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-mkdir -p dist
-file=dist/amqproxy_${debian_version}_$arch.deb
+mkdir -p "$dist"
+rm -f "$dist"/amqproxy_*_"$arch".deb
+file=$dist/amqproxy_${debian_version}_$arch.deb
 # two threads always: their number must not show in the bytes
 dpkg-deb --root-owner-group -Zxz -z"${XZ_LEVEL:-6}" --threads-max=2 --build "$root" "$file" >/dev/null
 echo "$file $(stat -c %s "$file") bytes"

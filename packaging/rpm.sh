@@ -1,8 +1,10 @@
 #!/bin/sh
 # Builds dist/amqproxy-VERSION-1.ARCH.rpm, the same bytes from the same commit. `make build` comes first.
+# DIST: another directory than dist/.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
+dist=${DIST:-dist}
 version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json | tr - '~')
 arch=$(uname -m)
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
@@ -30,8 +32,8 @@ rpmbuild -bb --quiet --target "$arch" \
   --define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1' \
   --define '_buildhost localhost' --define "_binary_payload ${RPM_PAYLOAD:-w6.xzdio}" \
   packaging/amqproxy.spec
-mkdir -p dist
-rm -f dist/amqproxy-*."$arch".rpm
-mv "$work/out/$arch"/*.rpm dist/
-file=$(ls dist/amqproxy-*."$arch".rpm)
+mkdir -p "$dist"
+rm -f "$dist"/amqproxy-*."$arch".rpm
+mv "$work/out/$arch"/*.rpm "$dist/"
+file=$(ls "$dist"/amqproxy-*."$arch".rpm)
 echo "$file $(stat -c %s "$file") bytes"
