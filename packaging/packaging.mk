@@ -6,9 +6,11 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 .PHONY: deb rpm install uninstall
 
 deb: build ## Builds dist/amqproxy_VERSION_ARCH.deb
+	@packaging/install-debs binutils dpkg-dev git xz-utils
 	packaging/deb.sh
 
 rpm: build ## Builds dist/amqproxy-VERSION-1.ARCH.rpm
+	@packaging/install-debs binutils git rpm
 	packaging/rpm.sh
 
 install: build ## Installs below DESTDIR and PREFIX (/usr/local)

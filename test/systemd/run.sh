@@ -1,38 +1,56 @@
 #!/bin/sh
-# The story of the package under a real systemd: story.ts, in a network and mount namespace of its own, so that the
-# package's ports are free and nothing is left behind. Closes with "N passed, N failed[, N skipped]".
+# The packages in dist/ under a real systemd: story.ts, in namespaces of its own, so that the package's ports are free
+# and nothing is left behind. Closes with "N passed, N failed[, N skipped]".
+# --check: only whether it can run here; if not, the exit code is 1 and the output says why.
 set -eu
 cd "$(dirname "$0")/../.."
-root=$PWD/.cache/systemd-root
 
-skip() {
+cannot() {
+  if [ "${check-}" ]; then
+    echo "$1"
+    exit 1
+  fi
   echo "skipped: $1"
   echo "0 passed, 0 failed, 1 skipped"
   exit 0
 }
-[ "$(id -u)" = 0 ] || skip "a container can only be booted by root"
-missing=
-command -v mmdebstrap >/dev/null || missing="$missing mmdebstrap"
-command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
-command -v ip >/dev/null || missing="$missing iproute2"
-command -v rpmbuild >/dev/null || missing="$missing rpm"
-if [ -n "$missing" ]; then
-  # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 ||
-    skip "cannot install$missing"
-fi
-unshare --mount --net true 2>/dev/null || skip "namespaces are not permitted here"
+[ "${1-}" != --check ] || check=yes
+[ "$(id -u)" = 0 ] || cannot "a container can only be booted by root"
+unshare --mount --net --pid --fork true 2>/dev/null || cannot "namespaces are not permitted here"
+[ -z "${check-}" ] || exit 0
 
-ls dist/amqproxy_*.deb >/dev/null 2>&1 || make -s deb
+packaging/install-debs mmdebstrap systemd-container iproute2 rpm dpkg-dev lintian rpmlint ||
+  cannot "Debian packages cannot be installed"
+
+packages=systemd,systemd-sysv,dbus,libatomic1,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2
+root=$PWD/.cache/systemd-root-$(echo "$packages" | cksum | cut -d ' ' -f 1)
 if [ ! -d "$root" ]; then
   echo "building a Debian root in $root"
+  rm -rf .cache/systemd-root*
   mkdir -p .cache
-  mmdebstrap --quiet --variant=minbase \
-    --include=systemd,systemd-sysv,dbus,libatomic1,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2 \
-    bookworm "$root.new" || { rm -rf "$root.new"; skip "mmdebstrap cannot build a root"; }
+  # whatever this machine runs itself: the service is tested on Debian 12
+  mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$root.new" ||
+    { rm -rf "$root.new"; cannot "mmdebstrap cannot build a root"; }
   mv "$root.new" "$root"
 fi
+
+# one at a time: all containers are in the same control group
+exec 9>/run/lock/amqproxy-systemd
+flock 9
+
+# temporary files in memory, and a namespace of processes: whatever ends this ends all that belongs to it
+mkdir -p .cache/tmp
 case $(uname -m) in aarch64) arch=arm64 ;; *) arch=x64 ;; esac
-# a namespace of processes, too: whatever ends this ends the broker and the container with it
-exec unshare --mount --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up; exec "$@"' sh \
-  "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$root"
+inside() {
+  exec unshare --mount --net --pid --fork --kill-child --mount-proc sh -c '
+    mount -t tmpfs -o size=2g,mode=1777 amqproxy-systemd .cache/tmp
+    export TMPDIR=$PWD/.cache/tmp
+    ip link set lo up
+    exec "$@"' sh "$@"
+}
+why=$(inside systemd-nspawn --quiet --register=no --keep-unit --volatile=overlay -D "$root" true 2>&1) ||
+  cannot "systemd-nspawn cannot run here: $why"
+inside "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$root" &
+# unshare itself is deaf to the other signals
+trap 'kill -KILL $!' INT TERM HUP
+wait $!

@@ -1,5 +1,5 @@
-# The package in a booted Debian: needs root, mmdebstrap and systemd-nspawn; says so and skips where it cannot.
+# The packages in a booted Debian: needs root and a kernel that lets systemd-nspawn boot; says so and skips where not.
 .PHONY: test-systemd
 
-test-systemd: ## Installs and runs the package under a real systemd, in a container
+test-systemd: deb rpm ## Installs and runs the packages under a real systemd, in a container
 	test/systemd/run.sh
