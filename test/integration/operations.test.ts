@@ -6,6 +6,7 @@ import { connect } from 'amqplib';
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
 import { Authority } from '../support/certs.ts';
+import { Crowd } from '../support/crowd.ts';
 import { settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { RabbitMQ, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
@@ -324,41 +325,8 @@ describe('Reloading', () => {
     const messages = async (broker: RabbitMQ): Promise<number> =>
       (await broker.list('list_queues', 'messages')).flat().reduce((sum, n) => sum + Number(n), 0);
 
-    let running = true;
-    let published = 0;
-    /** Web requests, one after the other; each is confirmed. */
-    const visitor = async (queue: string): Promise<void> => {
-      while (running) {
-        const connection = await connect(proxy.url, { noDelay: true });
-        const channel = await connection.createConfirmChannel();
-        await channel.assertQueue(queue);
-        channel.sendToQueue(queue, Buffer.from('hello'));
-        await channel.waitForConfirms();
-        published++;
-        await channel.close();
-        await connection.close();
-      }
-    };
-    /** Stays connected over all reloads, with a pause after each message in which its lease can move. */
-    const resident = async (queue: string): Promise<void> => {
-      const connection = await connect(proxy.url, { noDelay: true });
-      while (running) {
-        const channel = await connection.createConfirmChannel();
-        await channel.assertQueue(queue);
-        channel.sendToQueue(queue, Buffer.from('hello'));
-        await channel.waitForConfirms();
-        published++;
-        await channel.close();
-        await sleep(5);
-      }
-      await connection.close();
-    };
-    const load = Promise.all([
-      ...Array.from({ length: 50 }, (_, i) => visitor(`visitor-${i % 5}`)),
-      ...Array.from({ length: 200 }, (_, i) => resident(`resident-${i % 5}`)),
-    ]);
-    const failed = load.then(() => null).catch((error: Error) => error);
-    await until('the load', () => published > 500);
+    const crowd = new Crowd(proxy.url, 50, 200);
+    await until('the load', () => crowd.published > 500);
     for (let i = 1; i <= 5; i++) {
       writeFileSync(file, `[main]\nupstream = ${from.url}\nmax_clients = ${1000 + i}\n`);
       proxy.signal('SIGHUP');
@@ -369,9 +337,8 @@ describe('Reloading', () => {
     await until('the old upstreams to end', async () => (await own(from)) === 0, 30);
     const before = await messages(to);
     await until('messages to the new broker', async () => (await messages(to)) > before);
-    running = false;
-    expect(await failed).to.equal(null);
-    expect((await messages(from)) + (await messages(to))).to.equal(published);
+    await crowd.leave();
+    expect((await messages(from)) + (await messages(to))).to.equal(crowd.published);
     expect(proxy.log).not.to.match(/Client closed|Upstream lost|refused/);
     await proxy.stop();
     await Promise.all([from.stop(), to.stop()]);

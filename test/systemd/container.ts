@@ -1,4 +1,4 @@
-/** A Debian root booted with systemd-nspawn: what is written goes to a layer that is thrown away. */
+/** A Debian root booted with systemd-nspawn: what is written goes to a layer in TMPDIR that is thrown away. */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,6 @@ export class Container {
       mkdirSync(path);
       return path;
     };
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2g,mode=755', 'amqproxy-systemd', this.dir]);
     this.root = layer('root');
     const options = `lowerdir=${base},upperdir=${layer('upper')},workdir=${layer('work')}`;
     execFileSync('mount', ['-t', 'overlay', '-o', options, 'amqproxy-systemd', this.root]);
@@ -35,6 +34,10 @@ export class Container {
   bring(file: string): string {
     cpSync(file, join(this.root, 'root', basename(file)));
     return `/root/${basename(file)}`;
+  }
+
+  get booted(): boolean {
+    return this.leader > 0;
   }
 
   /** Boots it; resolves when systemd is up. The output of the boot is given to `onOutput`. */
@@ -104,7 +107,7 @@ export class Container {
       await ended;
       clearTimeout(timer);
     }
-    for (const path of [this.root, this.dir]) execFileSync('umount', ['-l', path]);
+    execFileSync('umount', ['-l', this.root]);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

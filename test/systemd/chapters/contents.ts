@@ -1,0 +1,94 @@
+/** What is in the packages, seen from outside: checked on the machine that has built them. */
+import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { deb, rpm, step } from '../machine.ts';
+
+const LARGEST = 45e6;
+const LIBRARIES = ['libatomic1', 'libc6', 'libgcc-s1', 'libstdc++6', 'libsystemd0'];
+
+/** Runs a command; its output. Throws where it fails, with what it said. */
+async function run(file: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
+  const options = { env: { ...process.env, LC_ALL: 'C.UTF-8', ...env }, maxBuffer: 1 << 26 };
+  const { stdout } = await promisify(execFile)(file, args, options).catch(error => {
+    throw new Error(`${file}: ${error.stdout}${error.stderr}`);
+  });
+  return stdout.trim();
+}
+
+async function inDirectory(task: (dir: string) => Promise<void>): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'amqproxy-contents-'));
+  try {
+    await task(dir);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+export async function contents(): Promise<void> {
+  await step('lintian and rpmlint find neither errors nor warnings', async () => {
+    await run('lintian', ['--allow-root', '--fail-on', 'error,warning', deb]);
+    const out = await run('rpmlint', ['-c', 'packaging/rpmlint.toml', rpm]);
+    assert.match(out, / 0 errors, 0 warnings/);
+  });
+
+  await step('the .deb depends on libraries only, and is under 45 MB', async () => {
+    const depends = (await run('dpkg-deb', ['-f', deb, 'Depends']))
+      .split(', ')
+      .map(word => word.split(' ')[0]);
+    for (const name of depends) assert.ok([...LIBRARIES, 'init-system-helpers'].includes(name), name);
+    assert.ok(statSync(deb).size < LARGEST && statSync(rpm).size < LARGEST);
+    console.log(`  ${depends.join(', ')}; ${(statSync(deb).size / 1e6).toFixed(1)} MB`);
+  });
+
+  await step('no addon brings a second runtime', () =>
+    inDirectory(async dir => {
+      await run('dpkg-deb', ['-x', deb, dir]);
+      const addons = globSync(`${dir}/usr/lib/amqproxy/**/*.node`);
+      assert.deepEqual(addons.map(file => basename(file)).sort(), ['journal.node', 'notify.node']);
+      for (const addon of addons) assert.doesNotMatch(await run('ldd', [addon]), /libnode/);
+    }),
+  );
+
+  await step('the .rpm: files, settings, scripts, requirements', async () => {
+    const query = (...args: string[]): Promise<string> => run('rpm', ['-qp', ...args, rpm]);
+    const files = (await query('-l')).split('\n');
+    for (const file of [
+      '/etc/amqproxy.ini',
+      '/usr/bin/amqproxy',
+      '/usr/lib/amqproxy/node',
+      '/usr/lib/systemd/system/amqproxy.service',
+      '/usr/lib/systemd/system/amqproxy.socket',
+      '/usr/share/man/man8/amqproxy.8.gz',
+      '/usr/share/man/man5/amqproxy.ini.5.gz',
+      '/usr/share/licenses/amqproxy/LICENSE',
+    ])
+      assert.ok(files.includes(file), file);
+    const flags = await query('--qf', '[%{filenames} %{fileflags:fflags}\\n]');
+    assert.match(flags, /^\/etc\/amqproxy\.ini cn$/m); // config(noreplace)
+    assert.equal(await query('-c'), '/etc/amqproxy.ini');
+    const scripts = await query('--scripts');
+    for (const part of ['daemon-reload', 'preset amqproxy', 'try-restart amqproxy.service', 'systemctl stop'])
+      assert.ok(scripts.includes(part), part);
+    const requires = new Set((await query('-R')).split('\n'));
+    const libraries =
+      /^(lib(c|m|dl|pthread|atomic|stdc\+\+|gcc_s|systemd)\.so|ld-linux|rtld\(|rpmlib\(|config\()/;
+    assert.deepEqual([...requires].filter(name => !libraries.test(name)).sort(), [
+      '/bin/sh',
+      'glibc >= 2.34',
+      'systemd',
+    ]);
+  });
+
+  await step('both are built again with the same bytes, whatever the time zone', () =>
+    inDirectory(async dir => {
+      for (const script of ['packaging/deb.sh', 'packaging/rpm.sh'])
+        await run(script, [], { DIST: dir, TZ: 'Pacific/Auckland', LC_ALL: 'C' });
+      for (const file of [deb, rpm])
+        assert.ok(readFileSync(file).equals(readFileSync(join(dir, basename(file)))), basename(file));
+    }),
+  );
+}
