@@ -97,7 +97,7 @@ export class Client extends ClientFrames implements Peer, Holder {
     this.inbox.consume = chunk => this.read(chunk);
     const socket = this.inbox.adopt(accepted);
     this.socket = socket;
-    this.out = new Outbox(socket);
+    this.out = new Outbox(socket, context.stats, 'clientBytesOut');
     this.heartbeat = new Heartbeat(this.out, clock.now);
     socket.on('drain', () => this.drained());
     socket.on('error', () => {});

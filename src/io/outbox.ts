@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { keep, release } from '../memory.ts';
+import type { Stats } from '../stats.ts';
 
 const dirty: Outbox[] = [];
 let scheduled = false;
@@ -24,6 +25,8 @@ let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
 export class Outbox {
   private socket: Socket;
+  private readonly stats: Stats;
+  private readonly counter: 'clientBytesOut' | 'upstreamBytesOut';
   private pieces: Buffer[] = [];
   private bytes = 0;
   private marked = false;
@@ -33,8 +36,11 @@ export class Outbox {
   /** Bytes that have gone to the kernel or wait for it. */
   total = 0;
 
-  constructor(socket: Socket) {
+  /** `counter` is where the bytes count. */
+  constructor(socket: Socket, stats: Stats, counter: 'clientBytesOut' | 'upstreamBytesOut') {
     this.socket = socket;
+    this.stats = stats;
+    this.counter = counter;
   }
 
   /** Queues bytes that are borrowed from what was read. */
@@ -78,6 +84,7 @@ export class Outbox {
       pieces.forEach(release);
       return;
     }
+    this.stats[this.counter] += bytes;
     if (n > 1 && bytes <= JOIN_BELOW) {
       let at = 0;
       for (const piece of pieces) {

@@ -106,7 +106,6 @@ export class Pool implements UpstreamOwner {
         if (pass === 0 && upstream.blocked !== null) continue;
         const channel = upstream.takeChannel(confirm, max);
         if (channel !== null) {
-          this.context.stats.leases++;
           return channel;
         }
         if (upstream.parkedPlain.length + upstream.parkedConfirm.length === 0) this.lendable.delete(upstream);

@@ -99,7 +99,7 @@ export class Upstream extends FrameScanner {
     this.address = address;
     this.broker = broker;
     this.stats = stats;
-    this.out = new Outbox(socket);
+    this.out = new Outbox(socket, stats, 'upstreamBytesOut');
     this.heartbeat = new Heartbeat(this.out, clock.now);
     this.maxPayload = 131072;
     inbox.consume = chunk => {
@@ -203,6 +203,7 @@ export class Upstream extends FrameScanner {
     const parked = confirm ? this.parkedConfirm.pop() : this.parkedPlain.pop();
     if (parked) {
       this.busy++;
+      this.stats.leases++;
       this.stats.leasesReused++;
       return parked;
     }
@@ -221,6 +222,7 @@ export class Upstream extends FrameScanner {
     this.channels[id] = channel;
     this.channelCount++;
     this.busy++;
+    this.stats.leases++;
     this.stats.channelsOpened++;
     this.out.write(frames.channelOpen(id));
     return channel;

@@ -43,6 +43,16 @@ export class Relay {
     return this.sockets.size / 2;
   }
 
+  /** Bytes read from the proxy and from the broker, on the connections that are open. */
+  get bytesRead(): [fromProxy: number, fromBroker: number] {
+    const sum: [number, number] = [0, 0];
+    // near and far were added one after the other
+    [...this.sockets].forEach((socket, i) => {
+      sum[i % 2] += socket.bytesRead;
+    });
+    return sum;
+  }
+
   /** Carries nothing more, in either direction, until `go`. */
   stop(): void {
     this.stopped = true;
@@ -55,7 +65,6 @@ export class Relay {
   go(): void {
     this.stopped = false;
     const sockets = [...this.sockets];
-    // near and far were added one after the other
     for (let i = 0; i + 1 < sockets.length; i += 2) {
       sockets[i].pipe(sockets[i + 1]);
       sockets[i + 1].pipe(sockets[i]);

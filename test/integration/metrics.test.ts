@@ -1,0 +1,108 @@
+/** The numbers on /metrics against what clients and brokers have seen. */
+import { expect } from 'chai';
+import { Writer } from '../../src/amqp/frame.ts';
+import { queueName } from '../support/fixture.ts';
+import { AmqProxy } from '../support/proxy.ts';
+import { freePort, sharedBroker, until } from '../support/rabbitmq.ts';
+import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
+import { Relay } from '../support/relay.ts';
+
+const closeArgs = new Writer().short(200).shortstr('').short(0).short(0).take();
+
+describe('Metrics', () => {
+  let relay: Relay;
+  let proxy: AmqProxy;
+  let http: number;
+  beforeEach(async () => {
+    relay = await Relay.start((await sharedBroker()).port);
+    http = await freePort();
+    proxy = await AmqProxy.start(relay.url, ['-b', String(http)]);
+  });
+  afterEach(async () => {
+    await proxy.stop();
+    await relay.end();
+  });
+
+  /** Values by name, amqproxy_ taken off. */
+  async function metrics(): Promise<Record<string, number>> {
+    const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
+    const lines = text.split('\n').filter(line => line.startsWith('amqproxy_'));
+    return Object.fromEntries(
+      lines.map(line => [line.slice(9, line.lastIndexOf(' ')), Number(line.split(' ').pop())]),
+    );
+  }
+
+  it('count what has happened, bytes as they went over the wire', async () => {
+    const clients: RawClient[] = [];
+    const queue = queueName();
+    for (let i = 0; i < 3; i++) {
+      const client = await RawClient.start(proxy.port);
+      clients.push(client);
+      await client.open(1);
+      client.method(1, 'queue.declare', declareArgs(queue));
+      await client.next('queue.declare-ok');
+      client.send(publish(1, queue, Buffer.from('kept')), publish(1, 'nowhere', Buffer.from('back'), '', 1));
+      await client.next('basic.return');
+      client.method(1, 'channel.close', closeArgs);
+      await client.next('channel.close-ok');
+    }
+    await clients[0].open(2);
+    clients[0].method(2, 'basic.get', new Writer().short(0).shortstr(queue).octet(1).take());
+    await clients[0].next('basic.get-ok');
+    await clients[0].next('body');
+    const stranger = await RawClient.connect(proxy.port);
+    clients.push(stranger);
+    expect(closeOf((await stranger.login({ secret: 'wrong' }))!).code).to.equal(403);
+    stranger.method(0, 'connection.close-ok');
+    await stranger.closed();
+    stranger.destroy();
+
+    await until('the stranger to be gone', async () => (await metrics()).client_connections === 3);
+    const seen = await metrics();
+    expect(seen).to.include({
+      client_connections: 3,
+      client_connections_peak: 4,
+      clients_accepted_total: 4,
+      logins_total: 3,
+      logins_reused_total: 2,
+      logins_refused_total: 1,
+      'clients_refused_total{reason="refused"}': 1,
+      login_duration_seconds_count: 3,
+      leases_total: 4,
+      leases_reused_total: 3,
+      messages_published_total: 6,
+      messages_returned_total: 3,
+      messages_delivered_total: 1,
+      promotions_total: 1,
+    });
+    // a get moves the client to a private upstream: that is a wait, too
+    expect(seen.lease_wait_seconds_count).to.equal(4);
+    expect(seen.barrier_duration_seconds_count).to.equal(seen.barriers_total);
+    const sum = (of: (client: RawClient) => number): number =>
+      clients.reduce((n, client) => n + of(client), 0);
+    expect(seen.client_received_bytes_total).to.equal(sum(client => client.socket.bytesWritten));
+    expect(seen.client_sent_bytes_total).to.equal(sum(client => client.socket.bytesRead));
+    for (const client of clients) client.destroy();
+  });
+
+  it('count the bytes of upstreams', async () => {
+    const client = await RawClient.start(proxy.port);
+    await client.open(1);
+    const queue = queueName();
+    client.method(1, 'queue.declare', declareArgs(queue));
+    await client.next('queue.declare-ok');
+    const before = await metrics();
+    const [sent, received] = relay.bytesRead;
+    client.send(publish(1, queue, Buffer.alloc(100_000)));
+    client.method(1, 'channel.close', closeArgs);
+    await client.next('channel.close-ok');
+    const after = await metrics();
+    const [sentNow, receivedNow] = relay.bytesRead;
+    expect(sentNow - sent).to.be.above(100_000);
+    expect(after.upstream_sent_bytes_total - before.upstream_sent_bytes_total).to.equal(sentNow - sent);
+    expect(after.upstream_received_bytes_total - before.upstream_received_bytes_total).to.equal(
+      receivedNow - received,
+    );
+    client.destroy();
+  });
+});
