@@ -24,6 +24,13 @@ export interface GivenSocket {
   fd: number;
 }
 
+/** How full the buffers of one kind are: all of them together, the fullest, and what each may hold. */
+export interface Fill {
+  total: number;
+  largest: number;
+  limit: number;
+}
+
 /** Milliseconds an upstream that was dialed to meet the broker waits for a login (RabbitMQ hangs up after 10 s). */
 const SPARE_MS = 8000;
 const BACKLOG = 4096;
@@ -91,7 +98,25 @@ export class Proxy implements ClientContext, PoolContext {
     return this.count(upstream => upstream.busy);
   }
 
-  /** Whether it can lend: it does not stop, and nobody waits for a broker in vain. */
+  /** The buffers by the settings that bound them. */
+  get buffers(): Record<'client_buffer' | 'upstream_buffer' | 'message_buffer', Fill> {
+    const fill = (limit: number): Fill => ({ total: 0, largest: 0, limit });
+    const { clientBuffer, upstreamBuffer, messageBuffer } = this.config;
+    const [toClients, toUpstreams, messages] = [clientBuffer, upstreamBuffer, messageBuffer].map(fill);
+    const add = (to: Fill, bytes: number): void => {
+      to.total += bytes;
+      if (bytes > to.largest) to.largest = bytes;
+    };
+    for (const client of this.clients) {
+      add(toClients, client.out.pending);
+      add(messages, client.reservedBytes);
+    }
+    for (const pool of this.pools)
+      for (const upstream of pool.upstreams) add(toUpstreams, upstream.out.pending);
+    return { client_buffer: toClients, upstream_buffer: toUpstreams, message_buffer: messages };
+  }
+
+  /** Whether the proxy can lend now. */
   ready(): boolean {
     if (this.stopping) return false;
     for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;

@@ -8,6 +8,7 @@
 import type { CloseReason } from '../amqp/errors.ts';
 import type { Lessee, UpstreamChannel } from '../upstream/upstream-channel.ts';
 import type { Client } from './client.ts';
+import { Held } from './held.ts';
 
 export type ClientChannelState = 'open' | 'moving' | 'releasing' | 'closing' | 'closed';
 
@@ -29,7 +30,9 @@ export class ClientChannel implements Lessee {
   // content on its way in
   expect: typeof METHOD | typeof HEADER | typeof BODY = METHOD;
   bodyLeft = 0;
-  held: Buffer[] = [];
+  readonly held = new Held();
+  /** What the client's reservedBytes counts for the incomplete message of this channel. */
+  reserved = 0;
   /** Part of a message has gone to the upstream already. */
   streamed = false;
 

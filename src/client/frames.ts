@@ -8,7 +8,6 @@ import * as frames from '../amqp/frame.ts';
 import { M, METHODS, type Method } from '../amqp/methods.ts';
 import { AGAIN, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
-import { keep } from '../memory.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { BODY, ClientChannel, HEADER, METHOD } from './client-channel.ts';
 import { ClientLeases } from './lease.ts';
@@ -98,7 +97,7 @@ export abstract class ClientFrames extends ClientLeases {
     }
     const bodySize = readTag(buf, at + 11);
     const { messageBuffer } = this.config;
-    if (this.private === null && this.heldBytes + bodySize > messageBuffer)
+    if (this.private === null && this.reservedBytes + size + bodySize > messageBuffer)
       return this.promoteMessage(channel, buf, at);
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
@@ -111,8 +110,17 @@ export abstract class ClientFrames extends ClientLeases {
   }
 
   private body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    if (this.takeBody(channel, buf, at, size)) this.frameEnds(channel, buf, at + 8 + size);
+    // many small frames are more than the bodies that their headers announced
+    if (this.reservedBytes > 2 * this.config.messageBuffer && this.private === null && channel.bodyLeft > 0)
+      return this.promoteMessage(channel, buf, at);
+    if (size === 0 && channel.bodyLeft > 0) this.skipFrame(channel, buf, at);
+    else if (this.takeBody(channel, buf, at, size)) this.frameEnds(channel, buf, at + 8 + size);
     return NEXT;
+  }
+
+  /** Leaves out a body frame without a byte: a client could send them without end. */
+  private skipFrame(channel: ClientChannel, buf: Buffer, at: number): void {
+    if (this.messageOf === channel) this.hold(buf, at);
   }
 
   /** Makes a body frame a part of its channel's message; false when it has no place there, which has been dealt with. */
@@ -194,18 +202,15 @@ export abstract class ClientFrames extends ClientLeases {
       }
     } else if (this.private !== up.upstream) return;
     channel.streamed = !complete;
-    if (channel.held.length > 0) this.sendHeld(channel, up.upstream);
+    if (channel.reserved > 0) this.sendHeld(channel, up.upstream);
     this.forward(up.upstream, buf, this.messageStart, end);
     this.messageOf = null;
   }
 
   private sendHeld(channel: ClientChannel, upstream: Upstream): void {
     this.sendRun();
-    for (const piece of channel.held) {
-      this.heldBytes -= piece.length;
-      upstream.out.write(piece);
-    }
-    channel.held = [];
+    for (const piece of channel.held.take()) upstream.out.write(piece);
+    this.reserve(channel, 0);
   }
 
   /** Keeps the incomplete message of this chunk, up to `end`, for later. */
@@ -213,19 +218,19 @@ export abstract class ClientFrames extends ClientLeases {
     const channel = this.messageOf!;
     this.messageOf = null;
     if (end === this.messageStart) return;
-    channel.held.push(keep(buf.subarray(this.messageStart, end)));
-    this.heldBytes += end - this.messageStart;
+    channel.held.add(buf.subarray(this.messageStart, end));
+    this.reserve(channel, channel.held.bytes + (channel.expect === BODY ? channel.bodyLeft : 0));
   }
 
   /** A message too large to hold back goes over a private upstream, frame by frame: scanned again from its publish on. */
   private promoteMessage(channel: ClientChannel, buf: Buffer, at: number): Verdict {
     if (this.messageOf === channel) this.hold(buf, at);
-    const begun = Buffer.concat(channel.held);
-    this.dropHeld(channel);
+    const begun = channel.held.takeWhole();
+    this.reserve(channel, 0);
     channel.expect = METHOD;
     begun.writeUInt16BE(channel.id, 1);
-    if (this.promote()) throw new Error('a bound channel cannot have been promoted at once');
     this.rewound = begun;
+    if (this.promote()) setImmediate(() => this.state === 'running' && this.goOn());
     return AGAIN;
   }
 

@@ -8,13 +8,12 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { FrameScanner, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
-import { release } from '../memory.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
 import type { Client, ClientContext } from './client.ts';
-import { type ClientChannel, METHOD } from './client-channel.ts';
+import { BODY, type ClientChannel, METHOD } from './client-channel.ts';
 import type { Offence } from './offences.ts';
 
 /** Why a client's socket is not read for now. */
@@ -37,8 +36,8 @@ export abstract class ClientLeases extends FrameScanner {
   sharedConsumer = false;
   protected stopWaiting: (() => void) | null = null;
   private promoting = false;
-  /** Bytes held back until their messages are complete, in all channels. */
-  protected heldBytes = 0;
+  /** Bytes of incomplete messages, in all channels: those held back and those that their headers announce. */
+  reservedBytes = 0;
 
   constructor(context: ClientContext) {
     super();
@@ -233,7 +232,7 @@ export abstract class ClientLeases extends FrameScanner {
   }
 
   private movable(channel: ClientChannel): boolean {
-    return !channel.dirty && channel.expect === METHOD && channel.held.length === 0;
+    return !channel.dirty && channel.expect === METHOD && channel.held.bytes === 0;
   }
 
   /** Parks a channel's lease while the client keeps the channel; frames that come meanwhile wait. */
@@ -248,9 +247,9 @@ export abstract class ClientLeases extends FrameScanner {
       return;
     }
     channel.state = 'moving';
-    this.release(channel, why => {
+    this.release(channel, () => {
       if (channel.state === 'moving') channel.state = 'open';
-      if (why === null) done();
+      done();
       if (this.isStopped && !this.promoting) this.goOn();
     });
   }
@@ -291,7 +290,7 @@ export abstract class ClientLeases extends FrameScanner {
       if (channel === undefined || channel.up === null || channel.state !== 'open') continue;
       if (channel.expect !== METHOD) continue; // moves when its message is complete
       pending++;
-      this.whenConfirmed(channel, () => this.move(channel, moved));
+      this.whenConfirmed(channel, () => (channel.state === 'open' ? this.move(channel, moved) : moved()));
     }
     moved();
     sync = false;
@@ -307,11 +306,14 @@ export abstract class ClientLeases extends FrameScanner {
 
   /** Forgets the incomplete message of a channel. */
   protected dropHeld(channel: ClientChannel): void {
-    for (const piece of channel.held) {
-      this.heldBytes -= piece.length;
-      release(piece);
-    }
-    channel.held = [];
+    channel.held.drop();
+    this.reserve(channel, 0);
+  }
+
+  /** Counts `bytes` for the incomplete message of a channel. */
+  protected reserve(channel: ClientChannel, bytes: number): void {
+    this.reservedBytes += bytes - channel.reserved;
+    channel.reserved = bytes;
   }
 
   // ---- told by the upstream
@@ -320,7 +322,8 @@ export abstract class ClientLeases extends FrameScanner {
   channelClosedByBroker(channel: ClientChannel, why: CloseReason): void {
     channel.up = null;
     this.dropHeld(channel);
-    channel.expect = METHOD;
+    // the rest of its message is still to come, and will be discarded; of its last frame the scanner takes care
+    if (channel.expect === BODY && channel.bodyLeft === 0) channel.expect = METHOD;
     channel.lastQueue = null;
     if (this.channels[channel.id] !== channel) return;
     const crossing = channel.state === 'releasing';

@@ -5,7 +5,7 @@
  */
 import { hostname } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Proxy } from '../proxy.ts';
+import type { Fill, Proxy } from '../proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
 
@@ -19,6 +19,7 @@ export type Measured = Pick<
   | 'parkedCount'
   | 'leasedCount'
   | 'poolCount'
+  | 'buffers'
   | 'stats'
 >;
 
@@ -44,6 +45,13 @@ const GAUGES: [name: string, help: string, read: (proxy: Measured) => number][] 
   ['pools', 'Pools: sets of user, secret and vhost', p => p.poolCount],
   ['channels_leased', 'Upstream channels in use', p => p.leasedCount],
   ['channels_parked', 'Upstream channels that are open and wait for a lease', p => p.parkedCount],
+];
+
+/** By the setting that bounds them, as label `buffer`. */
+const BUFFERS: [name: string, help: string, read: (fill: Fill) => number][] = [
+  ['buffered_bytes', 'Bytes that wait in all buffers of a kind', fill => fill.total],
+  ['buffered_largest_bytes', 'Bytes that wait in the fullest buffer of a kind', fill => fill.largest],
+  ['buffer_limit_bytes', 'What one buffer of a kind may hold', fill => fill.limit],
 ];
 
 const COUNTERS: [name: string, help: string, read: (stats: Stats) => number][] = [
@@ -89,6 +97,16 @@ export function createMetrics(proxy: Measured): Registry {
       registers,
       collect() {
         this.set(read(proxy));
+      },
+    });
+  for (const [name, help, read] of BUFFERS)
+    new Gauge({
+      name: `amqproxy_${name}`,
+      help,
+      labelNames: ['buffer'],
+      registers,
+      collect() {
+        for (const [buffer, fill] of Object.entries(proxy.buffers)) this.set({ buffer }, read(fill));
       },
     });
   for (const [name, help, read] of COUNTERS)

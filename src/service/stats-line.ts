@@ -13,7 +13,14 @@ const STATUS_MS = 5000;
 /** What the sentence needs of the proxy. */
 export type Watched = Pick<
   Proxy,
-  'clientCount' | 'upstreamCount' | 'sharedCount' | 'privateCount' | 'parkedCount' | 'stats' | 'config'
+  | 'clientCount'
+  | 'upstreamCount'
+  | 'sharedCount'
+  | 'privateCount'
+  | 'parkedCount'
+  | 'buffers'
+  | 'stats'
+  | 'config'
 >;
 
 const rate = (n: number, seconds: number): string => (seconds > 0 ? (n / seconds).toFixed(1) : '0.0');
@@ -60,7 +67,7 @@ export class Span {
     this.last = counters(proxy.stats);
   }
 
-  /** Facts in a fixed order: clients, logins, leases, upstreams, traffic from and to clients, waits (median/p99), refusals. */
+  /** Facts in a fixed order: clients, logins, leases, upstreams, traffic from and to clients, waits (median/p99), buffers (all, and the fullest of what it may hold), refusals. */
   sentence(): string {
     const { proxy, last } = this;
     const { stats } = proxy;
@@ -73,6 +80,9 @@ export class Span {
       .map(([why, n]) => [why, n - (last.refused.get(why) ?? 0)] as const)
       .filter(([, n]) => n > 0)
       .map(([why, n]) => `${why}=${n}`);
+    const buffers = Object.entries(proxy.buffers).map(
+      ([name, { total, largest, limit }]) => `${name} ${bytes(total)} (${bytes(largest)} of ${bytes(limit)})`,
+    );
     return (
       `${proxy.clientCount} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
       `${rate(now.leases - last.leases, seconds)} leases/s, ${proxy.parkedCount} parked, ` +
@@ -80,7 +90,8 @@ export class Span {
       `in ${rate(now.messagesIn - last.messagesIn, seconds)} msg/s ${bytes((now.bytesIn - last.bytesIn) / seconds || 0)}/s, ` +
       `out ${rate(now.messagesOut - last.messagesOut, seconds)} msg/s ${bytes((now.bytesOut - last.bytesOut) / seconds || 0)}/s, ` +
       `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +
-      `barrier ${ms(stats.barrierSeconds.quantile(0.5))}/${ms(stats.barrierSeconds.quantile(0.99))} ms` +
+      `barrier ${ms(stats.barrierSeconds.quantile(0.5))}/${ms(stats.barrierSeconds.quantile(0.99))} ms, ` +
+      buffers.join(', ') +
       (refused.length > 0 ? `, refused ${refused.join(' ')}` : '')
     );
   }

@@ -60,7 +60,7 @@ export class UpstreamChannel {
   qosSet = false;
   /** This channel has a last declared queue, of whichever lease. */
   hasDeclared = false;
-  /** Called once nothing published here is unconfirmed. */
+  /** Called once nothing published here is unconfirmed, or nothing will be confirmed any more. */
   onConfirmed: (() => void) | null = null;
   private onSettled: ((why: CloseReason | null) => void)[] = [];
   private barrierAt = 0;
@@ -109,6 +109,9 @@ export class UpstreamChannel {
     const listeners = this.onSettled;
     this.onSettled = [];
     for (const listener of listeners) listener(why);
+    const { onConfirmed } = this;
+    this.onConfirmed = null;
+    onConfirmed?.();
   }
 
   /** Seconds since the barrier was sent. */

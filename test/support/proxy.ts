@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { until } from './rabbitmq.ts';
+import { freePort, until } from './rabbitmq.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -11,6 +11,7 @@ export class AmqProxy {
   log = '';
   exitCode: number | null = null;
   port = 0;
+  private httpPort = 0;
 
   private constructor(args: string[], env: NodeJS.ProcessEnv) {
     this.process = spawn(process.execPath, [resolve(root, 'src/main.ts'), ...args], {
@@ -42,6 +43,23 @@ export class AmqProxy {
       return match;
     });
     return proxy;
+  }
+
+  /** The same with an HTTP server, for `metric`. */
+  static async withMetrics(upstream: string, args: string[] = []): Promise<AmqProxy> {
+    const httpPort = await freePort();
+    const proxy = await AmqProxy.start(upstream, [...args, '-b', String(httpPort)]);
+    proxy.httpPort = httpPort;
+    return proxy;
+  }
+
+  /** The value of a metric; `name` without the prefix, with its labels if it has some. */
+  async metric(name: string): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${this.httpPort}/metrics`);
+    const start = `amqproxy_${name} `;
+    const line = (await response.text()).split('\n').find(line => line.startsWith(start));
+    if (line === undefined) throw new Error(`there is no metric ${name}`);
+    return Number(line.slice(start.length));
   }
 
   get url(): string {

@@ -115,6 +115,12 @@ export class RawClient {
     }
   }
 
+  /** Sends and waits for the answer. */
+  call(bytes: Buffer, answer: string): Promise<Frame | null> {
+    this.send(bytes);
+    return this.next(answer);
+  }
+
   /** Resolves when the peer has ended the connection. */
   async closed(seconds = 10): Promise<void> {
     await this.next(() => false, seconds);

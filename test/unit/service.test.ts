@@ -26,6 +26,11 @@ const idle = () => ({
   parkedCount: 4,
   leasedCount: 5,
   poolCount: 1,
+  buffers: {
+    client_buffer: { total: 1_500_000, largest: 800_000, limit: 1_048_576 },
+    upstream_buffer: { total: 0, largest: 0, limit: 4_194_304 },
+    message_buffer: { total: 20, largest: 20, limit: 1_048_576 },
+  },
   stats: new Stats(),
   config: defaults(),
 });
@@ -169,9 +174,9 @@ describe('the stats sentence', () => {
     proxy.stats.loginsReused = 3;
     proxy.stats.refuse('max_clients');
     expect(span.sentence()).to.match(
-      /^3 clients \(peak 9\), [\d.]+ logins\/s, 75\.0% reused, 0\.0 leases\/s, 4 parked, 2 upstreams \(1 shared, 1 private\), in 0\.0 msg\/s 0 B\/s, out 0\.0 msg\/s 0 B\/s, lease wait 0\.0\/0\.0 ms, barrier 0\.0\/0\.0 ms, refused max_clients=1$/,
+      /^3 clients \(peak 9\), [\d.]+ logins\/s, 75\.0% reused, 0\.0 leases\/s, 4 parked, 2 upstreams \(1 shared, 1 private\), in 0\.0 msg\/s 0 B\/s, out 0\.0 msg\/s 0 B\/s, lease wait 0\.0\/0\.0 ms, barrier 0\.0\/0\.0 ms, client_buffer 1\.5 MB \(800\.0 kB of 1\.0 MB\), upstream_buffer 0 B \(0 B of 4\.2 MB\), message_buffer 20 B \(20 B of 1\.0 MB\), refused max_clients=1$/,
     );
-    expect(span.sentence()).to.match(/ 100\.0% reused.* ms$/);
+    expect(span.sentence()).to.match(/ 100\.0% reused.* of 1\.0 MB\)$/);
   });
 });
 
@@ -233,6 +238,9 @@ describe('HTTP', () => {
           'amqproxy_logins_total 7',
           'amqproxy_clients_refused_total{reason="tls"} 1',
           'amqproxy_barrier_duration_seconds_count 1',
+          'amqproxy_buffered_bytes{buffer="client_buffer"} 1500000',
+          'amqproxy_buffered_largest_bytes{buffer="client_buffer"} 800000',
+          'amqproxy_buffer_limit_bytes{buffer="upstream_buffer"} 4194304',
         ])
           expect(text.split('\n')).to.include(line);
         expect(text).to.match(/^amqproxy_identity_info\{version="[\d.]+.*",hostname=".+"\} 1$/m);

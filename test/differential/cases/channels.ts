@@ -96,6 +96,40 @@ export const halfAMessageOnAChannelJustClosed: Case = async run => {
   client.send(f.publishMethod(1, 'x'), f.headerWith(1, 5, 0), f.channelCloseOk(1));
   await client.wait('connection.close|channel.open-ok');
 };
+export const restOfAMessageOnAChannelJustClosed: Case = async run => {
+  const client = await run.client();
+  client.send(f.publish(1, 'x', 'lost', { exchange: run.name('none') }));
+  client.send(f.publishMethod(1, 'x'), f.headerWith(1, 10, 0), f.bodyFrame(1, Buffer.from('half ')));
+  await client.wait('channel.close');
+  client.send(f.bodyFrame(1, Buffer.from('a lot')), f.channelCloseOk(1), f.channelOpen(1));
+  await client.wait('connection.close|channel.open-ok');
+};
+export const restOfABodyFrameOnAChannelJustClosed: Case = async run => {
+  const client = await run.client();
+  const message = f.publish(1, 'x', Buffer.alloc(3000, 120));
+  client.send(f.publish(1, 'x', 'lost', { exchange: run.name('none') }), message.subarray(0, 1500));
+  await client.wait('channel.close');
+  client.send(message.subarray(1500), f.channelCloseOk(1), f.channelOpen(1));
+  await client.wait('connection.close|channel.open-ok');
+};
+export const restOfALargeMessageOnAChannelJustClosed: Case = async run => {
+  const client = await run.client();
+  const message = f.publish(1, 'x', Buffer.alloc(3_000_000, 120));
+  client.send(f.ack(1, 99), message.subarray(0, 1_600_000));
+  await client.wait('channel.close');
+  client.send(message.subarray(1_600_000), f.channelCloseOk(1), f.channelOpen(1));
+  await client.wait('connection.close|channel.open-ok');
+};
+export const getBehindAConfirmedPublishThatFails: Case = async run => {
+  const client = await run.client();
+  await client.open(2);
+  await client.call(f.confirmSelect(1), 'confirm.select-ok');
+  client.send(f.publish(1, 'x', 'lost', { exchange: run.name('none') }), f.get(1, run.name('q')));
+  await client.wait('channel.close');
+  await client.call(f.declare(2, run.name('q')), 'queue.declare-ok');
+  client.send(f.channelCloseOk(1), f.channelOpen(1));
+  await client.wait('channel.open-ok', 1);
+};
 export const headerOutOfPlaceOnAChannelJustClosed: Case = async run => {
   const client = await run.client();
   await client.call(f.declare(1, run.name('none'), f.PASSIVE), 'channel.close');
