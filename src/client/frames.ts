@@ -8,6 +8,7 @@ import * as frames from '../amqp/frame.ts';
 import { M, METHODS, type Method } from '../amqp/methods.ts';
 import { AGAIN, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
+import { release } from '../memory.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { BODY, ClientChannel, HEADER, METHOD } from './client-channel.ts';
 import { ClientLeases } from './lease.ts';
@@ -95,11 +96,12 @@ export abstract class ClientFrames extends ClientLeases {
       if (!isProperties(buf, at + 19, end)) return this.offend(offences.INTERNAL_ERROR);
       channel.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
     }
+    const { id, upstream } = channel.up!;
+    if (size > upstream.frameMax) return this.offend(offences.tooLarge(frames.FRAME_HEADER, size, upstream));
     const bodySize = readTag(buf, at + 11);
     const { messageBuffer } = this.config;
     if (this.private === null && this.reservedBytes + size + bodySize > messageBuffer)
       return this.promoteMessage(channel, buf, at);
-    const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
     buf[at + 2] = id;
     channel.bodyLeft = bodySize;
@@ -209,7 +211,10 @@ export abstract class ClientFrames extends ClientLeases {
 
   private sendHeld(channel: ClientChannel, upstream: Upstream): void {
     this.sendRun();
-    for (const piece of channel.held.take()) upstream.out.write(piece);
+    for (const piece of channel.held.take()) {
+      upstream.forward(piece, this.maxPayload);
+      release(piece);
+    }
     this.reserve(channel, 0);
   }
 
@@ -252,7 +257,7 @@ export abstract class ClientFrames extends ClientLeases {
     const upstream = this.runTo;
     if (upstream === null) return;
     this.runTo = null;
-    upstream.out.forward(this.runBuf!.subarray(this.runStart, this.runEnd));
+    upstream.forward(this.runBuf!.subarray(this.runStart, this.runEnd), this.maxPayload);
     this.runBuf = null;
     if (upstream.out.pending > this.config.upstreamBuffer) this.upstreamFull(upstream);
   }
@@ -351,6 +356,8 @@ export abstract class ClientFrames extends ClientLeases {
     const confirm = channel.confirm || method.key === M.CONFIRM_SELECT;
     if (!this.bind(channel, false, confirm)) return this.waiting();
     const up = channel.up!;
+    if (size > up.upstream.frameMax)
+      return this.offend(offences.tooLarge(frames.FRAME_METHOD, size, up.upstream));
     if (method.defaultQueue && buf[args + 2] === 0) {
       if (channel.lastQueue === null) {
         if (up.hasDeclared)

@@ -43,6 +43,10 @@ export function badFrame(bad: BadFrame): CloseReason {
   }
 }
 
+/** A frame that its client may send, but that is larger than this broker takes, and cannot be split. */
+export const tooLarge = (type: number, size: number, { frameMax }: { frameMax: number }): CloseReason =>
+  badFrame({ kind: 'size', type, channel: 0, size, max: frameMax });
+
 /** A frame whose payload is not what its type prescribes. */
 export const unknownFrame = (type: number, payload: Buffer): CloseReason =>
   reason('FRAME_ERROR', `type ${type}, ${octets(payload)}: unknown_frame`);

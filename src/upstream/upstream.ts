@@ -10,7 +10,7 @@ import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { type Credentials, plainResponse } from '../amqp/sasl.ts';
 import { type BadFrame, FrameScanner, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
-import { splitBody } from '../amqp/split.ts';
+import { FrameSplitter, splitBody } from '../amqp/split.ts';
 import { encodeTable } from '../amqp/table.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
 import { clock } from '../clock.ts';
@@ -82,6 +82,7 @@ export class Upstream extends FrameScanner {
   private step: { resolve(): void; reject(why: Error): void } | null = null;
   private closeWhy: CloseReason | null = null;
   private pauses = 0;
+  private splitter: FrameSplitter | null = null;
 
   // the run of frames in the chunk at hand that go to one client
   private runPeer: Peer | null = null;
@@ -246,6 +247,16 @@ export class Upstream extends FrameScanner {
     this.busy--;
     if (this.busy === 0) this.idleSince = clock.now;
     this.owner?.channelFreed(this, channel);
+  }
+
+  /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes); what is too large for the broker is split. */
+  forward(piece: Buffer, frameMax: number): void {
+    if (frameMax <= this.frameMax) {
+      this.out.forward(piece);
+      return;
+    }
+    this.splitter ??= new FrameSplitter(this.frameMax);
+    for (const part of this.splitter.split(piece)) this.out.forward(part);
   }
 
   // ---- frames from the broker

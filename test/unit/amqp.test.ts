@@ -7,7 +7,7 @@ import { channelClose, methodFrame, readClose, Writer } from '../../src/amqp/fra
 import { key, M, METHODS } from '../../src/amqp/methods.ts';
 import { plainResponse, readResponse } from '../../src/amqp/sasl.ts';
 import { type BadFrame, FrameScanner, NEXT, STOP, type Verdict } from '../../src/amqp/scanner.ts';
-import { splitBody } from '../../src/amqp/split.ts';
+import { FrameSplitter, splitBody } from '../../src/amqp/split.ts';
 import { decodeTable, encodeTable } from '../../src/amqp/table.ts';
 import { readTag, writeTag } from '../../src/amqp/tag.ts';
 
@@ -212,6 +212,21 @@ describe('Tables, tags, closes and logins', () => {
     const pieces = splitBody(5, body, 300);
     expect(pieces.map(piece => piece.length - 8)).to.deep.equal([300, 300, 300, 100]);
     expect(Buffer.concat(pieces.map(piece => piece.subarray(7, -1))).equals(body)).to.equal(true);
+  });
+
+  it('a stream of frames is split the same however it is cut', () => {
+    const body = splitBody(5, Buffer.alloc(1000, 7), 1000)[0];
+    const method = methodFrame(5, M.BASIC_ACK, new Writer().longlong(1n).octet(0).take());
+    const stream = Buffer.concat([method, body, method, body, body, method]);
+    const split = Buffer.concat(splitBody(5, Buffer.alloc(1000, 7), 300));
+    const wanted = Buffer.concat([method, split, method, split, split, method]);
+    for (const size of [1, 7, 8, 500, 1007, 1008, 1009, stream.length]) {
+      const splitter = new FrameSplitter(308);
+      const seen: Buffer[] = [];
+      for (let at = 0; at < stream.length; at += size)
+        seen.push(...splitter.split(stream.subarray(at, at + size)));
+      expect(Buffer.concat(seen).equals(wanted), `cut every ${size} bytes`).to.equal(true);
+    }
   });
 
   it('the method table has every method once, with the arguments the frames are built with', () => {
