@@ -5,7 +5,9 @@
  *    │ └──idle or promotion──▶ moving ──settled──▶ open, unbound
  *    └──error──▶ closing ──close-ok──▶ (closed)
  */
+import { Confirms } from '../amqp/confirms.ts';
 import type { CloseReason } from '../amqp/errors.ts';
+import type { Use } from '../pool/pool.ts';
 import type { Lessee, UpstreamChannel } from '../upstream/upstream-channel.ts';
 import type { Client } from './client.ts';
 import { Held } from './held.ts';
@@ -44,8 +46,14 @@ export class ClientChannel implements Lessee {
   confirm = false;
   /** Publishes since confirm.select. */
   published = 0;
-  /** Deliveries the client has been sent. */
+  /** Deliveries the client has been sent over earlier leases. */
   delivered = 0;
+  /** Consumers that began and were not cancelled. */
+  consumers = 0;
+  /** Which deliveries of consumers on a shared upstream the client has acked. */
+  acks: Confirms | null = null;
+  /** What the present lease was wanted for. */
+  use: Use = 'other';
   /** basic.qos frames to repeat on another upstream channel: per consumer, and global. */
   qos: Buffer | null = null;
   globalQos: Buffer | null = null;
@@ -71,6 +79,33 @@ export class ClientChannel implements Lessee {
 
   consumerCancelled(tag: string): void {
     this.consumerTags?.delete(tag);
+    if (this.consumers > 0) this.consumers--;
+  }
+
+  /** Consumers or unacked deliveries keep the channel where it is: neither could follow it to another upstream. */
+  get rooted(): boolean {
+    return this.consumers > 0 || this.unacked > 0;
+  }
+
+  private get unacked(): number {
+    const { acks, up } = this;
+    if (acks === null || up === null) return 0;
+    acks.published = up.deliveredHere;
+    return acks.outstanding;
+  }
+
+  /** Begins to count the acks of deliveries over a shared upstream. */
+  countAcks(): void {
+    if (this.acks !== null) return;
+    this.acks = new Confirms();
+    this.acks.published = this.up!.deliveredHere;
+    this.acks.confirm(0, true);
+  }
+
+  /** The client acks, nacks or rejects a delivery over a shared upstream, or all up to it. */
+  acked(tag: number, multiple: boolean): void {
+    this.acks!.published = this.up!.deliveredHere;
+    this.acks!.confirm(tag, multiple);
   }
 
   channelClosed(why: CloseReason): void {

@@ -75,7 +75,8 @@ export abstract class ClientFrames extends ClientLeases {
         return this.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
       channel.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
     }
-    if ((channel.up === null || this.private !== null) && !this.bind(channel, true)) return this.waiting();
+    if ((channel.up === null || this.private !== null) && !this.bind(channel, 'publish'))
+      return this.waiting();
     const up = channel.up!;
     if (up.upstream.blocked !== null) this.publishesInto(up.upstream);
     buf[at + 1] = up.id >>> 8;
@@ -100,8 +101,13 @@ export abstract class ClientFrames extends ClientLeases {
     if (size > upstream.frameMax) return this.offend(offences.tooLarge(frames.FRAME_HEADER, size, upstream));
     const bodySize = readTag(buf, at + 11);
     const { messageBuffer } = this.config;
-    if (this.private === null && this.reservedBytes + size + bodySize > messageBuffer)
-      return this.promoteMessage(channel, buf, at);
+    if (this.private !== upstream && this.reservedBytes + size + bodySize > messageBuffer) {
+      if (!channel.rooted) return this.promoteMessage(channel, buf, at);
+      this.dropMessage(channel);
+      channel.bodyLeft = bodySize;
+      channel.expect = bodySize === 0 ? METHOD : BODY;
+      return this.rootedError(channel, PUBLISH);
+    }
     buf[at + 1] = id >>> 8;
     buf[at + 2] = id;
     channel.bodyLeft = bodySize;
@@ -113,7 +119,12 @@ export abstract class ClientFrames extends ClientLeases {
 
   private body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
     // many small frames are more than the bodies that their headers announced
-    if (this.reservedBytes > 2 * this.config.messageBuffer && this.private === null && channel.bodyLeft > 0)
+    if (
+      this.reservedBytes > 2 * this.config.messageBuffer &&
+      channel.bodyLeft > 0 &&
+      channel.up!.upstream !== this.private &&
+      !channel.rooted
+    )
       return this.promoteMessage(channel, buf, at);
     if (size === 0 && channel.bodyLeft > 0) this.skipFrame(channel, buf, at);
     else if (this.takeBody(channel, buf, at, size)) this.frameEnds(channel, buf, at + 8 + size);
@@ -148,9 +159,13 @@ export abstract class ClientFrames extends ClientLeases {
    * up to the next method. So the message is dropped here.
    */
   private overrun(channel: ClientChannel): void {
+    this.dropMessage(channel);
+    channel.bodyLeft = -1;
+  }
+
+  private dropMessage(channel: ClientChannel): void {
     if (this.messageOf === channel) this.messageOf = null;
     this.dropHeld(channel);
-    channel.bodyLeft = -1;
   }
 
   protected override bodyBegins(
@@ -304,6 +319,7 @@ export abstract class ClientFrames extends ClientLeases {
       case M.QUEUE_DECLARE: {
         const flags = buf[args + 3 + buf[args + 2]];
         if (flags & DECLARE_EXCLUSIVE && !(flags & DECLARE_PASSIVE)) {
+          if (this.rootedElsewhere(channel)) return this.rootedError(channel, method);
           if (!this.promote()) return this.waiting();
           this.spent = true;
         }
@@ -316,6 +332,7 @@ export abstract class ClientFrames extends ClientLeases {
           return this.offend(
             reason('NOT_ALLOWED', `attempt to reuse consumer tag '${consumerTag(buf, args)}'`, methodKey),
           );
+        if (!this.bindConsumer(channel)) return this.waiting();
         break;
       case M.BASIC_RECOVER:
       case M.BASIC_RECOVER_ASYNC:
@@ -341,7 +358,18 @@ export abstract class ClientFrames extends ClientLeases {
     at: number,
     size: number,
   ): Verdict {
+    if (this.rootedElsewhere(channel)) return this.rootedError(channel, method);
     return this.promote() ? this.pass(channel, method, buf, at, size) : this.waiting();
+  }
+
+  private rootedElsewhere(channel: ClientChannel): boolean {
+    return channel.rooted && channel.up!.upstream !== this.private;
+  }
+
+  /** What needs a private upstream cannot be had on a channel that must stay on a shared one. */
+  private rootedError(channel: ClientChannel, method: Method): Verdict {
+    const why = `${method.name} needs another upstream than the consumers and unacked messages of this channel (consumers = shared)`;
+    return this.channelError(channel, reason('PRECONDITION_FAILED', why, method.key));
   }
 
   /** What the scanner is told when a frame must wait, or when waiting has ended in an error already. */
@@ -354,7 +382,7 @@ export abstract class ClientFrames extends ClientLeases {
     const args = at + 11;
     const end = at + 8 + size;
     const confirm = channel.confirm || method.key === M.CONFIRM_SELECT;
-    if (!this.bind(channel, false, confirm)) return this.waiting();
+    if (!this.bind(channel, 'other', confirm)) return this.waiting();
     const up = channel.up!;
     if (size > up.upstream.frameMax)
       return this.offend(offences.tooLarge(frames.FRAME_METHOD, size, up.upstream));
@@ -398,14 +426,16 @@ export abstract class ClientFrames extends ClientLeases {
         break;
       case M.BASIC_CONSUME:
         channel.dirty = true;
+        channel.consumers++;
         if (this.private === null) {
           this.sharedConsumer = true;
+          channel.countAcks();
           const tag = consumerTag(buf, args);
           if (tag !== '') (channel.consumerTags ??= new Set()).add(tag);
         }
         break;
       case M.BASIC_CANCEL:
-        channel.consumerTags?.delete(frames.readShortstr(buf, args));
+        channel.consumerCancelled(frames.readShortstr(buf, args));
         break;
       case M.BASIC_GET:
         if (!(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) channel.dirty = true;
@@ -413,9 +443,15 @@ export abstract class ClientFrames extends ClientLeases {
       case M.TX_SELECT:
         channel.dirty = true;
         break;
+      case M.BASIC_RECOVER:
+      case M.BASIC_RECOVER_ASYNC:
+        if (channel.acks !== null) channel.acked(0, true);
+        break;
       case M.BASIC_ACK:
       case M.BASIC_NACK:
       case M.BASIC_REJECT:
+        if (channel.acks !== null)
+          channel.acked(readTag(buf, args), method.key !== M.BASIC_REJECT && (buf[args + 8] & 1) !== 0);
         if (up.deliveryBase !== 0) {
           const tag = readTag(buf, args);
           if (tag !== 0) writeTag(buf, args, tag + up.deliveryBase);

@@ -8,7 +8,7 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { FrameScanner, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
-import type { Pool } from '../pool/pool.ts';
+import type { Pool, Use } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
@@ -85,15 +85,16 @@ export abstract class ClientLeases extends FrameScanner {
   // ---- binding
 
   /** Gives the channel an upstream channel. False when it must be waited for: the scanner is to offer the frame again. */
-  protected bind(channel: ClientChannel, publishing: boolean, confirm = channel.confirm): boolean {
+  protected bind(channel: ClientChannel, use: Use, confirm = channel.confirm): boolean {
     if (channel.up !== null) {
-      if (this.private === null || channel.up.upstream === this.private) return true;
+      if (this.private === null || channel.up.upstream === this.private || channel.rooted) return true;
       this.move(channel, () => {}); // it was in the middle of a message when the client was promoted
       return false;
     }
     // a run may begin in the middle of a frame whose first part has gone: channel.open must not land inside it
     this.sendRun();
     const pool = this.pool!;
+    channel.use = use;
     if (this.private !== null) {
       const up = this.private.takeChannel(confirm, Number.POSITIVE_INFINITY);
       if (up === null) {
@@ -103,13 +104,13 @@ export abstract class ClientLeases extends FrameScanner {
       this.bound(channel, up);
       return true;
     }
-    const up = pool.leaseNow(confirm, publishing);
+    const up = pool.leaseNow(confirm, use);
     if (up !== null) {
       this.bound(channel, up);
       return true;
     }
     let waiting = true;
-    this.stopWaiting = pool.lease(confirm, publishing, outcome => {
+    this.stopWaiting = pool.lease(confirm, use, outcome => {
       this.stopWaiting = null;
       const wasAsync = !waiting;
       waiting = false;
@@ -127,6 +128,15 @@ export abstract class ClientLeases extends FrameScanner {
     }
     waiting = false;
     return false;
+  }
+
+  /** Binds a channel to an upstream for consumers: those are moved there that have another lease. */
+  protected bindConsumer(channel: ClientChannel): boolean {
+    if (this.private === null && channel.up !== null && channel.use !== 'consume') {
+      this.leave(channel, () => {});
+      if (channel.up !== null || channel.state !== 'open') return false;
+    }
+    return this.bind(channel, 'consume');
   }
 
   /** Lends an upstream channel and repeats on it what the client has set up. */
@@ -239,7 +249,8 @@ export abstract class ClientLeases extends FrameScanner {
   private move(channel: ClientChannel, done: () => void): void {
     this.sendRun();
     const { up } = channel;
-    if (up !== null && up.upstream.blocked !== null && !channel.publishedHere) {
+    if (up !== null) channel.delivered = up.deliveredHere;
+    if (up !== null && up.upstream.blocked !== null && !channel.publishedHere && !channel.dirty) {
       // the broker reads nothing from this upstream for now, because of others' publishes: this client need not wait
       channel.up = null;
       up.park(null);
@@ -289,19 +300,21 @@ export abstract class ClientLeases extends FrameScanner {
     for (const channel of this.channels) {
       if (channel === undefined || channel.up === null || channel.state !== 'open') continue;
       if (channel.expect !== METHOD) continue; // moves when its message is complete
+      if (channel.rooted) continue;
       pending++;
-      this.whenConfirmed(channel, () => (channel.state === 'open' ? this.move(channel, moved) : moved()));
+      this.leave(channel, moved);
     }
     moved();
     sync = false;
     return this.private !== null;
   }
 
-  /** Waits until the broker has confirmed all that a channel has published: confirms cannot follow it elsewhere. */
-  private whenConfirmed(channel: ClientChannel, then: () => void): void {
+  /** Moves a channel once the broker has confirmed all that was published on it: confirms cannot follow it elsewhere. */
+  private leave(channel: ClientChannel, done: () => void): void {
     const { up } = channel;
-    if (up === null || up.confirmed) then();
-    else up.onConfirmed = then;
+    const go = (): void => (channel.state === 'open' ? this.move(channel, done) : done());
+    if (up === null || up.confirmed) go();
+    else up.onConfirmed = go;
   }
 
   /** Forgets the incomplete message of a channel. */

@@ -102,7 +102,7 @@ export const OPTIONS = {
     default: 'private',
     live: true,
     help: 'private: a client that consumes gets an upstream for itself; shared: it stays on a shared one.',
-    more: 'On a shared one it is closed (506) when more than client_buffer waits for it, and its messages are requeued.',
+    more: 'Shared are consumers with a prefetch bound, with acks and without arguments; on upstreams of their own, so that no alarm stops their acks. Such a client is closed (506) when more than client_buffer waits for it, and its messages are requeued.',
   }),
   maxUpstreamChannels: main('max_upstream_channels', {
     group: 'Pool',
@@ -145,8 +145,8 @@ export const OPTIONS = {
     type: size(0, 128 * MIB),
     default: MIB,
     live: true,
-    help: 'Largest message held back until it is complete.',
-    more: 'A larger one goes over a private upstream as it comes.',
+    help: 'Bytes of incomplete messages held back for one client.',
+    more: 'What would exceed it goes over a private upstream as it comes; twice as much counts with the frames around it.',
   }),
   clientBuffer: main('client_buffer', {
     group: 'Pool',
@@ -154,7 +154,7 @@ export const OPTIONS = {
     default: MIB,
     live: true,
     help: 'Bytes that may wait to be read by one client.',
-    more: 'Beyond it, a private upstream is paused, and a client on a shared one is closed.',
+    more: 'Beyond half of it, a private upstream is paused, or a client on a shared one read no more. Beyond it, a client that consumes from a shared one is closed (506); one that only publishes may have 128 MiB more of what the broker returns.',
   }),
   upstreamBuffer: main('upstream_buffer', {
     group: 'Pool',

@@ -10,6 +10,9 @@ import { type Holder, Refused, type Upstream, type UpstreamOwner } from '../upst
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
 import type { Logins } from './logins.ts';
 
+/** What a channel on a shared upstream is wanted for. */
+export type Use = 'publish' | 'consume' | 'other';
+
 /** What a waiter for a lease or an upstream gets. */
 export type Outcome<T> = { ok: true; value: T } | { ok: false; why: CloseReason };
 
@@ -22,7 +25,7 @@ interface Waiter<T = unknown> {
 }
 
 /** What is waited for. Within a kind, who cannot be served holds up only those behind it, who cannot be served either. */
-type Kind = 'plain' | 'confirm' | 'plain, publishing' | 'confirm, publishing' | 'upstream';
+type Kind = `${'plain' | 'confirm'}, ${Use}` | 'upstream';
 
 /** What a pool needs from its surroundings. */
 export interface PoolContext {
@@ -90,39 +93,37 @@ export class Pool implements UpstreamOwner {
   // ---- leases on shared upstreams
 
   /**
-   * A channel on a shared upstream, at once if there is one. `publishing` false prefers an upstream that the broker has
-   * not blocked: consumers and administrators go on during an alarm.
+   * A channel on a shared upstream, at once if there is one. Consumers share upstreams with consumers only, and who does
+   * not publish gets one that the broker has not blocked: they go on during an alarm. Both as far as there are enough.
    */
-  leaseNow(confirm: boolean, publishing: boolean): UpstreamChannel | null {
-    const channel = this.take(confirm, publishing);
+  leaseNow(confirm: boolean, use: Use): UpstreamChannel | null {
+    const channel = this.take(confirm, use);
     if (channel !== null) this.context.stats.leaseWaitSeconds.add(0);
     return channel;
   }
 
-  private take(confirm: boolean, publishing: boolean): UpstreamChannel | null {
+  private take(confirm: boolean, use: Use): UpstreamChannel | null {
     const max = this.context.config.maxUpstreamChannels;
-    for (let pass = publishing ? 1 : 0; pass < 2; pass++) {
+    const consuming = use === 'consume';
+    for (let pass = use === 'publish' ? 1 : 0; pass < 3; pass++) {
       for (const upstream of this.lendable) {
         if (pass === 0 && upstream.blocked !== null) continue;
+        if (pass < 2 && upstream.busy > 0 && upstream.consuming !== consuming) continue;
         const channel = upstream.takeChannel(confirm, max);
         if (channel !== null) {
+          if (pass < 2) upstream.consuming = consuming;
           return channel;
         }
         if (upstream.parkedPlain.length + upstream.parkedConfirm.length === 0) this.lendable.delete(upstream);
       }
-      if (pass === 0 && this.mayOpen()) return null; // one that is not blocked can be had
+      if (this.mayOpen()) return null; // a better one can be had
     }
     return null;
   }
 
   /** Waits for a channel up to lease_timeout. Returns a function that gives up. */
-  lease(
-    confirm: boolean,
-    publishing: boolean,
-    done: (outcome: Outcome<UpstreamChannel>) => void,
-  ): () => void {
-    const kind: Kind = `${confirm ? 'confirm' : 'plain'}${publishing ? ', publishing' : ''}`;
-    return this.wait(kind, () => this.take(confirm, publishing), done);
+  lease(confirm: boolean, use: Use, done: (outcome: Outcome<UpstreamChannel>) => void): () => void {
+    return this.wait(`${confirm ? 'confirm' : 'plain'}, ${use}`, () => this.take(confirm, use), done);
   }
 
   /** An upstream that nobody else uses, up to lease_timeout. Returns a function that gives up. */

@@ -75,6 +75,11 @@ export class UpstreamChannel {
     return this.confirms === null || this.confirms.outstanding === 0;
   }
 
+  /** The number of the last delivery, as the client counts. */
+  get deliveredHere(): number {
+    return this.delivered - this.deliveryBase;
+  }
+
   /**
    * Ends the lease of a clean channel: undoes what can be undone and parks it once the broker has handled all before
    * it. `settled` is called then; not if the broker closes the channel first (the lessee is told), or the upstream is lost.

@@ -63,6 +63,8 @@ export class Upstream extends FrameScanner {
   retired = false;
   /** The broker has announced connection.blocked, with this reason. */
   blocked: string | null = null;
+  /** For consumers only, as long as it is in use: a publish during an alarm would stop their acks. */
+  consuming = false;
   /** Leased or settling channels. */
   busy = 0;
   /** When the last lease ended, for the idle time-out. */
@@ -245,7 +247,10 @@ export class Upstream extends FrameScanner {
 
   private unbusy(channel: UpstreamChannel): void {
     this.busy--;
-    if (this.busy === 0) this.idleSince = clock.now;
+    if (this.busy === 0) {
+      this.idleSince = clock.now;
+      this.consuming = false;
+    }
     this.owner?.channelFreed(this, channel);
   }
 

@@ -11,6 +11,7 @@ class FakeUpstream {
   holder: unknown = null;
   retired = false;
   blocked: string | null = null;
+  consuming = false;
   busy = 0;
   state = 'live';
   idleSince = 0;
@@ -73,11 +74,11 @@ describe('A pool', () => {
   it('fills an upstream before it opens another, and serves waiters in turn', async () => {
     const pool = make();
     await pool.admit();
-    expect(pool.leaseNow(false, true)).not.to.equal(null);
-    expect(pool.leaseNow(false, true)).not.to.equal(null);
-    expect(pool.leaseNow(false, true)).to.equal(null);
+    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
+    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
+    expect(pool.leaseNow(false, 'publish')).to.equal(null);
     const served: number[] = [];
-    for (const n of [1, 2, 3]) pool.lease(false, true, outcome => outcome.ok && served.push(n));
+    for (const n of [1, 2, 3]) pool.lease(false, 'publish', outcome => outcome.ok && served.push(n));
     await settle();
     expect(served).to.deep.equal([1, 2, 3]);
     expect(opened.length).to.be.within(2, 4);
@@ -88,10 +89,10 @@ describe('A pool', () => {
     await pool.admit();
     const waits: number[] = [];
     stats.leaseWaitSeconds.observe = seconds => waits.push(seconds);
-    pool.leaseNow(false, true);
-    pool.lease(false, true, () => {});
-    expect(pool.leaseNow(false, true)).to.equal(null);
-    pool.lease(false, true, () => {});
+    pool.leaseNow(false, 'publish');
+    pool.lease(false, 'publish', () => {});
+    expect(pool.leaseNow(false, 'publish')).to.equal(null);
+    pool.lease(false, 'publish', () => {});
     expect(waits).to.deep.equal([0, 0]);
     await settle();
     opened[0].busy--;
@@ -103,10 +104,10 @@ describe('A pool', () => {
   it('keeps to max_upstreams, and fails who waits longer than lease_timeout', async () => {
     const pool = make({ maxUpstreams: 1, leaseTimeout: 1 });
     await pool.admit();
-    pool.leaseNow(false, true);
-    pool.leaseNow(false, true);
+    pool.leaseNow(false, 'publish');
+    pool.leaseNow(false, 'publish');
     let why = '';
-    pool.lease(false, true, outcome => {
+    pool.lease(false, 'publish', outcome => {
       if (!outcome.ok) why = outcome.why.text;
     });
     await settle();
@@ -126,9 +127,9 @@ describe('A pool', () => {
       if (outcome.ok) mine = outcome.value;
     });
     expect(mine).to.equal(opened[0]);
-    expect(pool.leaseNow(false, true)).to.equal(null);
+    expect(pool.leaseNow(false, 'publish')).to.equal(null);
     pool.giveBack(mine!, false);
-    expect(pool.leaseNow(false, true)).not.to.equal(null);
+    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
   });
 
   it('serves a waiter once, also one that gives back at once because it is leaving', async () => {
@@ -163,14 +164,33 @@ describe('A pool', () => {
     const pool = make();
     await pool.admit();
     opened[0].blocked = 'low on memory';
-    expect(pool.leaseNow(false, true)).not.to.equal(null);
-    expect(pool.leaseNow(false, false)).to.equal(null);
+    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
+    expect(pool.leaseNow(false, 'other')).to.equal(null);
     let other: unknown = null;
-    pool.lease(false, false, outcome => {
+    pool.lease(false, 'other', outcome => {
       if (outcome.ok) other = outcome.value.upstream;
     });
     await settle();
     expect(other).to.equal(opened[1]);
+  });
+
+  it('lets consumers share upstreams with consumers only, as far as there are enough', async () => {
+    const pool = make({ maxUpstreams: 2 });
+    await pool.admit();
+    pool.leaseNow(false, 'other');
+    expect(pool.leaseNow(false, 'consume')).to.equal(null);
+    let consuming: unknown = null;
+    pool.lease(false, 'consume', outcome => {
+      if (outcome.ok) consuming = outcome.value.upstream;
+    });
+    await settle();
+    expect(consuming).to.equal(opened[1]);
+    expect(pool.leaseNow(false, 'publish')?.upstream).to.equal(opened[0]);
+    expect(pool.leaseNow(false, 'consume')?.upstream).to.equal(opened[1]);
+    // both are full and no more may be opened: better together than not at all
+    opened[1].capacity = 3;
+    expect(pool.leaseNow(false, 'publish')?.upstream).to.equal(opened[1]);
+    expect(opened[1].consuming).to.equal(true);
   });
 
   it('gives a refusal to all who wait', async () => {
@@ -178,7 +198,7 @@ describe('A pool', () => {
     const why = { code: 403, text: 'ACCESS_REFUSED', classId: 0, methodId: 0 };
     const told: unknown[] = [];
     failure = new Refused(why);
-    for (let i = 0; i < 3; i++) pool.lease(false, true, outcome => told.push(outcome));
+    for (let i = 0; i < 3; i++) pool.lease(false, 'publish', outcome => told.push(outcome));
     await settle();
     expect(told).to.deep.equal(Array(3).fill({ ok: false, why }));
   });
@@ -186,9 +206,9 @@ describe('A pool', () => {
   it('closes idle upstreams but min_upstreams, and old ones when they are free', async () => {
     const pool = make({ idleConnectionTimeout: 10, minUpstreams: 1, maxLifetime: 100 });
     await pool.admit();
-    pool.leaseNow(false, true);
-    pool.leaseNow(false, true);
-    pool.lease(false, true, () => {});
+    pool.leaseNow(false, 'publish');
+    pool.leaseNow(false, 'publish');
+    pool.lease(false, 'publish', () => {});
     await settle();
     for (const upstream of opened) upstream.busy = 0;
     pool.maintain(11_000);
