@@ -61,6 +61,9 @@ export type ClientState =
 /** Milliseconds a client has to answer connection.close, or to hang up after close-ok. */
 const LINGER_MS = 5_000;
 
+/** Milliseconds in which a client that did not read may still hear why it was closed. */
+const SLEEP_MS = 60_000;
+
 /** What a client on a shared upstream may have waiting beyond client_buffer: one message got, of the largest size. */
 const LARGEST_MESSAGE = 128 * 1024 * 1024;
 
@@ -87,8 +90,8 @@ export class Client extends ClientFrames implements Peer, Holder {
   private toldBlocked = false;
   /** The client broke the framing: what it sends from here on is not looked at. */
   private rawDiscard = false;
-  /** Coarse time since when we wait for the client to hang up. */
-  private lingersSince = 0;
+  /** Coarse time up to which we wait for the client to hang up. */
+  private lingersUntil: number | null = null;
   private readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
 
   /** `accepted` is paused. */
@@ -354,8 +357,8 @@ export class Client extends ClientFrames implements Peer, Holder {
     this.linger();
   }
 
-  private linger(): void {
-    if (this.lingersSince === 0) this.lingersSince = clock.now;
+  private linger(ms = LINGER_MS): void {
+    this.lingersUntil ??= clock.now + ms;
   }
 
   private peerEnded(): void {
@@ -427,10 +430,10 @@ export class Client extends ClientFrames implements Peer, Holder {
         this.facts,
         `Client closed: it does not read, ${pending} bytes wait for it (client_buffer)`,
       );
+      this.linger(SLEEP_MS); // it is told when it wakes
       this.sendClose(
         reason('RESOURCE_ERROR', `${pending} bytes are waiting to be read, more than client_buffer allows`),
       );
-      this.socket.destroySoon();
     }
   }
 
@@ -478,8 +481,8 @@ export class Client extends ClientFrames implements Peer, Holder {
 
   /** Heartbeats, the handshake time-out and the release of idle leases. `now` as of the coarse clock. */
   maintain(now: number): void {
-    if (this.lingersSince > 0) {
-      if (now - this.lingersSince > LINGER_MS) this.destroy();
+    if (this.lingersUntil !== null) {
+      if (now > this.lingersUntil) this.destroy();
       return;
     }
     if (this.state !== 'running' && this.state !== 'leaving') {

@@ -17,13 +17,17 @@ const accepts = (port: number): Promise<boolean> =>
 
 describe('Draining', () => {
   const to = new Fixture();
-  const args: string[] = [];
 
   before(function () {
     proxyOnly(this);
   });
-  beforeEach(() => to.start(args));
+  beforeEach(() => to.start());
   afterEach(() => (direct ? undefined : to.stop()));
+
+  const restart = async (...args: string[]): Promise<void> => {
+    await to.stop();
+    await to.start(args);
+  };
 
   const count = async (queue: string): Promise<number> => {
     const connection = await to.toBroker();
@@ -127,10 +131,7 @@ describe('Draining', () => {
   });
 
   it('lets nobody new in', async () => {
-    args.push('--term-client-close-timeout', '60');
-    await to.stop();
-    await to.start(args);
-    args.length = 0;
+    await restart('--term-client-close-timeout', '60');
     const queue = queueName();
     const one = await client(queue);
     to.proxy.signal('SIGTERM');
@@ -140,6 +141,29 @@ describe('Draining', () => {
     await one.next('queue.declare-ok');
     one.destroy();
     expect(await to.proxy.exited()).to.equal(0);
+  });
+
+  it('waits term_client_close_timeout for clients to leave by themselves, with their last words', async () => {
+    await restart('--term-client-close-timeout', '60');
+    const queue = queueName();
+    const one = await client(queue);
+    to.proxy.signal('SIGTERM');
+    await until('the drain to begin', () => to.proxy.log.includes('SIGTERM'));
+    one.send(publish(1, queue, Buffer.from('last words')));
+    one.method(0, 'connection.close', new Writer().short(200).shortstr('').short(0).short(0).take());
+    expect((await one.next(frame => frame.name.includes('close')))!.name).to.equal('connection.close-ok');
+    one.destroy();
+    expect(await to.proxy.exited()).to.equal(0);
+    expect(await count(queue)).to.equal(1);
+  });
+
+  it('ends clients that do not answer within term_timeout', async () => {
+    await restart('--term-timeout', '1');
+    const deaf = await client(queueName());
+    to.proxy.signal('SIGTERM');
+    await deaf.next('connection.close');
+    expect(await to.proxy.exited()).to.equal(0);
+    await deaf.closed();
   });
 
   it('ends at once on a second SIGTERM, whatever its clients do', async () => {

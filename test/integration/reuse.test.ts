@@ -1,7 +1,9 @@
 /** What the proxy is for: short-lived clients over few long-lived upstreams, and nothing of one lease in the next. */
 import { connect } from 'amqplib';
 import { expect } from 'chai';
-import { Writer } from '../../src/amqp/frame.ts';
+import { methodFrame, Writer } from '../../src/amqp/frame.ts';
+import { key } from '../../src/amqp/methods.ts';
+import { settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
 import { bodyFrame, closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
@@ -113,6 +115,23 @@ describe('Reuse of upstreams', () => {
     expect(rows.flat().join('\n')).to.match(/"connection_name","amqproxy [^"]+: guest@\/ #\d+"/);
     client.destroy();
   });
+
+  for (const min of [0, 1])
+    it(`closes upstreams that are idle for idle_connection_timeout, but for min_upstreams = ${min}`, async () => {
+      const file = settingsFile('idle_connection_timeout = 0.2', `min_upstreams = ${min}`);
+      const idle = await AmqProxy.withMetrics(broker.url, ['-c', file]);
+      const upstreams = (): Promise<number> => idle.metric('upstream_connections');
+      const clients = await Promise.all([1, 2, 3].map(() => RawClient.start(idle.port)));
+      for (const client of clients) {
+        await client.open(1);
+        // each on a private upstream
+        await client.call(methodFrame(1, key(90, 10), Buffer.alloc(0)), 'tx.select-ok');
+      }
+      expect(await upstreams()).to.be.at.least(3);
+      for (const client of clients) client.destroy();
+      await until(`${min} upstreams to be left`, async () => (await upstreams()) === min);
+      await idle.stop();
+    });
 
   describe('nothing of a lease shows in the next', () => {
     /** Runs a dirty lease and then a clean one, both as clients of their own. */

@@ -97,6 +97,24 @@ describe('Loss of the network to the broker', () => {
       for (const client of [idle, fresh, busy, again]) client.destroy();
     });
 
+  it('one that published and has been quiet since stays and works again: its lease was given back', async () => {
+    const broker = await sharedBroker();
+    const measured = await AmqProxy.withMetrics(relay.url);
+    const quiet = await RawClient.start(measured.port);
+    await quiet.open(1);
+    await works(quiet, queue);
+    quiet.send(publish(1, queue, Buffer.from('before')));
+    await until('its lease to end', async () => (await measured.metric('channels_leased')) === 0);
+    relay.cut();
+    await until('the loss', () => measured.log.includes('Upstream lost'));
+    await works(quiet, queue);
+    expect(
+      Number((await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === queue)![1]),
+    ).to.be.at.least(1);
+    quiet.destroy();
+    await measured.stop();
+  });
+
   it('one that waits for confirms hears 320', async () => {
     const busy = await RawClient.start(proxy.port);
     await busy.open(1);
