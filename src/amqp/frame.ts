@@ -101,6 +101,12 @@ export function methodFrame(channel: number, methodKey: number, args?: Uint8Arra
   return frame;
 }
 
+/** Gives whole frames another channel number. */
+export function renumber(frames: Buffer, channel: number): void {
+  for (let at = 0; at < frames.length; at += frames.readUInt32BE(at + 3) + FRAME_OVERHEAD)
+    frames.writeUInt16BE(channel, at + 1);
+}
+
 export const NO_ARGS = Buffer.alloc(0);
 const EMPTY_LONGSTR = Buffer.alloc(4);
 const EMPTY_SHORTSTR = Buffer.alloc(1);

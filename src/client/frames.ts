@@ -248,7 +248,7 @@ export abstract class ClientFrames extends ClientLeases {
     const begun = channel.held.takeWhole();
     this.reserve(channel, 0);
     channel.expect = METHOD;
-    begun.writeUInt16BE(channel.id, 1);
+    frames.renumber(begun, channel.id);
     this.rewound = begun;
     if (this.promote()) setImmediate(() => this.state === 'running' && this.goOn());
     return AGAIN;

@@ -68,18 +68,19 @@ describe('Incomplete messages', () => {
     const client = await RawClient.start(proxy.port);
     const queue = queueName('bytes');
     const size = 900_000;
-    await client.open(1);
-    await client.call(f.declare(1, queue), 'queue.declare-ok');
-    const frame = f.bodyFrame(1, Buffer.from('x'));
+    const channel = 7; // another number than upstream
+    await client.open(channel);
+    await client.call(f.declare(channel, queue), 'queue.declare-ok');
+    const frame = f.bodyFrame(channel, Buffer.from('x'));
     const rss = proxy.rss;
-    client.send(f.publishMethod(1, queue), f.headerWith(1, size, 0));
+    client.send(f.publishMethod(channel, queue), f.headerWith(channel, size, 0));
     for (let sent = 0; sent < size; sent += 1000)
       client.send(Buffer.concat(Array.from({ length: 1000 }, () => frame)));
-    await handled(client, 1);
+    await handled(client, channel);
     expect(proxy.rss - rss, 'memory of the proxy').to.be.lessThan(80 * MiB);
-    await client.call(f.get(1, queue), 'basic.get-ok');
+    await client.call(f.get(channel, queue), 'basic.get-ok');
     expect((await client.next('header'))!.payload.readBigUInt64BE(4)).to.equal(BigInt(size));
-    await client.call(f.remove(1, queue), 'queue.delete-ok');
+    await client.call(f.remove(channel, queue), 'queue.delete-ok');
     client.destroy();
   });
 
