@@ -7,7 +7,7 @@
  */
 
 /** Bytes read at a time. */
-export const READ_SIZE = 65_536;
+export const READ_SIZE = 131_072;
 /** A smaller piece is copied rather than that it keeps a block. */
 const SMALL = READ_SIZE / 4;
 /** Blocks put by; more are left to the garbage collector. */

@@ -3,7 +3,7 @@
  * several when it is much.
  */
 import type { Socket } from 'node:net';
-import { keep, release } from '../memory.ts';
+import { keep, READ_SIZE, release } from '../memory.ts';
 import type { Stats } from '../stats.ts';
 
 const dirty: Outbox[] = [];
@@ -19,7 +19,7 @@ function flushAll(): void {
 /** Below this, pieces are copied into one buffer: cheaper than a vectored write. */
 const JOIN_BELOW = 16_384;
 /** So much goes out at once, while it is in the processor's cache and so that its memory is soon free. */
-const FLUSH_AT = 65_536;
+const FLUSH_AT = READ_SIZE;
 
 let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
