@@ -1,8 +1,8 @@
 /** Certificates for the TLS tests, made by openssl. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { tempDir } from './cleanup.ts';
 
 const openssl = (...args: string[]): void => {
   execFileSync('openssl', args, { stdio: 'ignore' });
@@ -16,12 +16,11 @@ export interface Certificate {
 
 /** An authority of its own, and what it signs; its files are gone when the process ends. */
 export class Authority {
-  readonly dir = mkdtempSync(join(tmpdir(), 'amqproxy-certs-'));
+  readonly dir = tempDir('certs');
   readonly ca = join(this.dir, 'ca.pem');
   private readonly key = join(this.dir, 'ca.key');
 
   constructor() {
-    process.once('exit', () => rmSync(this.dir, { recursive: true, force: true }));
     openssl(
       'req',
       '-x509',

@@ -1,8 +1,8 @@
 /** What the integration tests share: one broker with some users and vhosts, and a proxy in front of it per suite. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import amqp, { type ChannelModel } from 'amqplib';
+import { tempDir } from './cleanup.ts';
 import { AmqProxy } from './proxy.ts';
 import { type RabbitMQ, sharedBroker } from './rabbitmq.ts';
 
@@ -77,9 +77,7 @@ export const queueName = (what = 'queue'): string => `${what}-${process.pid}-${+
 
 /** A file with these lines in its [main] section, gone when the process ends. */
 export function settingsFile(...lines: string[]): string {
-  const dir = mkdtempSync(join(tmpdir(), 'amqproxy-settings-'));
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-  const file = join(dir, 'amqproxy.ini');
+  const file = join(tempDir('settings'), 'amqproxy.ini');
   writeFileSync(file, `[main]\n${lines.join('\n')}\n`);
   return file;
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { atExit } from './cleanup.ts';
 import { freePort, until } from './rabbitmq.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -23,7 +24,9 @@ export class AmqProxy {
     };
     this.process.stdout!.on('data', add);
     this.process.stderr!.on('data', add);
+    const gone = atExit(() => this.process.kill('SIGKILL'));
     this.process.on('exit', (code, signal) => {
+      gone();
       this.exitCode = code ?? (signal === null ? 0 : 128);
     });
   }

@@ -1,10 +1,10 @@
 /** A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { atExit, tempDir } from './cleanup.ts';
 
 const exec = promisify(execFile);
 const SBIN = '/usr/lib/rabbitmq/bin';
@@ -60,12 +60,14 @@ export class RabbitMQ {
   readonly dir: string;
   private readonly env: NodeJS.ProcessEnv;
   private server: ChildProcess | null = null;
+  private readonly gone: () => void;
 
   private constructor(ports: number[], options: BrokerOptions) {
     const [port, dist, epmd, tlsPort] = ports;
     this.port = port;
     this.tlsPort = tlsPort;
-    this.dir = mkdtempSync(join(tmpdir(), 'amqproxy-rabbitmq-'));
+    this.dir = tempDir('rabbitmq');
+    this.gone = atExit(() => this.destroy());
     const conf = ['loopback_users.guest = false', 'log.console = false', ...(options.conf ?? [])];
     if (options.tls)
       conf.push(
@@ -81,6 +83,7 @@ export class RabbitMQ {
     this.env = {
       ...process.env,
       HOME: this.dir,
+      ERL_CRASH_DUMP: join(this.dir, 'erl_crash.dump'),
       // an address, so that a machine without /etc/hosts will do
       RABBITMQ_NODENAME: `amqproxy-test-${port}@127.0.0.1`,
       RABBITMQ_USE_LONGNAME: 'true',
@@ -89,6 +92,8 @@ export class RabbitMQ {
       RABBITMQ_DIST_PORT: String(dist),
       ERL_EPMD_PORT: String(epmd),
       ERL_EPMD_ADDRESS: '127.0.0.1',
+      // lets it be ended while a node that was just killed is still in its list
+      ERL_EPMD_RELAXED_COMMAND_CHECK: 'true',
       RABBITMQ_MNESIA_BASE: join(this.dir, 'mnesia'),
       RABBITMQ_LOG_BASE: join(this.dir, 'log'),
       RABBITMQ_ENABLED_PLUGINS_FILE: join(this.dir, 'plugins'),
@@ -209,6 +214,13 @@ export class RabbitMQ {
     await this.halt();
     await exec('epmd', ['-port', this.env.ERL_EPMD_PORT!, '-kill']).catch(() => {});
     rmSync(this.dir, { recursive: true, force: true });
+    this.gone();
+  }
+
+  /** The same at once, for the end of the process. */
+  private destroy(): void {
+    if (this.server !== null) process.kill(-this.server.pid!, 'SIGKILL');
+    execFileSync('epmd', ['-port', this.env.ERL_EPMD_PORT!, '-kill'], { stdio: 'ignore' });
   }
 }
 

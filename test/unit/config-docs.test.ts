@@ -1,12 +1,12 @@
 /** What is made from the option table is as the table says. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { documents } from '../../packaging/docs.ts';
 import { load } from '../../src/config/load.ts';
 import { defaults, optionNames, optionOf } from '../../src/config/options.ts';
+import { tempDir } from '../support/cleanup.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const made = documents();
@@ -18,7 +18,7 @@ describe('Made from the option table', () => {
     });
 
   it('etc/amqproxy.ini changes nothing as it is, and each of its keys is valid with its default', () => {
-    const dir = mkdtempSync(join(tmpdir(), 'amqproxy-ini-'));
+    const dir = tempDir('ini');
     const file = join(dir, 'amqproxy.ini');
     const ini = made['etc/amqproxy.ini'];
     try {

@@ -1,6 +1,5 @@
 /** Settings from flags, environment and file: which wins, and what is said of mistakes. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parse as parseIni } from 'ini';
@@ -13,13 +12,14 @@ import {
 } from '../../src/config/load.ts';
 import { defaults, OPTIONS, optionNames, optionOf, show } from '../../src/config/options.ts';
 import { Authority } from '../support/certs.ts';
+import { tempDir } from '../support/cleanup.ts';
 
 const URL = 'amqp://rabbit';
 let dir: string;
 let file: string;
 
 before(() => {
-  dir = mkdtempSync(join(tmpdir(), 'amqproxy-config-'));
+  dir = tempDir('config');
   file = join(dir, 'amqproxy.ini');
 });
 after(() => rmSync(dir, { recursive: true }));

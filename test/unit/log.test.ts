@@ -1,12 +1,12 @@
 /** Log lines: their form, and that none is lost, forged or waited for too long. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { Logger } from 'pino';
 import { createLogger, format, type LogRecord, type Style, sentence, styleFor } from '../../src/log.ts';
 import { Output } from '../../src/output.ts';
+import { tempDir } from '../support/cleanup.ts';
 
 const record = (facts: LogRecord): LogRecord => ({
   level: 'info',
@@ -103,7 +103,7 @@ describe('A logger', () => {
   let fd: number;
   let file: string;
   beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'amqproxy-log-'));
+    dir = tempDir('log');
     file = join(dir, 'log');
     fd = openSync(file, 'w');
   });

@@ -1,11 +1,11 @@
 /** The program as a process: what it prints, how it ends, and with which code. No broker is needed for this. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { VERSION } from '../../src/version.ts';
+import { tempDir } from '../support/cleanup.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { until } from '../support/rabbitmq.ts';
 
@@ -34,7 +34,7 @@ describe('The program', () => {
   let taken: Server;
   let port: number;
   before(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'amqproxy-main-'));
+    dir = tempDir('main');
     taken = createServer();
     await new Promise<void>(done => taken.listen(0, '127.0.0.1', done));
     port = (taken.address() as AddressInfo).port;
