@@ -62,30 +62,36 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
       code: EX.CONFIG,
       text: 'the service manager hands over a socket named amqps: set tls_cert and tls_key in [listen], or name it amqp',
     });
+  const stop = stopOnSignals(proxy, service);
   try {
     await proxy.listen(service.sockets);
   } catch (error) {
     return fail(listenFailure(error as NodeJS.ErrnoException, config));
   }
   service.ready();
-  handleSignals(proxy, service, commandLine);
+  process.on('SIGHUP', () => {
+    if (proxy.stopping) return;
+    if (process.stdout.isTTY && !terminalIsThere()) return stop('The terminal has gone');
+    service.reloading();
+    reload(proxy, commandLine);
+    service.ready();
+  });
 }
 
-function handleSignals(proxy: Proxy, service: Service, commandLine: CommandLine): void {
+/** The first signal drains, the second ends at once. Gives the function that does it. */
+function stopOnSignals(proxy: Proxy, service: Service): (why: string) => void {
   const { log } = proxy;
-  let stopping = false;
   const end = (): never => {
     if (statusLine.shown) stdout.write('\n');
     stdout.flush();
     process.exit(0);
   };
   const stop = (signal: string): void => {
-    if (stopping) {
+    if (proxy.stopping) {
       log.warn(`${signal} again: stopping at once with ${proxy.clientCount} clients`);
       proxy.abort();
       end();
     }
-    stopping = true;
     log.info(`${signal}: draining ${proxy.clientCount} clients`);
     service.stopping();
     void proxy.drain().then(() => {
@@ -95,13 +101,7 @@ function handleSignals(proxy: Proxy, service: Service, commandLine: CommandLine)
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
-  process.on('SIGHUP', () => {
-    if (stopping) return;
-    if (process.stdout.isTTY && !terminalIsThere()) return stop('The terminal has gone');
-    service.reloading();
-    reload(proxy, commandLine);
-    service.ready();
-  });
+  return stop;
 }
 
 /** SIGHUP means two things: read the settings again, or, from the kernel, that the terminal was closed. */

@@ -54,7 +54,8 @@ export class Proxy implements ClientContext, PoolContext {
   private spare: Upstream | null = null;
   private spareTimer: NodeJS.Timeout | null = null;
   private janitor: NodeJS.Timeout | null = null;
-  private stopping = false;
+  /** Draining, or ending at once. */
+  stopping = false;
   private onEmpty: (() => void) | null = null;
 
   constructor(config: Config, log: Logger) {

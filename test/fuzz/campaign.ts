@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { connectionCloseOk } from '../differential/frames.ts';
 import { Canary } from '../support/canary.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { type RabbitMQ, sleep } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { encode, type Step, script } from './generator.ts';
 
@@ -33,8 +33,24 @@ export interface Campaign {
 }
 
 const MiB = 1024 * 1024;
+/** Scripts after which the proxy is warm. */
+const WARM = 200;
 /** What the proxy may keep, beyond what it had once warm. */
 const GROWTH = 64 * MiB;
+/** What must be nothing when everybody has left. */
+const LEFT = [
+  'client_connections',
+  'channels_leased',
+  'upstream_connections_private',
+  'buffered_bytes{buffer="client_buffer"}',
+  'buffered_bytes{buffer="upstream_buffer"}',
+  'buffered_bytes{buffer="message_buffer"}',
+];
+
+/** Fails, naming it, when something of a client stays in the proxy that has left. */
+async function nothingLeft(proxy: AmqProxy): Promise<void> {
+  for (const name of LEFT) await until(`${name} to be 0`, async () => (await proxy.metric(name)) === 0);
+}
 
 /** Plays one script on a connection of its own. */
 async function play(port: number, steps: Step[]): Promise<void> {
@@ -60,7 +76,7 @@ async function play(port: number, steps: Step[]): Promise<void> {
 }
 
 export async function campaign(broker: RabbitMQ, options: CampaignOptions): Promise<Campaign> {
-  const proxy = await AmqProxy.start(broker.url, ['--log-level', 'warn', ...(options.args ?? [])]);
+  const proxy = await AmqProxy.withMetrics(broker.url, ['--log-level', 'warn', ...(options.args ?? [])]);
   const result: Campaign = { scripts: 0, steps: 0, failure: null, worst: 0, rss: [0, 0] };
   const deadline = Date.now() + options.seconds * 1000;
   let canary = await Canary.start(proxy.port, `canary-fuzz-${process.pid}`);
@@ -70,7 +86,7 @@ export async function campaign(broker: RabbitMQ, options: CampaignOptions): Prom
     if (canary.complaints.length > 0) canary = await Canary.start(proxy.port, `canary-fuzz-${process.pid}`);
     result.scripts++;
     result.steps += steps.length;
-    if (result.scripts === 200) result.rss[0] = proxy.rss;
+    if (result.scripts === WARM) result.rss[0] = proxy.rss;
     await play(proxy.port, steps);
     const heard = canary.sung;
     for (let n = 0; n < 300 && canary.sung < heard + 2 && canary.complaints.length === 0; n++)
@@ -93,7 +109,10 @@ export async function campaign(broker: RabbitMQ, options: CampaignOptions): Prom
       result.failure = `seed ${outcome.seed} path ${outcome.counterexamplePath}\n${(outcome.errorInstance as Error)?.message}\n${JSON.stringify(outcome.counterexample[0])}`;
     result.worst = canary.worst;
     await canary.stop();
-    await sleep(500);
+    if (result.failure === null && proxy.running)
+      await nothingLeft(proxy).catch((error: Error) => {
+        result.failure = error.message;
+      });
     result.rss[1] = proxy.running ? proxy.rss : 0;
     if (result.failure === null && result.rss[0] > 0 && result.rss[1] > result.rss[0] + GROWTH)
       result.failure = `the proxy has grown from ${result.rss[0] / MiB} to ${result.rss[1] / MiB} MiB`;

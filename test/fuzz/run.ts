@@ -1,4 +1,6 @@
 /** `make fuzz`: campaigns with new seeds for MINUTES, a report, and the seed of whatever fails. */
+import { exitOnSignals } from '../support/cleanup.ts';
+import { settingsFile } from '../support/fixture.ts';
 import { RabbitMQ } from '../support/rabbitmq.ts';
 import { campaign } from './campaign.ts';
 
@@ -9,16 +11,19 @@ let scripts = 0;
 let steps = 0;
 let failures = 0;
 
+exitOnSignals();
 const broker = await RabbitMQ.start();
 try {
   while (Date.now() < deadline) {
     const seconds = Math.min(60, Math.ceil((deadline - Date.now()) / 1000));
-    const result = await campaign(broker, { seed, runs: 1_000_000, seconds });
+    const mode = seed % 2 === 0 ? 'private' : 'shared';
+    const args = ['-c', settingsFile(`consumers = ${mode}`)];
+    const result = await campaign(broker, { seed, runs: 1_000_000, seconds, args });
     scripts += result.scripts;
     steps += result.steps;
     const [before, after] = result.rss.map(bytes => `${Math.round(bytes / 1048576)} MiB`);
     console.log(
-      `seed ${seed}: ${result.scripts} scripts, ${result.steps} steps, canary's slowest message ${Math.round(result.worst)} ms, memory ${before} to ${after}`,
+      `seed ${seed}, consumers ${mode}: ${result.scripts} scripts, ${result.steps} steps, canary's slowest message ${Math.round(result.worst)} ms, memory ${before} to ${after}`,
     );
     if (result.failure !== null) {
       failures++;
