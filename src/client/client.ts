@@ -1,6 +1,13 @@
 /**
- * A connection from an application: its life from the protocol header to the last byte. The frames of its open channels
- * are handled in `frames.ts` (the way to the broker); moving between upstreams in `lease.ts`.
+ * A connection from an application: its socket, its end, and what others tell it. What its bytes mean is in the classes it
+ * is made of, each a layer upon the one before:
+ *
+ *   amqp/scanner.ts   cuts the bytes into frames
+ *   lease.ts          which upstream channels its channels use, and moving between them
+ *   content.ts        messages on their way to the broker (the hot path)
+ *   requests.ts       all other methods on its channels
+ *   frames.ts         every frame, by the state of connection and channel
+ *   login.ts          the handshake
  *
  *   header ▶ start ▶ tune ▶ open ▶ login ▶ running ─┬─ client closes ──▶ leaving ──▶ closed
  *                                                   └─ we close ──▶ closing ──▶ closed
@@ -18,17 +25,15 @@ import type { Config } from '../config/options.ts';
 import { Heartbeat } from '../io/heartbeat.ts';
 import { Inbox } from '../io/inbox.ts';
 import { Outbox } from '../io/outbox.ts';
-import { own } from '../memory.ts';
 import type { Logins } from '../pool/logins.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Broker } from '../upstream/broker.ts';
-import { type Holder, Refused, type Upstream } from '../upstream/upstream.ts';
+import type { Holder, Upstream } from '../upstream/upstream.ts';
 import type { Peer } from '../upstream/upstream-channel.ts';
-import { ClientFrames } from './frames.ts';
-import * as handshake from './handshake.ts';
 import { PAUSE } from './lease.ts';
-import { badFrame, type Offence, SILENCE, wrongState } from './offences.ts';
+import { ClientLogin } from './login.ts';
+import { badFrame, type Offence, SILENCE } from './offences.ts';
 
 /** What a client needs from the proxy. */
 export interface ClientContext {
@@ -67,7 +72,7 @@ const SLEEP_MS = 60_000;
 /** What a client on a shared upstream may have waiting beyond client_buffer: one message got, of the largest size. */
 const LARGEST_MESSAGE = 128 * 1024 * 1024;
 
-export class Client extends ClientFrames implements Peer, Holder {
+export class Client extends ClientLogin implements Peer, Holder {
   readonly socket: Socket;
   readonly out: Outbox;
   private readonly inbox = new Inbox();
@@ -75,24 +80,16 @@ export class Client extends ClientFrames implements Peer, Holder {
   readonly heartbeat: Heartbeat;
   readonly acceptedAt = clock.now;
   state: ClientState = 'header';
-  user = '';
   /** Counts among the clients of its user. */
   counted = false;
-  vhost = '';
-  private login: handshake.Login | null = null;
-  private logins: Logins | null = null;
-  private headerBytes: Buffer = Buffer.alloc(0);
-  /** When the protocol header was complete. */
-  private loginBegan = 0;
   private pauses = 0;
   private pausedUpstream: Upstream | null = null;
-  private blockedNotify = false;
   private toldBlocked = false;
   /** The client broke the framing: what it sends from here on is not looked at. */
   private rawDiscard = false;
   /** Coarse time up to which we wait for the client to hang up. */
   private lingersUntil: number | null = null;
-  private readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
+  protected readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
 
   /** `accepted` is paused. */
   constructor(accepted: Socket, context: ClientContext) {
@@ -127,161 +124,6 @@ export class Client extends ClientFrames implements Peer, Holder {
       this.feed(chunk);
       if (this.isStopped) this.pause(PAUSE.SCAN);
     }
-  }
-
-  // ---- handshake
-
-  private readHeader(chunk: Buffer): void {
-    const bytes = this.headerBytes.length > 0 ? Buffer.concat([this.headerBytes, chunk]) : chunk;
-    if (bytes.length < 8 && frames.PROTOCOL_HEADER.subarray(0, bytes.length).equals(bytes)) {
-      this.headerBytes = own(bytes);
-      return;
-    }
-    if (!handshake.isProtocolHeader(bytes)) {
-      this.stats.refuse('protocol_header');
-      this.context.log.info(this.facts, 'Client refused: its protocol header is not AMQP 0-9-1');
-      this.out.write(frames.PROTOCOL_HEADER);
-      this.finish();
-      return;
-    }
-    this.headerBytes = Buffer.alloc(0);
-    this.loginBegan = performance.now();
-    this.state = 'start';
-    if (this.context.broker.met) this.start(bytes.subarray(8));
-    else {
-      const rest = own(bytes.subarray(8));
-      this.halt();
-      void this.context.meetBroker().then(() => {
-        if (this.state !== 'start') return;
-        this.start(rest);
-        this.goOn();
-      });
-    }
-  }
-
-  private start(rest: Buffer): void {
-    this.out.write(handshake.start(this.context.broker));
-    if (rest.length > 0) this.feed(rest);
-  }
-
-  /** A method on channel 0 before connection.open-ok. */
-  protected override handshakeMethod(methodKey: number, buf: Buffer, at: number, size: number): Verdict {
-    const { context } = this;
-    const args = buf.subarray(at + 11, at + 7 + size);
-    if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) {
-      const login = handshake.readStartOk(args);
-      if (typeof login === 'string') return this.offend(reason('SYNTAX_ERROR', login, methodKey));
-      if (login.credentials === null) return this.offend(SILENCE); // so ends RabbitMQ what it cannot read
-      this.login = login;
-      this.user = login.credentials.user;
-      this.cancelNotify = login.cancelNotify;
-      this.blockedNotify = login.blockedNotify;
-      this.logins = context.logins(login.credentials);
-      login.credentials = null; // the pools have them
-      const proof = context.prove(this.logins);
-      if (proof === null) {
-        this.tune();
-        return NEXT;
-      }
-      this.state = 'login';
-      proof.then(
-        () => {
-          if (this.state !== 'login') return;
-          this.tune();
-          this.goOn();
-        },
-        (error: Error) => this.loginFailed(error),
-      );
-      return STOP;
-    }
-    if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
-      const agreed = handshake.readTuneOk(args, context.broker);
-      if ('code' in agreed) return this.offend(agreed);
-      this.channelMax = agreed.channelMax;
-      this.maxPayload = agreed.frameMax;
-      this.framePayload = agreed.frameMax - frames.FRAME_OVERHEAD;
-      this.heartbeat.interval = agreed.heartbeat;
-      this.state = 'open';
-      return NEXT;
-    }
-    if (this.state === 'open' && methodKey === M.CONNECTION_OPEN) {
-      this.vhost = frames.readShortstr(args, 0);
-      this.state = 'login';
-      this.openVhost();
-      return (this.state as ClientState) === 'login' ? STOP : NEXT;
-    }
-    return this.offend(this.state === 'open' ? wrongState('opening', methodKey) : SILENCE);
-  }
-
-  private tune(): void {
-    this.state = 'tune';
-    this.out.write(handshake.tune(this.context.broker));
-  }
-
-  /** The broker has refused the login, or cannot be reached. */
-  private loginFailed(error: Error): void {
-    if (this.state !== 'login') return;
-    if (!(error instanceof Refused)) {
-      this.refuse('unreachable', reason('CONNECTION_FORCED', error.message));
-      return;
-    }
-    // the proxy logs in by PLAIN, whatever the client used
-    const why = error.why && {
-      ...error.why,
-      text: error.why.text.replace('mechanism PLAIN', `mechanism ${this.login!.mechanism}`),
-    };
-    if (why !== null && (why.code !== 403 || this.login!.failureClose)) {
-      this.refuse('refused', why);
-      return;
-    }
-    this.stats.loginsRefused++;
-    this.stats.refuse('refused');
-    this.context.log.info(this.facts, `Login refused: ${error.message}`);
-    this.finish();
-  }
-
-  private openVhost(): void {
-    const denied = this.context.admission(this, this.user);
-    if (denied !== null) {
-      this.refuse('admission', denied);
-      return;
-    }
-    const pool = this.context.pool(this.logins!, this.vhost);
-    this.pool = pool;
-    const reused = pool.live;
-    const admitted = (): void => {
-      if (this.state !== 'login') return;
-      if (this.config.poolMode === 'session') {
-        this.stopWaiting = pool.acquire(this, outcome => {
-          this.stopWaiting = null;
-          if (!outcome.ok) this.refuse('no_upstream', outcome.why);
-          else if (this.state !== 'login') pool.giveBack(outcome.value, false);
-          else {
-            this.private = outcome.value;
-            opened();
-          }
-        });
-      } else opened();
-    };
-    const opened = (): void => {
-      this.stats.logins++;
-      if (reused) this.stats.loginsReused++;
-      this.stats.loginSeconds.add((performance.now() - this.loginBegan) / 1000);
-      this.state = 'running';
-      pool.blockedListeners.add(this.onBlocked);
-      this.out.write(frames.CONNECTION_OPEN_OK);
-      this.goOn();
-    };
-    if (reused) admitted();
-    else pool.admit().then(admitted, (error: Error) => this.loginFailed(error));
-  }
-
-  /** Turns a login down with the broker's words. */
-  private refuse(cause: string, why: CloseReason): void {
-    this.stats.loginsRefused++;
-    this.stats.refuse(cause);
-    this.context.log.info(this.facts, `Login refused: ${why.text}`);
-    this.sendClose(why);
   }
 
   // ---- connection methods while running
@@ -346,7 +188,7 @@ export class Client extends ClientFrames implements Peer, Holder {
   }
 
   /** Our side is done: sends what is queued, half-closes, and reads on (no reset) until the client hangs up. */
-  private finish(): void {
+  protected override finish(): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.discardInput();

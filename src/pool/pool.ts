@@ -6,7 +6,8 @@ import type { CloseReason } from '../amqp/errors.ts';
 import { reason } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
-import { type Holder, Refused, type Upstream, type UpstreamOwner } from '../upstream/upstream.ts';
+import { Refused } from '../upstream/login.ts';
+import type { Holder, Upstream, UpstreamOwner } from '../upstream/upstream.ts';
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
 import type { Logins } from './logins.ts';
 

@@ -1,17 +1,15 @@
 /**
- * One connection to the broker: its handshake, its channels, and the way of the broker's frames to the clients.
+ * One connection to the broker, once it is logged in (`login.ts`): its channels, and the way of the broker's frames to the
+ * clients.
  *
  *   dialed ──start──▶ greeted ──start-ok, tune──▶ tuned ──open──▶ live ──close──▶ closing ──▶ closed
  */
 import type { Socket } from 'node:net';
-import { hostname } from 'node:os';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type Credentials, plainResponse } from '../amqp/sasl.ts';
-import { type BadFrame, FrameScanner, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import { type BadFrame, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { FrameSplitter, splitBody } from '../amqp/split.ts';
-import { encodeTable } from '../amqp/table.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
 import { clock } from '../clock.ts';
 import { Heartbeat } from '../io/heartbeat.ts';
@@ -19,19 +17,9 @@ import type { Inbox } from '../io/inbox.ts';
 import { Outbox } from '../io/outbox.ts';
 import { keep, release } from '../memory.ts';
 import type { Stats } from '../stats.ts';
-import { VERSION } from '../version.ts';
 import type { Broker } from './broker.ts';
+import { Refused, UpstreamLogin } from './login.ts';
 import { type Lessee, type Peer, UpstreamChannel } from './upstream-channel.ts';
-
-/** A login the broker refused. `why` is null when it closed the socket without a word. */
-export class Refused extends Error {
-  readonly why: CloseReason | null;
-
-  constructor(why: CloseReason | null) {
-    super(why === null ? 'the broker closed the connection during login' : why.text);
-    this.why = why;
-  }
-}
 
 /** What an upstream tells its pool. */
 export interface UpstreamOwner {
@@ -41,21 +29,18 @@ export interface UpstreamOwner {
   blockedChanged(upstream: Upstream): void;
 }
 
-export type UpstreamState = 'dialed' | 'greeted' | 'tuned' | 'live' | 'closing' | 'closed';
-
 /** A client that has the upstream for itself; told of what concerns the connection. */
 export interface Holder {
   updateSecretOk(): void;
   holderLost(why: CloseReason | null): void;
 }
 
-export class Upstream extends FrameScanner {
+export class Upstream extends UpstreamLogin {
   readonly socket: Socket;
   readonly out: Outbox;
   private readonly inbox: Inbox;
   readonly address: string;
   readonly openedAt = clock.now;
-  state: UpstreamState = 'dialed';
   owner: UpstreamOwner | null = null;
   /** The client that has this upstream for itself; null when shared or idle. */
   holder: Holder | null = null;
@@ -67,10 +52,6 @@ export class Upstream extends FrameScanner {
   consuming = false;
   /** Leased or settling channels. */
   busy = 0;
-  /** When the last lease ended, for the idle time-out. */
-  idleSince = clock.now;
-  channelMax = 2047;
-  frameMax = 131072;
   readonly heartbeat: Heartbeat;
   readonly channels: (UpstreamChannel | undefined)[] = [];
   channelCount = 0;
@@ -79,10 +60,7 @@ export class Upstream extends FrameScanner {
   /** Peers whose input waits until this upstream's socket drains. */
   readonly waitingForDrain = new Set<{ upstreamDrained(): void }>();
   private freeIds: number[] = [];
-  private readonly broker: Broker;
   private readonly stats: Stats;
-  private step: { resolve(): void; reject(why: Error): void } | null = null;
-  private closeWhy: CloseReason | null = null;
   private pauses = 0;
   private splitter: FrameSplitter | null = null;
 
@@ -96,11 +74,10 @@ export class Upstream extends FrameScanner {
   private openPieces: Buffer[] = [];
 
   constructor(socket: Socket, inbox: Inbox, address: string, broker: Broker, stats: Stats) {
-    super();
+    super(broker);
     this.socket = socket;
     this.inbox = inbox;
     this.address = address;
-    this.broker = broker;
     this.stats = stats;
     this.out = new Outbox(socket, stats, 'upstreamBytesOut');
     this.heartbeat = new Heartbeat(this.out, clock.now);
@@ -112,9 +89,7 @@ export class Upstream extends FrameScanner {
     };
     socket.on('drain', () => this.drained());
     socket.on('error', error => {
-      this.closeWhy ??= null;
-      this.step?.reject(error);
-      this.step = null;
+      this.failStep(error);
     });
     socket.on('close', () => {
       this.inbox.close();
@@ -122,81 +97,6 @@ export class Upstream extends FrameScanner {
       this.lost();
     });
     socket.on('end', () => this.socket.end());
-  }
-
-  // ---- handshake
-
-  /** Sends the protocol header; resolves when the broker has greeted us. */
-  greet(): Promise<void> {
-    this.out.write(frames.PROTOCOL_HEADER);
-    return this.await();
-  }
-
-  /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
-  async authenticate(credentials: Credentials, name: string): Promise<void> {
-    const properties = encodeTable({
-      product: 'amqproxy',
-      version: VERSION,
-      platform: `Node.js ${process.version}`,
-      connection_name: name,
-      information: `AMQP connection pool on ${hostname()}`,
-      capabilities: {
-        publisher_confirms: true,
-        exchange_exchange_bindings: true,
-        'basic.nack': true,
-        consumer_cancel_notify: true,
-        'connection.blocked': true,
-        authentication_failure_close: true,
-      },
-    });
-    this.out.write(
-      frames.methodFrame(
-        0,
-        M.CONNECTION_START_OK,
-        new frames.Writer(512)
-          .bytes(properties)
-          .shortstr('PLAIN')
-          .longstr(plainResponse(credentials))
-          .shortstr('en_US')
-          .take(),
-      ),
-    );
-    await this.await();
-    this.state = 'tuned';
-  }
-
-  /** Opens the vhost. Rejects with Refused when the broker will not have it. */
-  async open(vhost: string): Promise<void> {
-    this.out.write(
-      frames.methodFrame(
-        0,
-        M.CONNECTION_TUNE_OK,
-        new frames.Writer(8).short(this.channelMax).long(this.frameMax).short(this.heartbeat.interval).take(),
-      ),
-    );
-    this.out.write(
-      frames.methodFrame(
-        0,
-        M.CONNECTION_OPEN,
-        new frames.Writer(64).shortstr(vhost).octet(0).octet(0).take(),
-      ),
-    );
-    await this.await();
-    this.state = 'live';
-    this.idleSince = clock.now;
-  }
-
-  private await(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.state === 'closed') reject(new Refused(this.closeWhy));
-      else this.step = { resolve, reject };
-    });
-  }
-
-  private advance(): void {
-    const { step } = this;
-    this.step = null;
-    step?.resolve();
   }
 
   // ---- channels
@@ -468,32 +368,6 @@ export class Upstream extends FrameScanner {
 
   private connectionMethod(buf: Buffer, at: number): Verdict {
     switch (buf.readUInt32BE(at + 7)) {
-      case M.CONNECTION_START: {
-        const length = buf.readUInt32BE(at + 13);
-        const { broker } = this;
-        broker.serverProperties = Buffer.from(buf.subarray(at + 13, at + 17 + length));
-        const mechanisms = at + 17 + length;
-        const locales = mechanisms + 4 + buf.readUInt32BE(mechanisms);
-        broker.locales = buf.toString('utf8', locales + 4, locales + 4 + buf.readUInt32BE(locales));
-        broker.met = true;
-        this.state = 'greeted';
-        this.advance();
-        return NEXT;
-      }
-      case M.CONNECTION_TUNE: {
-        this.channelMax = buf.readUInt16BE(at + 11);
-        this.frameMax = buf.readUInt32BE(at + 13) || 131072;
-        this.heartbeat.interval = buf.readUInt16BE(at + 17);
-        this.broker.channelMax = this.channelMax;
-        this.broker.frameMax = this.frameMax;
-        this.broker.heartbeat = this.heartbeat.interval;
-        this.maxPayload = Math.max(this.frameMax, frames.FRAME_MIN_SIZE);
-        this.advance();
-        return NEXT;
-      }
-      case M.CONNECTION_OPEN_OK:
-        this.advance();
-        return NEXT;
       case M.CONNECTION_BLOCKED:
         this.blocked = frames.readShortstr(buf, at + 11);
         this.owner?.blockedChanged(this);
@@ -517,7 +391,7 @@ export class Upstream extends FrameScanner {
         this.lost();
         return STOP;
       default:
-        return NEXT;
+        return this.handshakeMethod(buf, at);
     }
   }
 
@@ -583,8 +457,7 @@ export class Upstream extends FrameScanner {
     const polite = this.state === 'closing';
     this.state = 'closed';
     this.discardInput();
-    this.step?.reject(new Refused(this.closeWhy));
-    this.step = null;
+    this.failStep(new Refused(this.closeWhy));
     const lessees = this.lessees();
     this.drained();
     this.owner?.upstreamClosed(this, this.closeWhy);

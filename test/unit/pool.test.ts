@@ -5,7 +5,8 @@ import { Logins } from '../../src/pool/logins.ts';
 import { Pool, type PoolContext } from '../../src/pool/pool.ts';
 import { loginKey } from '../../src/pool/secrets.ts';
 import { Stats } from '../../src/stats.ts';
-import { Refused, type Upstream } from '../../src/upstream/upstream.ts';
+import { Refused } from '../../src/upstream/login.ts';
+import type { Upstream } from '../../src/upstream/upstream.ts';
 
 class FakeUpstream {
   holder: unknown = null;
