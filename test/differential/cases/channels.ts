@@ -57,6 +57,24 @@ export const channelReopenedAtOnce: Case = async run => {
   }
   await client.call(f.declare(1, '', f.EXCLUSIVE), 'queue.declare-ok');
 };
+/** The broker closes the channel while a message is on its way: the rest of it is discarded, and no offence. */
+const errorWithinAMessage =
+  (parts: number, bytes: number): Case =>
+  async run => {
+    const client = await run.client();
+    const message = [f.publishMethod(1, 'x'), f.headerWith(1, 9, 0), f.bodyFrame(1, Buffer.from('123456789'))];
+    const cut = message.slice(0, parts).reduce((sum, part) => sum + part.length, 0) + bytes;
+    const whole = Buffer.concat(message);
+    client.send(f.publish(1, 'x', 'lost', { exchange: 'not there' }), whole.subarray(0, cut));
+    await client.wait('channel.close');
+    client.send(whole.subarray(cut), f.channelCloseOk(1));
+    await client.open(1);
+    await client.call(f.declare(1, run.name('q')), 'queue.declare-ok');
+  };
+export const errorBetweenPublishAndHeader = errorWithinAMessage(1, 0);
+export const errorBetweenHeaderAndBody = errorWithinAMessage(2, 0);
+export const errorWithinAHeader = errorWithinAMessage(1, 10);
+export const errorWithinABody = errorWithinAMessage(2, 10);
 export const channelNumberUsedAgainAfterAnError: Case = async run => {
   const client = await run.client();
   await client.call(f.declare(1, run.name('none'), f.PASSIVE), 'channel.close');
