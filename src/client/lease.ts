@@ -215,8 +215,8 @@ export abstract class ClientLeases extends FrameScanner {
     let pending = 1;
     const one = (): void => {
       if (--pending > 0) return;
-      if (held !== null) pool!.giveBack(held, spent);
-      done?.();
+      if (held === null) done?.();
+      else pool!.giveBack(held, spent, done);
     };
     for (const channel of leaving) {
       const { up } = channel;

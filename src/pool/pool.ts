@@ -142,11 +142,20 @@ export class Pool implements UpstreamOwner {
     return null;
   }
 
-  /** Takes a private upstream back. `spent`: something in it cannot be undone, so it is closed. */
-  giveBack(upstream: Upstream, spent: boolean): void {
+  /**
+   * Takes a private upstream back. `spent`: something in it cannot be undone, so it is closed. `done` when the broker has
+   * answered that: exclusive queues are gone then.
+   */
+  giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null = null): void {
     upstream.holder = null;
+    if (spent && upstream.state === 'live') {
+      upstream.onClosed = done;
+      this.retire(upstream);
+      return;
+    }
+    done?.();
     if (upstream.state !== 'live') return;
-    if (spent || upstream.retired) this.retire(upstream);
+    if (upstream.retired) this.retire(upstream);
     else {
       this.lendable.add(upstream);
       this.serveWaiters();

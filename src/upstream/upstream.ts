@@ -52,6 +52,8 @@ export class Upstream extends UpstreamLogin {
   consuming = false;
   /** Leased or settling channels. */
   busy = 0;
+  /** Told, once, when the connection has ended. */
+  onClosed: (() => void) | null = null;
   readonly heartbeat: Heartbeat;
   readonly channels: (UpstreamChannel | undefined)[] = [];
   channelCount = 0;
@@ -466,5 +468,6 @@ export class Upstream extends UpstreamLogin {
     const { holder } = this;
     this.holder = null;
     holder?.holderLost(why);
+    this.onClosed?.();
   }
 }

@@ -161,6 +161,22 @@ export const exclusiveQueueOfAnOwnerWhoDies: Case = async run => {
   other.forget();
   await other.call(f.declare(1, queue, f.PASSIVE), 'channel.close');
 };
+/** The broker answers connection.close when the queues are gone: nobody finds one locked after that. */
+export const exclusiveQueuesAreGoneAtCloseOk: Case = async run => {
+  const owner = await run.client({ label: 'owner' });
+  const queues = Array.from({ length: 100 }, (_, i) => run.name(`q${i + 100}`));
+  for (const queue of queues) await owner.call(f.declare(1, queue, f.EXCLUSIVE), 'queue.declare-ok');
+  const other = await run.client({ label: 'other' });
+  const last = queues.map((_, i) => i + 2).slice(-20);
+  for (const channel of last) {
+    await other.open(channel);
+    await other.call(f.declare(channel, run.name('plain')), 'queue.declare-ok');
+  }
+  await owner.call(f.connectionClose(), 'connection.close-ok');
+  for (const channel of last) {
+    await other.call(f.declare(channel, queues[channel - 2], f.PASSIVE), 'channel.close');
+  }
+};
 export const exclusiveQueueOutlivesItsChannel: Case = async run => {
   const owner = await run.client({ label: 'owner' });
   const queue = run.name('q');
