@@ -101,8 +101,8 @@ const ROWS: Row[] = [
   [60, 110, 'basic.recover', 'b', 'client', 'track'],
   [60, 111, 'basic.recover-ok', '', 'server', 'refuse'],
   [60, 120, 'basic.nack', 'Lb', 'both', 'track'],
-  // RabbitMQ's own, for its AMQP 1.0 side
-  [60, 200, 'basic.credit', 'Slb', 'client', 'forward'],
+  // RabbitMQ's own, for its AMQP 1.0 side; from 4.0 on it closes the whole connection for it
+  [60, 200, 'basic.credit', 'Slb', 'client', 'promote'],
   [60, 201, 'basic.credit-ok', 'l', 'server', 'refuse'],
   [60, 202, 'basic.credit-drained', 'Sl', 'server', 'refuse'],
   [85, 10, 'confirm.select', 'b', 'client', 'track'],
@@ -172,6 +172,7 @@ export const M = {
   BASIC_RECOVER_ASYNC: key(60, 100),
   BASIC_RECOVER: key(60, 110),
   BASIC_NACK: key(60, 120),
+  BASIC_CREDIT: key(60, 200),
   CONFIRM_SELECT: key(85, 10),
   CONFIRM_SELECT_OK: key(85, 11),
   TX_SELECT: key(90, 10),

@@ -1,15 +1,22 @@
-/** The two mechanisms RabbitMQ has by default (rabbit_auth_mechanism_plain, rabbit_auth_mechanism_amqplain). */
+/** The mechanisms RabbitMQ has by default (rabbit_auth_mechanism_plain, _amqplain and, from 4.0 on, _anonymous). */
 import { decodeTable } from './table.ts';
 
 export interface Credentials {
   user: string;
-  secret: Buffer;
+  /** Null for a login without one: ANONYMOUS. */
+  secret: Buffer | null;
 }
 
-export const MECHANISMS = ['PLAIN', 'AMQPLAIN'];
+const MECHANISMS = ['PLAIN', 'AMQPLAIN', 'ANONYMOUS'];
+
+/** Those of a broker's mechanisms that the proxy can hand on, in the broker's order. */
+export const mechanismsOf = (offered: string): string[] =>
+  offered.split(' ').filter(mechanism => MECHANISMS.includes(mechanism));
 
 /** Reads a SASL response; null when it is not what the mechanism prescribes. */
 export function readResponse(mechanism: string, response: Buffer): Credentials | null {
+  // the broker logs it in as guest, unless told otherwise: its response says nothing that counts
+  if (mechanism === 'ANONYMOUS') return { user: 'guest', secret: null };
   if (mechanism === 'PLAIN') {
     const user = 0; // an authorization identity before it is not taken by RabbitMQ
     const secret = response.indexOf(0, 1);
@@ -29,6 +36,8 @@ export function readResponse(mechanism: string, response: Buffer): Credentials |
   }
 }
 
-/** The PLAIN response for a login (RFC 4616 with an empty authorization identity). */
-export const plainResponse = ({ user, secret }: Credentials): Buffer =>
-  Buffer.concat([Buffer.from(`\0${user}\0`, 'utf8'), secret]);
+/** Mechanism and response for a login: PLAIN is RFC 4616 with an empty authorization identity. */
+export const loginResponse = ({ user, secret }: Credentials): [mechanism: string, response: Buffer] =>
+  secret === null
+    ? ['ANONYMOUS', Buffer.alloc(0)]
+    : ['PLAIN', Buffer.concat([Buffer.from(`\0${user}\0`, 'utf8'), secret])];

@@ -2,7 +2,7 @@
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type Credentials, MECHANISMS, readResponse } from '../amqp/sasl.ts';
+import { type Credentials, mechanismsOf, readResponse } from '../amqp/sasl.ts';
 import { decodeTable, type Table } from '../amqp/table.ts';
 import type { Broker } from '../upstream/broker.ts';
 
@@ -37,7 +37,7 @@ export function start(broker: Broker): Buffer {
       .octet(0)
       .octet(9)
       .bytes(broker.serverProperties)
-      .longstr(MECHANISMS.join(' '))
+      .longstr(mechanismsOf(broker.mechanisms).join(' '))
       .longstr(broker.locales)
       .take(),
   );
@@ -45,7 +45,7 @@ export function start(broker: Broker): Buffer {
 }
 
 /** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
-export function readStartOk(args: Buffer): Login | string {
+export function readStartOk(args: Buffer, broker: Broker): Login | string {
   const tableSize = 4 + args.readUInt32BE(0);
   let properties: Table;
   try {
@@ -61,7 +61,9 @@ export function readStartOk(args: Buffer): Login | string {
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
   return {
     mechanism,
-    credentials: MECHANISMS.includes(mechanism) ? readResponse(mechanism, Buffer.from(bytes)) : null,
+    credentials: mechanismsOf(broker.mechanisms).includes(mechanism)
+      ? readResponse(mechanism, Buffer.from(bytes))
+      : null,
     cancelNotify: can('consumer_cancel_notify'),
     blockedNotify: can('connection.blocked'),
     failureClose: can('authentication_failure_close'),

@@ -65,7 +65,7 @@ export abstract class ClientLogin extends ClientFrames {
     const { context } = this;
     const args = buf.subarray(at + 11, at + 7 + size);
     if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) {
-      const login = handshake.readStartOk(args);
+      const login = handshake.readStartOk(args, context.broker);
       if (typeof login === 'string') return this.offend(reason('SYNTAX_ERROR', login, methodKey));
       if (login.credentials === null) return this.offend(SILENCE); // so ends RabbitMQ what it cannot read
       this.login = login;

@@ -89,6 +89,7 @@ export abstract class ClientRequests extends ClientContent {
       case M.QUEUE_PURGE:
         return this.afterPromotion(channel, method, buf, at, size);
       case M.TX_SELECT:
+      case M.BASIC_CREDIT:
         return this.afterPromotion(channel, method, buf, at, size);
     }
     return this.pass(channel, method, buf, at, size);

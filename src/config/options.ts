@@ -198,7 +198,7 @@ export const OPTIONS = {
     default: false,
     live: true,
     help: 'Let the user guest in from other hosts.',
-    more: 'A broker trusts guest from its own host only. A proxy on that host must not lend this trust to others.',
+    more: 'A broker trusts guest, and logins by ANONYMOUS, from its own host only. A proxy on that host must not lend this trust to others.',
   }),
 
   connectTimeout: main('connect_timeout', {

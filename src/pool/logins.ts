@@ -12,13 +12,13 @@ const TUNED_MS = 8000;
 export class Logins {
   readonly key: string;
   readonly user: string;
-  readonly secret: Buffer;
+  readonly secret: Buffer | null;
   readonly pools = new Map<string, Pool>();
   private proving: Promise<void> | null = null;
   private tuned: { upstream: Upstream; vhost: string; timer: NodeJS.Timeout } | null = null;
   private readonly sequences = new Map<string, number>();
 
-  constructor(key: string, user: string, secret: Buffer) {
+  constructor(key: string, user: string, secret: Buffer | null) {
     this.key = key;
     this.user = user;
     this.secret = secret;

@@ -8,7 +8,7 @@ const processKey = createSecretKey(randomBytes(32));
  * The look-up key of a login. The hash is keyed with random bytes of this process, so that comparing keys tells nothing
  * about secrets, however long the comparison takes.
  */
-export function loginKey(user: string, secret: Buffer): string {
-  const digest = createHmac('sha256', processKey).update(secret).digest('base64');
+export function loginKey(user: string, secret: Buffer | null): string {
+  const digest = secret === null ? 'none' : createHmac('sha256', processKey).update(secret).digest('base64');
   return `${digest}\0${user}`;
 }

@@ -23,6 +23,8 @@ export class Broker {
     product: 'RabbitMQ',
     version: '3.10.8',
   });
+  /** SASL mechanisms of connection.start, as one string. */
+  mechanisms = 'PLAIN AMQPLAIN';
   locales = 'en_US';
   channelMax = 2047;
   frameMax = 131072;

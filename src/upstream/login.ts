@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { CloseReason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type Credentials, plainResponse } from '../amqp/sasl.ts';
+import { type Credentials, loginResponse } from '../amqp/sasl.ts';
 import { FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
 import { encodeTable } from '../amqp/table.ts';
 import { clock } from '../clock.ts';
@@ -66,14 +66,15 @@ export abstract class UpstreamLogin extends FrameScanner {
         authentication_failure_close: true,
       },
     });
+    const [mechanism, response] = loginResponse(credentials);
     this.out.write(
       frames.methodFrame(
         0,
         M.CONNECTION_START_OK,
         new frames.Writer(512)
           .bytes(properties)
-          .shortstr('PLAIN')
-          .longstr(plainResponse(credentials))
+          .shortstr(mechanism)
+          .longstr(response)
           .shortstr('en_US')
           .take(),
       ),
@@ -131,6 +132,7 @@ export abstract class UpstreamLogin extends FrameScanner {
         broker.serverProperties = Buffer.from(buf.subarray(at + 13, at + 17 + length));
         const mechanisms = at + 17 + length;
         const locales = mechanisms + 4 + buf.readUInt32BE(mechanisms);
+        broker.mechanisms = buf.toString('utf8', mechanisms + 4, locales);
         broker.locales = buf.toString('utf8', locales + 4, locales + 4 + buf.readUInt32BE(locales));
         broker.met = true;
         this.state = 'greeted';

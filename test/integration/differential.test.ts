@@ -41,6 +41,13 @@ const KNOWN: Record<string, string> = {
   deliverFromAClientWithoutContent:
     'the proxy refuses the method before its content could come: 503 where the broker says 505',
 };
+/** Differences to RabbitMQ 4 and later that stay. */
+const KNOWN_FROM_4 = new Map(
+  ['amqp10', 'amqp10WithSasl', 'amqp091InOtherWords', 'httpRequest', 'tlsHello'].map(name => [
+    name,
+    'the broker answers an unknown protocol with AMQP 1.0; the proxy speaks 0-9-1 only, and says so',
+  ]),
+);
 const QUIET_MS = 40;
 const PATIENT_MS = 250;
 
@@ -48,11 +55,13 @@ describe('A client sees the same directly and through the proxy', () => {
   let broker: RabbitMQ;
   let proxy: AmqProxy | null = null;
   let ports: number[] = [];
+  let major = 0;
 
   before(async function () {
     this.timeout(120_000);
     // of its own: some cases leave queues behind whose names rabbitmqctl cannot print
     broker = await RabbitMQ.start();
+    major = Number((await broker.ctl('version')).split('.')[0]);
     await broker.ctl('add_vhost', 'closed to strangers');
     await broker.addUser('stranger', 'strange', '/');
     if (process.env.DIFFERENTIAL_DIRECT === '1') ports = [broker.port];
@@ -102,6 +111,10 @@ describe('A client sees the same directly and through the proxy', () => {
         });
       for (const [name, act] of Object.entries(cases))
         if (name in KNOWN) it.skip(`${sentence(name)} (differs: ${KNOWN[name]})`);
-        else it(sentence(name), () => ahead.get(name) ?? compare(act));
+        else
+          it(sentence(name), function () {
+            if (major >= 4 && KNOWN_FROM_4.has(name)) this.skip();
+            return ahead.get(name) ?? compare(act);
+          });
     });
 });

@@ -1,4 +1,7 @@
-/** A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory. */
+/**
+ * A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory; the one below
+ * AMQPROXY_TEST_BROKER_ROOT where that names the root of another Debian (test/rabbitmq4).
+ */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -8,6 +11,10 @@ import { atExit, tempDir } from './cleanup.ts';
 
 const exec = promisify(execFile);
 const SBIN = '/usr/lib/rabbitmq/bin';
+const { AMQPROXY_TEST_BROKER_ROOT: brokerRoot } = process.env;
+/** A program of the broker's Debian, with what it takes to run it there. */
+const program = (file: string, ...args: string[]): [string, string[]] =>
+  brokerRoot === undefined ? [file, args] : ['chroot', [brokerRoot, file, ...args]];
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -50,6 +57,8 @@ const accepts = (port: number): Promise<boolean> =>
 export interface BrokerOptions {
   /** Lines for rabbitmq.conf. */
   conf?: string[];
+  /** Instead of a free one. */
+  port?: number;
   /** Certificate files of a TLS listener. */
   tls?: { ca: string; cert: string; key: string };
 }
@@ -104,7 +113,7 @@ export class RabbitMQ {
   }
 
   static async start(options: BrokerOptions = {}): Promise<RabbitMQ> {
-    const ports: number[] = [];
+    const ports = options.port === undefined ? [] : [options.port];
     while (ports.length < 4) {
       const port = await freePort();
       if (!ports.includes(port)) ports.push(port);
@@ -122,7 +131,7 @@ export class RabbitMQ {
   async run(): Promise<void> {
     const output = join(this.dir, 'output');
     const fd = openSync(output, 'w');
-    const server = spawn(join(SBIN, 'rabbitmq-server'), {
+    const server = spawn(...program(join(SBIN, 'rabbitmq-server')), {
       env: this.env,
       stdio: ['ignore', fd, fd],
       detached: true,
@@ -142,7 +151,7 @@ export class RabbitMQ {
 
   /** rabbitmqctl; its output without headings. */
   async ctl(...args: string[]): Promise<string> {
-    const { stdout } = await exec(join(SBIN, 'rabbitmqctl'), ['-q', ...args], { env: this.env });
+    const { stdout } = await exec(...program(join(SBIN, 'rabbitmqctl'), '-q', ...args), { env: this.env });
     return stdout;
   }
 
@@ -212,7 +221,7 @@ export class RabbitMQ {
   /** Stops and removes everything, its epmd too. */
   async stop(): Promise<void> {
     await this.halt();
-    await exec('epmd', ['-port', this.env.ERL_EPMD_PORT!, '-kill']).catch(() => {});
+    await exec(...program('/usr/bin/epmd', '-port', this.env.ERL_EPMD_PORT!, '-kill')).catch(() => {});
     rmSync(this.dir, { recursive: true, force: true });
     this.gone();
   }

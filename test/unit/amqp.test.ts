@@ -5,7 +5,7 @@ import { argumentFault, isProperties, isUtf8 } from '../../src/amqp/check.ts';
 import { Confirms } from '../../src/amqp/confirms.ts';
 import { channelClose, methodFrame, readClose, Writer } from '../../src/amqp/frame.ts';
 import { key, M, METHODS } from '../../src/amqp/methods.ts';
-import { plainResponse, readResponse } from '../../src/amqp/sasl.ts';
+import { loginResponse, readResponse } from '../../src/amqp/sasl.ts';
 import { type BadFrame, FrameScanner, NEXT, STOP, type Verdict } from '../../src/amqp/scanner.ts';
 import { FrameSplitter, splitBody } from '../../src/amqp/split.ts';
 import { decodeTable, encodeTable } from '../../src/amqp/table.ts';
@@ -196,9 +196,15 @@ describe('Tables, tags, closes and logins', () => {
 
   it('a PLAIN response is read as it is written', () => {
     const credentials = { user: 'us er', secret: Buffer.from('pä:ss') };
-    expect(readResponse('PLAIN', plainResponse(credentials))).to.deep.equal(credentials);
+    expect(readResponse(...loginResponse(credentials))).to.deep.equal(credentials);
     for (const bad of ['', 'x', '\0user', '\0user\0pass\0more'])
       expect(readResponse('PLAIN', Buffer.from(bad))).to.equal(null);
+  });
+
+  it('an ANONYMOUS login stays one, whatever its response says', () => {
+    const anonymous = readResponse('ANONYMOUS', Buffer.from('whoever'))!;
+    expect(anonymous.secret).to.equal(null);
+    expect(loginResponse(anonymous)[0]).to.equal('ANONYMOUS');
   });
 
   it('an AMQPLAIN response is a table without its length', () => {

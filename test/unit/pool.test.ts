@@ -230,11 +230,13 @@ describe('Login keys', () => {
       [
         ['a', 'b'],
         ['a', 'c'],
+        ['a', ''],
         ['ab', ''],
         ['', 'ab'],
       ].map(([user, secret]) => loginKey(user, Buffer.from(secret))),
     );
-    expect(keys.size).to.equal(4);
+    keys.add(loginKey('a', null));
+    expect(keys.size).to.equal(6);
     expect(loginKey('user', Buffer.from('hunter2'))).not.to.include('hunter2');
     expect(loginKey('user', Buffer.from('x'))).to.equal(loginKey('user', Buffer.from('x')));
   });

@@ -62,7 +62,11 @@ const errorWithinAMessage =
   (parts: number, bytes: number): Case =>
   async run => {
     const client = await run.client();
-    const message = [f.publishMethod(1, 'x'), f.headerWith(1, 9, 0), f.bodyFrame(1, Buffer.from('123456789'))];
+    const message = [
+      f.publishMethod(1, 'x'),
+      f.headerWith(1, 9, 0),
+      f.bodyFrame(1, Buffer.from('123456789')),
+    ];
     const cut = message.slice(0, parts).reduce((sum, part) => sum + part.length, 0) + bytes;
     const whole = Buffer.concat(message);
     client.send(f.publish(1, 'x', 'lost', { exchange: 'not there' }), whole.subarray(0, cut));

@@ -84,6 +84,8 @@ export const emptySecret = login({ secret: '' });
 export const unknownMechanism = login({ mechanism: 'MAGIC' });
 export const mechanismInLowerCase = login({ mechanism: 'plain' });
 export const external = login({ mechanism: 'EXTERNAL' });
+/** A mechanism of RabbitMQ from 4.0 on. */
+export const anonymous = login({ mechanism: 'ANONYMOUS', response: Buffer.from('whoever') });
 export const plainWithoutZeros = login({ response: Buffer.from('guest guest') });
 export const plainWithAnAuthorizationIdentity = login({ response: Buffer.from('guest\0guest\0guest') });
 export const emptyResponse = login({ response: Buffer.alloc(0) });
