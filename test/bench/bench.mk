@@ -1,11 +1,14 @@
 # Benchmarks. They need HAProxy as the yardstick; Debian has it.
-.PHONY: bench bench-quick haproxy
+.PHONY: bench bench-readme bench-quick haproxy
 
 haproxy:
 	@command -v haproxy >/dev/null || { SUDO=$$(test $$(id -u) = 0 || echo sudo); $$SUDO apt-get update -q && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -qy --no-install-recommends haproxy; }
 
 bench: build haproxy ## amqproxy beside no proxy, HAProxy and BENCH_PEER=127.0.0.1:port[,pid]; BENCH_ARGS='--only publish-1k'
 	@BENCH_BUILT=1 $(NODE) test/bench/run.ts --json dist/bench.json --svg dist/bench.svg $(BENCH_ARGS)
+
+bench-readme: deps ## Puts the figures and the chart of the last `make bench` into the README
+	@$(NODE) test/bench/readme.ts
 
 bench-quick: deps haproxy ## The working tree against the last commit: fails on a clear loss of speed
 	@$(NODE) test/bench/quick.ts

@@ -81,13 +81,13 @@ async function amqproxy(
   const dir = mkdtempSync(join(tmpdir(), 'amqproxy-bench-'));
   const file = join(dir, 'amqproxy.ini');
   writeFileSync(file, `${['[main]', 'max_clients = 0', ...settings].join('\n')}\n`);
-  // built, it needs no memory for stripping types
-  const main = ['src/main.js', 'src/main.ts'].map(name => join(root, name)).find(existsSync)!;
-  const child = spawn(
-    process.execPath,
-    [...nodeFlags, main, ...['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file], url],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  // built, it needs no memory for stripping types; the launcher has the flags that users get
+  const main = ['src/main.js', 'src/main.ts'].map(name => join(root, name)).find(existsSync);
+  const [program, ...first] =
+    main === undefined ? [join(root, 'amqproxy')] : [process.execPath, ...nodeFlags, main];
+  const child = spawn(program, [...first, ...['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file], url], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let log = '';
   let port = 0;
   const add = (text: Buffer): void => {
@@ -123,7 +123,7 @@ function peer(): Contender {
  * for Node; `extra` are settings for [main].
  */
 export function startContender(name: string, upstream: Upstream, extra: string[] = []): Promise<Contender> {
-  const root = resolve(import.meta.dirname, '../..', process.env.BENCH_BUILT ? 'dist/lib' : '.');
+  const root = resolve(import.meta.dirname, '../..', process.env.BENCH_BUILT ? 'dist' : '.');
   const [, label, directory, flags] = /^([^=]+)=([^:]+):?(.*)$/.exec(name) ?? [];
   if (directory)
     return amqproxy(label, upstream, resolve(directory), extra, flags === '' ? [] : flags.split(':'));

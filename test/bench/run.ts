@@ -23,8 +23,8 @@ const USAGE = `Usage: run.ts [options]
   --json FILE        results, all rounds, and the machine
   --svg FILE         chart
 BENCH_PEER=127.0.0.1:PORT[,PID] is another proxy that runs already in front of the upstream given by --sink-port;
-BENCH_PEER_NAME is what the chart calls it. BENCH_NODE_FLAGS are flags for amqproxy's Node; with BENCH_BUILT=1 amqproxy is
-what \`make build\` has built, else it runs from src/.
+BENCH_PEER_NAME is what the chart calls it. With BENCH_BUILT=1 amqproxy is what \`make build\` has built, else it runs from src/
+with BENCH_NODE_FLAGS for its Node.
 Scenarios: ${SCENARIOS.map(({ name }) => name).join(' ')}`;
 
 const { values } = parseArgs({

@@ -1,0 +1,149 @@
+/** `make bench-readme`: the last `make bench` as the README's section, between two markers, and its chart. */
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ChurnResult } from './churn.ts';
+import type { IdleResult } from './idle.ts';
+import type { machine } from './machine.ts';
+import { number, type Result } from './report.ts';
+import type { ScaleResult } from './scale.ts';
+
+const root = join(import.meta.dirname, '../..');
+const BEGIN = '<!-- bench:begin (from dist/bench.json, by make bench-readme) -->';
+const END = '<!-- bench:end -->';
+
+interface Report {
+  machine: ReturnType<typeof machine>;
+  results: Result[];
+  others: (IdleResult | ChurnResult | ScaleResult)[];
+}
+
+const table = (head: string[], rows: string[][]): string =>
+  [head, head.map((_, column) => (column === 0 ? '---' : '---:')), ...rows]
+    .map(row => `| ${row.join(' | ')} |`)
+    .join('\n');
+
+/** CPU of one operation, in microseconds. */
+const micro = (seconds: number | undefined): string => number((seconds ?? Number.NaN) * 1e6);
+
+function scenarios(
+  results: Result[],
+  unit: (result: Result) => boolean,
+  contenders: string[],
+): Map<string, Result>[] {
+  const rows = new Map<string, Map<string, Result>>();
+  for (const result of results.filter(unit)) {
+    const row = rows.get(result.scenario) ?? new Map<string, Result>();
+    rows.set(result.scenario, row.set(result.contender, result));
+  }
+  return [...rows.values()].filter(row => contenders.some(name => row.has(name)));
+}
+
+const rate = (result: Result | undefined): string => (result === undefined ? '' : number(result.median.rate));
+const title = (row: Map<string, Result>): string => [...row.values()][0].title;
+const against = ({ ratio }: Result): string =>
+  ratio === null ? '' : `${number(ratio.median)} (${number(ratio.least)}–${number(ratio.most)})`;
+
+function throughput(results: Result[]): string {
+  const rows = scenarios(
+    results,
+    ({ unit, scenario }) => unit === 'messages' || /^(cycle|login|confirm)/.test(scenario),
+    ['amqproxy'],
+  );
+  return table(
+    ['a second', 'direct', 'HAProxy', 'amqproxy', 'of HAProxy', 'CPU µs each: HAProxy', 'amqproxy'],
+    rows.map(row => {
+      const ours = row.get('amqproxy')!;
+      return [
+        title(row),
+        rate(row.get('direct')),
+        rate(row.get('haproxy')),
+        rate(ours),
+        against(ours),
+        micro(row.get('haproxy')?.median.proxyCpu),
+        micro(ours.median.proxyCpu),
+      ];
+    }),
+  );
+}
+
+function withBroker(results: Result[]): string {
+  const rows = scenarios(results, ({ scenario }) => /^(rabbit|far)/.test(scenario), ['amqproxy']);
+  const names = ['direct', 'amqproxy', 'amqproxy-instant'];
+  return table(
+    [
+      '',
+      ...names.flatMap(name => [
+        `${name === 'amqproxy-instant' ? '`close = instant`' : name}: a second`,
+        'p50 ms',
+        'broker CPU ms each',
+      ]),
+    ],
+    rows.map(row => [
+      title(row),
+      ...names.flatMap(name => {
+        const result = row.get(name);
+        return [
+          rate(result),
+          number(result?.median.p50 ?? Number.NaN),
+          number((result?.median.upstreamCpu ?? Number.NaN) * 1e3),
+        ];
+      }),
+    ]),
+  );
+}
+
+function idle(results: IdleResult[]): string {
+  return table(
+    ['idle clients with a channel open', 'KiB each', 'RSS MB', 'all connected in s', 'busy (of one core)'],
+    results.map(({ contender, clients, bytesPerClient, rss, connectSeconds, busy }) => [
+      `${number(clients)}, ${contender}`,
+      number(bytesPerClient / 1024),
+      number(rss / 1e6),
+      number(connectSeconds),
+      busy.toFixed(3),
+    ]),
+  );
+}
+
+function scale(results: ScaleResult[]): string {
+  const kinds = [...new Set(results.map(({ of }) => of))];
+  return table(
+    ['amqproxy’s CPU µs for one operation', 'at these counts'],
+    kinds.map(kind => [
+      kind,
+      results
+        .filter(({ of }) => of === kind)
+        .map(({ count, proxyCpu }) => `${number(count)}: ${micro(proxyCpu)}`)
+        .join(', '),
+    ]),
+  );
+}
+
+function section({ machine: facts, results, others }: Report): string {
+  const of = <T extends { scenario: string }>(name: string): T[] =>
+    others.filter(({ scenario }) => scenario.startsWith(name)) as unknown as T[];
+  const parts = [
+    `On ${Object.values(facts).join(', ')}:`,
+    throughput(results),
+    withBroker(results),
+    idle(of('idle')),
+    scale(of('scale')),
+  ];
+  for (const { points } of of<ChurnResult>('churn'))
+    parts.push(
+      `Resident memory over connect-publish-close cycles: ${points
+        .map(({ cycles, rss }) => `${number(rss / 1e6)} MB after ${number(cycles)}`)
+        .filter((_, i) => [0, 4, 9].includes(i))
+        .join(', ')}.`,
+    );
+  return parts.filter(part => part.includes('\n') === false || part.split('\n').length > 2).join('\n\n');
+}
+
+const file = join(root, 'README.md');
+const readme = readFileSync(file, 'utf8');
+const begin = readme.indexOf(BEGIN);
+const end = readme.indexOf(END, begin);
+if (begin < 0 || end < 0) throw new Error(`README.md has no ${BEGIN} and ${END}`);
+const report = JSON.parse(readFileSync(join(root, 'dist/bench.json'), 'utf8')) as Report;
+writeFileSync(file, `${readme.slice(0, begin + BEGIN.length)}\n\n${section(report)}\n\n${readme.slice(end)}`);
+copyFileSync(join(root, 'dist/bench.svg'), join(root, 'packaging/readme/bench.svg'));
