@@ -40,7 +40,7 @@ check: deps ## Type check, lint and format check
 	$(NODE) node_modules/@biomejs/biome/bin/biome check
 
 unit: deps ## Unit tests only
-	$(NODE) node_modules/mocha/bin/mocha.js --no-config --exit 'test/unit/**/*.test.ts'
+	$(NODE) node_modules/mocha/bin/mocha.js --no-config --timeout 60000 --exit 'test/unit/**/*.test.ts'
 
 integration: deps ## Integration tests only; FILES=test/integration/drain.test.ts for one of them
 	$(NODE) node_modules/mocha/bin/mocha.js --no-config --require test/support/hooks.ts --timeout 60000 --slow 5000 --exit $(FILES)

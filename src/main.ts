@@ -1,5 +1,5 @@
 /** Entry: reads the settings, runs the proxy, listens to signals. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
@@ -35,7 +35,17 @@ function print(text: string): void {
   stdout.flush();
 }
 
+/** For top, pgrep and systemctl status: node calls itself MainThread. `process.title` would hide the arguments. */
+function nameProcess(): void {
+  try {
+    writeFileSync('/proc/self/comm', 'amqproxy');
+  } catch {
+    // it runs under any name
+  }
+}
+
 async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> {
+  nameProcess();
   const log = createLogger(config.logLevel, config.logFormat, {
     onUnwritable: code => fail(logFailure(code)),
   });

@@ -56,13 +56,20 @@ export class Container {
     this.nspawn.stdout?.on('data', data => onOutput(String(data)));
     this.nspawn.stderr?.on('data', data => onOutput(String(data)));
     const { pid } = this.nspawn;
-    this.leader = await until('the container’s first process', () => {
-      if (this.nspawn?.exitCode !== null) throw new Error('systemd-nspawn has ended');
-      return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
-    });
-    await until('systemd in the container', async () => {
-      const { output } = await this.run('systemctl is-system-running');
-      return /running|degraded/.test(output);
+    let state = '';
+    await until(
+      'systemd in the container',
+      async () => {
+        if (this.nspawn?.exitCode !== null) throw new Error('systemd-nspawn has ended');
+        // the first child only makes the container, the one that stays is its first process
+        const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+        this.leader = Number(children.pop());
+        if (this.leader > 0) state = (await this.run('systemctl is-system-running')).output;
+        return /running|degraded/.test(state);
+      },
+      60,
+    ).catch(error => {
+      throw new Error(`${error.message} (${state})`);
     });
   }
 

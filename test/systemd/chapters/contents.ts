@@ -83,6 +83,20 @@ export async function contents(): Promise<void> {
     ]);
   });
 
+  await step('make install makes a program that runs from there, make uninstall leaves the settings', () =>
+    inDirectory(async dir => {
+      const make = (target: string): Promise<string> =>
+        run('make', [target, `DESTDIR=${dir}`, 'PREFIX=/opt/x']);
+      await make('install');
+      assert.match(await run(`${dir}/opt/x/bin/amqproxy`, ['--version']), /^amqproxy \d/);
+      const unit = readFileSync(`${dir}/opt/x/lib/systemd/system/amqproxy.service`, 'utf8');
+      assert.match(unit, /^ExecStart=\/opt\/x\/bin\/amqproxy --config \/etc\/amqproxy\.ini$/m);
+      await make('uninstall');
+      const left = await run('find', [dir, '!', '-type', 'd', '-printf', '/%P\n']);
+      assert.equal(left, '/etc/amqproxy.ini');
+    }),
+  );
+
   await step('both are built again with the same bytes, whatever the time zone', () =>
     inDirectory(async dir => {
       for (const script of ['packaging/deb.sh', 'packaging/rpm.sh'])

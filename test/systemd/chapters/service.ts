@@ -40,6 +40,10 @@ export async function service(): Promise<void> {
     const [from, to] = await Promise.all(
       ['ExecMainStartTimestampMonotonic', 'ActiveEnterTimestampMonotonic'].map(name => property(name)),
     );
+    assert.match(
+      await machine.do('systemctl status amqproxy --no-pager'),
+      /Main PID: \d+ \(amqproxy\)\n(.*\n)* .*main\.js --config \/etc\/amqproxy\.ini$/m,
+    );
     console.log(`  start to READY=1: ${((Number(to) - Number(from)) / 1000).toFixed(0)} ms`);
   });
 
