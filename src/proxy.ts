@@ -5,9 +5,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { hostname } from 'node:os';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { Logger } from 'pino';
-import { type CloseReason, reason } from './amqp/errors.ts';
+import { type ReplyName, reason } from './amqp/errors.ts';
 import type { Credentials } from './amqp/sasl.ts';
-import { Client, type ClientContext } from './client/client.ts';
+import { Client, type ClientContext, type Denial } from './client/client.ts';
 import { clock, TICK_MS } from './clock.ts';
 import type { Config } from './config/options.ts';
 import { Logins } from './pool/logins.ts';
@@ -282,21 +282,34 @@ export class Proxy implements ClientContext, PoolContext {
     return pool;
   }
 
-  admission(client: Client, user: string): CloseReason | null {
+  admission(client: Client, user: string): Denial | null {
     const { config } = this;
     const mine = (this.clientsOfUser.get(user) ?? 0) + 1;
     this.clientsOfUser.set(user, mine);
     client.counted = true;
-    if (this.stopping) return reason('CONNECTION_FORCED', 'amqproxy is shutting down');
+    const deny = (cause: string, code: ReplyName, text: string): Denial => ({
+      cause,
+      why: reason(code, text),
+    });
+    if (this.stopping) return deny('shutdown', 'CONNECTION_FORCED', 'amqproxy is shutting down');
     if (config.maxClients > 0 && this.clients.size > config.maxClients)
-      return reason('NOT_ALLOWED', `amqproxy has max_clients (${config.maxClients}) clients already`);
+      return deny(
+        'max_clients',
+        'NOT_ALLOWED',
+        `amqproxy has max_clients (${config.maxClients}) clients already`,
+      );
     if (config.maxClientsPerUser > 0 && mine > config.maxClientsPerUser)
-      return reason(
+      return deny(
+        'max_clients_per_user',
         'NOT_ALLOWED',
         `user '${user}' has max_clients_per_user (${config.maxClientsPerUser}) clients already`,
       );
     if (user === 'guest' && !config.allowRemoteGuest && !isLoopback(client.socket.remoteAddress))
-      return reason('ACCESS_REFUSED', "user 'guest' can only connect via localhost (allow_remote_guest)");
+      return deny(
+        'remote_guest',
+        'ACCESS_REFUSED',
+        "user 'guest' can only connect via localhost (allow_remote_guest)",
+      );
     return null;
   }
 

@@ -35,6 +35,12 @@ import { PAUSE } from './lease.ts';
 import { ClientLogin } from './login.ts';
 import { badFrame, type Offence, SILENCE } from './offences.ts';
 
+/** Why a login may not come in: for the client, and the name under which it counts. */
+export interface Denial {
+  cause: string;
+  why: CloseReason;
+}
+
 /** What a client needs from the proxy. */
 export interface ClientContext {
   readonly config: Config;
@@ -48,7 +54,7 @@ export interface ClientContext {
   prove(logins: Logins): Promise<void> | null;
   pool(logins: Logins, vhost: string): Pool;
   /** Why this login may not come in now, null if it may. */
-  admission(client: Client, user: string): CloseReason | null;
+  admission(client: Client, user: string): Denial | null;
   clientGone(client: Client): void;
 }
 

@@ -139,7 +139,7 @@ export abstract class ClientLogin extends ClientFrames {
   private openVhost(): void {
     const denied = this.context.admission(this as unknown as Client, this.user);
     if (denied !== null) {
-      this.refuse('admission', denied);
+      this.refuse(denied.cause, denied.why);
       return;
     }
     const pool = this.context.pool(this.logins!, this.vhost);

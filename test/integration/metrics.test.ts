@@ -1,7 +1,8 @@
 /** The numbers on /metrics against what clients and brokers have seen. */
+import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
-import { queueName } from '../support/fixture.ts';
+import { queueName, settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { freePort, sharedBroker, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
@@ -104,5 +105,30 @@ describe('Metrics', () => {
       receivedNow - received,
     );
     client.destroy();
+  });
+
+  it('say which limit a client has met', async () => {
+    const file = settingsFile('max_clients_per_user = 1');
+    await proxy.stop();
+    proxy = await AmqProxy.start(relay.url, ['-b', String(http), '-c', file]);
+    const first = await RawClient.start(proxy.port);
+    const refused = async (): Promise<string> => {
+      const client = await RawClient.connect(proxy.port);
+      const { text } = closeOf((await client.login())!);
+      client.destroy();
+      return text;
+    };
+    expect(await refused()).to.include('max_clients_per_user (1)');
+    writeFileSync(file, '[main]\nmax_clients = 1\n');
+    proxy.signal('SIGHUP');
+    await until('the reload', () => proxy.log.includes('Reloaded'));
+    await until('one client', async () => (await metrics()).client_connections === 1);
+    expect(await refused()).to.include('max_clients (1)');
+    expect(await metrics()).to.include({
+      'clients_refused_total{reason="max_clients_per_user"}': 1,
+      'clients_refused_total{reason="max_clients"}': 1,
+      logins_refused_total: 2,
+    });
+    first.destroy();
   });
 });
