@@ -1,7 +1,7 @@
 /** One run of one case against one port; gives the transcript of all its clients, without what is random. */
 import { randomBytes } from 'node:crypto';
-import { RawClient } from '../support/raw-client.ts';
-import { Actor, CaseEnd, type LoginOptions } from './client.ts';
+import { type LoginOptions, RawClient } from '../support/raw-client.ts';
+import { Actor, CaseEnd } from './client.ts';
 import { channelOpen, connectionCloseOk, remove, removeExchange } from './frames.ts';
 
 export type Case = (run: Run) => Promise<void>;

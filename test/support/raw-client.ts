@@ -3,35 +3,116 @@ import { connect, type Socket } from 'node:net';
 import type { CloseReason } from '../../src/amqp/errors.ts';
 import { methodFrame, PROTOCOL_HEADER, readClose, Writer } from '../../src/amqp/frame.ts';
 import { key, METHODS } from '../../src/amqp/methods.ts';
-import { encodeTable, type Table } from '../../src/amqp/table.ts';
+import { decodeTable, encodeTable, type Table } from '../../src/amqp/table.ts';
 
-export interface Frame {
-  type: number;
-  channel: number;
-  payload: Buffer;
-  /** Name of the method, "header", "body" or "heartbeat". */
-  name: string;
+export class Frame {
+  readonly type: number;
+  readonly channel: number;
+  readonly payload: Buffer;
+  /** Name of the method, "header", "body", "heartbeat", or "protocol-header". */
+  readonly name: string;
+
+  constructor(type: number, channel: number, payload: Buffer, name = nameOf(type, payload)) {
+    this.type = type;
+    this.channel = channel;
+    this.payload = payload;
+    this.name = name;
+  }
+
+  /** A method's arguments in order. */
+  get args(): (string | number)[] {
+    return this.type === 1
+      ? decodeArgs(METHODS.get(this.payload.readInt32BE(0))?.args ?? '', this.payload)
+      : [];
+  }
 }
 
+function nameOf(type: number, payload: Buffer): string {
+  switch (type) {
+    case 1:
+      return (
+        METHODS.get(payload.readInt32BE(0))?.name ??
+        `method ${payload.readUInt16BE(0)}.${payload.readUInt16BE(2)}`
+      );
+    case 2:
+      return 'header';
+    case 3:
+      return 'body';
+    case 8:
+      return 'heartbeat';
+    default:
+      return `frame type ${type}`;
+  }
+}
+
+/** Announced unless a test says otherwise. */
+const CAPABILITIES: Table = { authentication_failure_close: true };
 const BY_NAME = new Map([...METHODS.values()].map(method => [method.name, method.key]));
+
+/** The arguments of a method as text and numbers, following its line in the method table. */
+function decodeArgs(spec: string, payload: Buffer): (string | number)[] {
+  const args: (string | number)[] = [];
+  let at = 4;
+  for (const letter of spec)
+    switch (letter) {
+      case 'o':
+      case 'b':
+        args.push(payload[at++]);
+        break;
+      case 's':
+        args.push(payload.readUInt16BE(at));
+        at += 2;
+        break;
+      case 'l':
+        args.push(payload.readUInt32BE(at));
+        at += 4;
+        break;
+      case 'L':
+        args.push(Number(payload.readBigUInt64BE(at)));
+        at += 8;
+        break;
+      case 'S':
+        args.push(payload.toString('utf8', at + 1, at + 1 + payload[at]));
+        at += 1 + payload[at];
+        break;
+      case 'T': {
+        const end = at + 4 + payload.readUInt32BE(at);
+        args.push(JSON.stringify(decodeTable(payload, at, end)));
+        at = end;
+        break;
+      }
+      default:
+        args.push(payload.toString('latin1', at + 4, at + 4 + payload.readUInt32BE(at)));
+        at += 4 + payload.readUInt32BE(at);
+    }
+  if (at !== payload.length) args.push(`and ${payload.length - at} bytes too many`);
+  return args;
+}
+
+/** A connected socket to a port of this machine. */
+export function dial(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+    socket.once('error', reject);
+  });
+}
 
 export class RawClient {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
-  /** The peer has ended the connection. */
+  /** The peer has ended the connection; RabbitMQ resets its sockets when it is done, so how does not count. */
   ended = false;
-  reset = false;
   private input: Buffer = Buffer.alloc(0);
   private wake: (() => void)[] = [];
 
-  private constructor(socket: Socket) {
+  protected constructor(socket: Socket) {
     this.socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.read(chunk));
-    socket.on('error', () => {
-      this.reset = true;
-      this.end();
-    });
+    socket.on('error', () => this.end());
     socket.on('close', () => this.end());
     socket.on('end', () => this.end());
   }
@@ -45,66 +126,48 @@ export class RawClient {
     for (const wake of this.wake.splice(0)) wake();
   }
 
-  private read(chunk: Buffer): void {
-    this.input = Buffer.concat([this.input, chunk]);
+  protected read(chunk: Buffer): void {
+    this.input = this.input.length > 0 ? Buffer.concat([this.input, chunk]) : chunk;
     while (this.input.length >= 8) {
       if (this.input.toString('latin1', 0, 4) === 'AMQP') {
-        this.frames.push({
-          type: 0,
-          channel: 0,
-          payload: this.input.subarray(0, 8),
-          name: 'protocol-header',
-        });
+        this.received(new Frame(0, 0, this.input.subarray(0, 8), 'protocol-header'));
         this.input = this.input.subarray(8);
         continue;
       }
       const size = this.input.readUInt32BE(3);
       if (this.input.length < size + 8) break;
-      const type = this.input[0];
-      const payload = this.input.subarray(7, 7 + size);
-      const name =
-        type === 1
-          ? (METHODS.get(payload.readInt32BE(0))?.name ??
-            `method ${payload.readUInt16BE(0)}.${payload.readUInt16BE(2)}`)
-          : type === 2
-            ? 'header'
-            : type === 3
-              ? 'body'
-              : 'heartbeat';
-      this.frames.push({ type, channel: this.input.readUInt16BE(1), payload, name });
+      this.received(new Frame(this.input[0], this.input.readUInt16BE(1), this.input.subarray(7, 7 + size)));
       this.input = this.input.subarray(size + 8);
     }
     this.woken();
   }
 
-  static connect(port: number): Promise<RawClient> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () =>
-        resolve(new RawClient(socket)),
-      );
-      socket.once('error', reject);
-    });
+  /** A frame has come. */
+  protected received(frame: Frame): void {
+    this.frames.push(frame);
+  }
+
+  static async connect(port: number): Promise<RawClient> {
+    return new RawClient(await dial(port));
   }
 
   send(...bytes: Buffer[]): void {
-    this.socket.write(Buffer.concat(bytes));
+    if (!this.socket.destroyed) this.socket.write(Buffer.concat(bytes));
   }
 
   method(channel: number, name: string, args: Buffer = Buffer.alloc(0)): void {
     this.send(methodFrame(channel, BY_NAME.get(name)!, args));
   }
 
-  /** The next frame not taken yet for which `want` holds (a name, or a test); null when the connection ends first. */
-  async next(want: string | ((frame: Frame) => boolean), seconds = 10): Promise<Frame | null> {
-    const matches = typeof want === 'string' ? (frame: Frame) => frame.name === want : want;
+  /** The next frame not taken yet for which `want` holds; null when the connection ends first, undefined after `seconds`. */
+  protected async find(want: (frame: Frame) => boolean, seconds: number): Promise<Frame | null | undefined> {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
-      const at = this.frames.findIndex(matches);
+      const at = this.frames.findIndex(want);
       if (at >= 0) return this.frames.splice(at, 1)[0];
       if (this.ended) return null;
       const left = deadline - Date.now();
-      if (left <= 0)
-        throw new Error(`no ${want} within ${seconds} s; seen: ${this.frames.map(f => f.name).join(', ')}`);
+      if (left <= 0) return undefined;
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, left);
         this.wake.push(() => {
@@ -113,6 +176,14 @@ export class RawClient {
         });
       });
     }
+  }
+
+  /** The next frame not taken yet for which `want` holds (a name, or a test); null when the connection ends first. */
+  async next(want: string | ((frame: Frame) => boolean), seconds = 10): Promise<Frame | null> {
+    const found = await this.find(typeof want === 'string' ? frame => frame.name === want : want, seconds);
+    if (found === undefined)
+      throw new Error(`no ${want} within ${seconds} s; seen: ${this.frames.map(f => f.name).join(', ')}`);
+    return found;
   }
 
   /** Sends and waits for the answer. */
@@ -126,44 +197,36 @@ export class RawClient {
     await this.next(() => false, seconds);
   }
 
-  /** Logs in as far as connection.open-ok, or the broker's refusal. */
+  /** Logs in as far as connection.open-ok, or a refusal; null when the socket was closed. */
   async login(options: LoginOptions = {}): Promise<Frame | null> {
-    const {
-      user = 'guest',
-      secret = 'guest',
-      vhost = '/',
-      capabilities = {},
-      heartbeat = 0,
-      frameMax = 131072,
-      channelMax = 2047,
-    } = options;
+    const { user = 'guest', secret = 'guest', vhost = '/', mechanism = 'PLAIN' } = options;
+    const { heartbeat = 0, frameMax = 131072, channelMax = 2047 } = options;
     this.send(PROTOCOL_HEADER);
-    const start = await this.next('connection.start');
-    if (start === null) return null;
+    if ((await this.next('connection.start')) === null) return null;
+    this.startOk(options.capabilities, mechanism, options.response ?? Buffer.from(`\0${user}\0${secret}`));
+    const tune = await this.next(f => f.name === 'connection.tune' || f.name === 'connection.close');
+    if (tune?.name !== 'connection.tune') return tune;
+    this.tuneOk(channelMax, frameMax, heartbeat);
+    this.openVhost(vhost);
+    return this.next(f => f.name === 'connection.open-ok' || f.name === 'connection.close');
+  }
+
+  startOk(capabilities: Table = CAPABILITIES, mechanism: string, response: Buffer): void {
+    const args = new Writer().bytes(encodeTable({ product: 'test', capabilities }));
     this.method(
       0,
       'connection.start-ok',
-      new Writer()
-        .bytes(
-          encodeTable({
-            product: 'test',
-            capabilities: { authentication_failure_close: true, ...capabilities },
-          }),
-        )
-        .shortstr('PLAIN')
-        .longstr(`\0${user}\0${secret}`)
-        .shortstr('en_US')
-        .take(),
+      args.shortstr(mechanism).longstr(response).shortstr('en_US').take(),
     );
-    const tune = await this.next(f => f.name === 'connection.tune' || f.name === 'connection.close');
-    if (tune === null || tune.name === 'connection.close') return tune;
-    this.method(
-      0,
-      'connection.tune-ok',
-      new Writer().short(channelMax).long(frameMax).short(heartbeat).take(),
-    );
+  }
+
+  tuneOk(channelMax: number, frameMax: number, heartbeat: number): void {
+    const args = new Writer().short(channelMax).long(frameMax).short(heartbeat).take();
+    this.method(0, 'connection.tune-ok', args);
+  }
+
+  openVhost(vhost: string): void {
     this.method(0, 'connection.open', new Writer().shortstr(vhost).octet(0).octet(0).take());
-    return this.next(f => f.name === 'connection.open-ok' || f.name === 'connection.close');
   }
 
   async open(channel: number): Promise<void> {
@@ -193,6 +256,8 @@ export interface LoginOptions {
   heartbeat?: number;
   frameMax?: number;
   channelMax?: number;
+  mechanism?: string;
+  response?: Buffer;
 }
 
 /** What a close frame says. */

@@ -1,7 +1,8 @@
 /** From the first byte to connection.open-ok, and the ways it can end before (rabbit_reader). */
 import { PROTOCOL_HEADER } from '../../../src/amqp/frame.ts';
 import { encodeTable } from '../../../src/amqp/table.ts';
-import type { Actor, LoginOptions } from '../client.ts';
+import type { LoginOptions } from '../../support/raw-client.ts';
+import type { Actor } from '../client.ts';
 import * as f from '../frames.ts';
 import type { Case } from '../run.ts';
 
