@@ -164,6 +164,22 @@ describe('Messages', () => {
     }
   });
 
+  it('that come after connection.close are read, and the socket is not reset', async () => {
+    const client = await RawClient.start(proxy.port);
+    await client.open(1);
+    const errors: Error[] = [];
+    client.socket.on('error', error => errors.push(error));
+    const ended = new Promise(resolve => client.socket.once('close', resolve));
+    const late = publish(1, 'nobody', Buffer.alloc(100_000));
+    client.send(methodFrame(0, M.CONNECTION_CLOSE, closeArgs), ...Array.from({ length: 50 }, () => late));
+    await client.next('connection.close-ok');
+    for (let n = 0; n < 50; n++) client.send(late);
+    client.socket.end();
+    await ended;
+    expect(errors).to.deep.equal([]);
+    expect(client.socket.bytesWritten).to.be.greaterThan(100 * 100_000);
+  });
+
   it('on 64 channels, opened and published to in one write, arrive whole', async () => {
     const client = await RawClient.start(proxy.port);
     await client.open(1);

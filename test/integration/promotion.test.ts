@@ -50,7 +50,7 @@ describe('Promotion to a private upstream', () => {
     client.destroy();
   });
 
-  it('is undone when the client leaves: its upstream serves the next, unless it carried an exclusive queue', async () => {
+  it('is undone when the client leaves: its upstream serves the next, unless it carried what only its end undoes', async () => {
     const opened = (): Promise<number> => proxy.metric('upstreams_opened_total');
     const upstreams = (): Promise<number> => proxy.metric('upstream_connections');
     const visit = async (act: (client: RawClient) => Promise<unknown>): Promise<void> => {
@@ -62,11 +62,22 @@ describe('Promotion to a private upstream', () => {
     const consume = (client: RawClient): Promise<unknown> =>
       client.call(f.consume(1, ''), 'basic.consume-ok');
     await visit(consume);
-    const [before, there] = [await opened(), await upstreams()];
+    const before = await opened();
     for (let round = 0; round < 5; round++) await visit(consume);
     expect(await opened()).to.equal(before);
-    await visit(client => client.call(f.declare(1, '', f.EXCLUSIVE), 'queue.declare-ok'));
-    await until('its upstream to be closed', async () => (await upstreams()) < there);
+    for (const spends of [
+      (client: RawClient) => client.call(f.declare(1, '', f.EXCLUSIVE), 'queue.declare-ok'),
+      (client: RawClient) =>
+        client.call(
+          f.method(0, 10, 70, f.w().longstr('guest').shortstr('').take()),
+          'connection.update-secret-ok',
+        ),
+    ]) {
+      await visit(consume);
+      const there = await upstreams();
+      await visit(spends);
+      await until('its upstream to be closed', async () => (await upstreams()) < there);
+    }
   });
 
   it('is not held up by a channel that the broker closes meanwhile', async () => {
