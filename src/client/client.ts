@@ -138,13 +138,10 @@ export class Client extends ClientLogin implements Peer, Holder {
     this.state = 'leaving';
     if (this.config.close === 'instant') {
       this.releaseAll(null);
-      this.out.write(frames.CONNECTION_CLOSE_OK);
-      this.finish();
+      this.farewell();
     } else
       this.releaseAll(() => {
-        if (this.state !== 'leaving') return;
-        this.out.write(frames.CONNECTION_CLOSE_OK);
-        this.finish();
+        if (this.state === 'leaving') this.farewell();
       });
   }
 
@@ -173,8 +170,7 @@ export class Client extends ClientLogin implements Peer, Holder {
   sendClose(why: CloseReason): void {
     if (this.state === 'closing' || this.state === 'closed') return;
     if (this.state === 'leaving') {
-      this.out.write(frames.CONNECTION_CLOSE_OK);
-      this.finish();
+      this.farewell();
       return;
     }
     this.state = 'closing';
@@ -193,13 +189,19 @@ export class Client extends ClientLogin implements Peer, Holder {
     this.rawDiscard = true;
   }
 
+  /** Answers the client's close. Hanging up is the client's part then: RabbitMQ waits for that, too. */
+  private farewell(): void {
+    this.out.write(frames.CONNECTION_CLOSE_OK);
+    this.finish(false);
+  }
+
   /** Our side is done: sends what is queued, half-closes, and reads on (no reset) until the client hangs up. */
-  protected override finish(): void {
+  protected override finish(hangUp = true): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.discardInput();
     this.releaseAll(null);
-    this.out.end();
+    if (hangUp) this.out.end();
     this.pauses = 0;
     this.socket.resume();
     this.linger();

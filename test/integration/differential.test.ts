@@ -29,9 +29,6 @@ const THEMES: Record<string, Record<string, Case>> = {
 const SIDE_BY_SIDE = new Set(['handshake']);
 /** Differences that stay, and why. */
 const KNOWN: Record<string, string> = {
-  channelMethodBeforeOpen:
-    'the broker keeps the socket for a while after close-ok; the proxy ends it at once',
-  tuneOkTwice: 'the broker keeps the socket for a while after close-ok; the proxy ends it at once',
   messagesOfTwoChannelsInterleaved:
     'the order of messages from two channels is not defined, at the broker neither',
   badPropertiesToAnExchangeThatIsNotThere:

@@ -212,6 +212,12 @@ export const framesAfterConnectionClose: Case = async run => {
   client.send(f.connectionClose(), f.qos(1, 1), f.publish(1, 'x', 'late'), f.rawFrame(1, 0, Buffer.alloc(0)));
   await client.wait('connection.close-ok');
 };
+/** Hanging up is the client's part: the broker waits for it. */
+export const socketAfterCloseOk: Case = async run => {
+  const client = await run.client();
+  await client.call(f.connectionClose(), 'connection.close-ok');
+  await client.over(1);
+};
 export const connectionCloseTwice: Case = async run => {
   const client = await run.client();
   client.send(f.connectionClose(), f.connectionClose());
