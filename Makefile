@@ -43,7 +43,7 @@ unit: deps ## Unit tests only
 	$(NODE) node_modules/mocha/bin/mocha.js --no-config --timeout 60000 --exit 'test/unit/**/*.test.ts'
 
 integration: deps ## Integration tests only; FILES=test/integration/drain.test.ts for one of them
-	$(NODE) node_modules/mocha/bin/mocha.js --no-config --require test/support/hooks.ts --timeout 60000 --slow 5000 --exit $(FILES)
+	$(NODE) node_modules/mocha/bin/mocha.js --no-config --require test/support/hooks.ts --timeout 120000 --slow 5000 --exit $(FILES)
 
 test: check ## Type check, lint, unit and integration tests against a real RabbitMQ
 	$(NODE) node_modules/mocha/bin/mocha.js --reporter packaging/mocha-reporter.cjs

@@ -41,7 +41,7 @@ export class Fixture {
   }
 
   async stop(): Promise<void> {
-    if (direct) return;
+    if (direct || this.proxy === undefined) return; // it may not have started
     const { running } = this.proxy;
     await this.proxy.stop();
     if (!running && this.proxy.exitCode !== 0)
