@@ -64,7 +64,6 @@ export abstract class ClientContent extends ClientLeases {
     if (up.upstream.blocked !== null) this.publishesInto(up.upstream);
     buf[at + 1] = up.id >>> 8;
     buf[at + 2] = up.id;
-    if (this.messageOf !== null) this.hold(buf, at);
     this.messageOf = channel;
     this.messageStart = at;
     channel.expect = HEADER;
@@ -95,7 +94,7 @@ export abstract class ClientContent extends ClientLeases {
     buf[at + 2] = id;
     channel.bodyLeft = bodySize;
     channel.expect = BODY;
-    this.continueMessage(channel, buf, at);
+    this.continueMessage(channel, at);
     this.frameEnds(channel, buf, end + 1);
     return NEXT;
   }
@@ -133,7 +132,7 @@ export abstract class ClientContent extends ClientLeases {
     const { id } = channel.up!;
     buf[at + 1] = id >>> 8;
     buf[at + 2] = id;
-    this.continueMessage(channel, buf, at);
+    this.continueMessage(channel, at);
     return true;
   }
 
@@ -158,6 +157,7 @@ export abstract class ClientContent extends ClientLeases {
     _end: number,
     size: number,
   ): Verdict {
+    this.endMessage(number, buf, at);
     this.openChannel = null;
     if (this.state !== 'running') return NEXT;
     const channel = this.channels[number];
@@ -181,9 +181,8 @@ export abstract class ClientContent extends ClientLeases {
   }
 
   /** Makes the frame at `at` a part of the channel's message in this chunk. */
-  private continueMessage(channel: ClientChannel, buf: Buffer, at: number): void {
+  private continueMessage(channel: ClientChannel, at: number): void {
     if (this.messageOf === channel) return;
-    if (this.messageOf !== null) this.hold(buf, at);
     this.messageOf = channel;
     this.messageStart = at;
   }
@@ -265,9 +264,9 @@ export abstract class ClientContent extends ClientLeases {
     this.sendRun();
   }
 
-  /** Another channel's message is not complete at `at`: it is held, so that the frame at `at` may overtake it. */
-  protected endMessage(buf: Buffer, at: number): void {
-    if (this.messageOf !== null) this.hold(buf, at);
+  /** If another channel's message is not complete at `at`, it is held: the frame there is none of it, and may overtake it. */
+  protected endMessage(number: number, buf: Buffer, at: number): void {
+    if (this.messageOf !== null && this.messageOf.id !== number) this.hold(buf, at);
   }
 }
 

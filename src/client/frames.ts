@@ -18,6 +18,7 @@ export abstract class ClientFrames extends ClientRequests {
   protected abstract closeOkReceived(): void;
 
   protected override frame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
+    this.endMessage(number, buf, at);
     if (number === 0 || this.state !== 'running') return this.connectionFrame(type, number, buf, at, size);
     const channel = this.channels[number];
     if (channel === undefined) return this.unopened(type, number, buf, at, size);

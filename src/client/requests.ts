@@ -130,7 +130,6 @@ export abstract class ClientRequests extends ClientContent {
         if (up.hasDeclared)
           return this.channelError(channel, reason('NOT_FOUND', 'no previously declared queue', method.key));
       } else if (channel.lastQueueOn !== up) {
-        this.endMessage(buf, at);
         this.sendRun();
         up.upstream.out.write(frames.passiveDeclare(up.id, channel.lastQueue));
         channel.lastQueueOn = up;
@@ -199,7 +198,6 @@ export abstract class ClientRequests extends ClientContent {
     }
     buf[at + 1] = up.id >>> 8;
     buf[at + 2] = up.id;
-    this.endMessage(buf, at);
     this.forward(up.upstream, buf, at, end);
     return NEXT;
   }

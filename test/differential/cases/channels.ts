@@ -79,6 +79,29 @@ export const errorBetweenPublishAndHeader = errorWithinAMessage(1, 0);
 export const errorBetweenHeaderAndBody = errorWithinAMessage(2, 0);
 export const errorWithinAHeader = errorWithinAMessage(1, 10);
 export const errorWithinABody = errorWithinAMessage(2, 10);
+/** Frames of other channels between those of a message, in one piece: each has its own effect, and the message arrives. */
+export const otherChannelsWithinAMessage: Case = async run => {
+  const client = await run.client();
+  const queue = run.name('q');
+  await client.call(f.declare(1, queue), 'queue.declare-ok');
+  for (const channel of [1501, 1502]) await client.open(channel);
+  client.send(f.publish(1502, 'x', 'lost', { exchange: 'not there' }));
+  await client.wait('channel.close');
+  client.send(
+    Buffer.concat([
+      f.publishMethod(1, queue),
+      f.channelOpen(1503),
+      f.channelCloseOk(1502),
+      f.headerWith(1, 4, 0),
+      f.channelClose(1501),
+      f.rawFrame(8, 0, Buffer.alloc(0)),
+      f.bodyFrame(1, Buffer.from('body')),
+    ]),
+  );
+  await client.call(f.get(1, queue), 'message');
+  await client.call(f.declare(1503, queue), 'queue.declare-ok');
+  await client.open(1502);
+};
 export const channelNumberUsedAgainAfterAnError: Case = async run => {
   const client = await run.client();
   await client.call(f.declare(1, run.name('none'), f.PASSIVE), 'channel.close');
