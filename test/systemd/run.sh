@@ -42,7 +42,7 @@ flock 9
 mkdir -p .cache/tmp
 case $(uname -m) in aarch64) arch=arm64 ;; *) arch=x64 ;; esac
 inside() {
-  exec unshare --mount --net --pid --fork --kill-child --mount-proc sh -c '
+  exec unshare --mount --net --pid --fork --kill-child --mount-proc sh -ec '
     mount -t tmpfs -o size=2g,mode=1777 amqproxy-systemd .cache/tmp
     export TMPDIR=$PWD/.cache/tmp
     ip link set lo up

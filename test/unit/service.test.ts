@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import { defaults } from '../../src/config/options.ts';
@@ -211,6 +213,20 @@ describe('the check of open files', () => {
     expect(lines).to.deep.equal([]);
     checkOpenFiles(config, log, 1024);
     expect(lines[0].msg).to.match(/^Only 1024 files .*max_clients = 1000 may need 2064: raise LimitNOFILE=/);
+  });
+});
+
+describe('The README', () => {
+  it('names every metric', () => {
+    const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
+    const names = createMetrics(idle())
+      .getMetricsAsArray()
+      .map(({ name }) => name);
+    const own = names
+      .filter(name => name.startsWith('amqproxy_'))
+      .map(name => name.slice('amqproxy_'.length));
+    expect(own).not.to.be.empty;
+    expect(own.filter(name => !new RegExp(`\`${name}[\`{]`).test(readme))).to.deep.equal([]);
   });
 });
 

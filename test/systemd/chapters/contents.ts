@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { deb, rpm, step } from '../machine.ts';
 
@@ -97,12 +97,20 @@ export async function contents(): Promise<void> {
     }),
   );
 
-  await step('both are built again with the same bytes, whatever the time zone', () =>
+  await step('both have the same bytes whatever the time zone, the locale and the file system', () =>
     inDirectory(async dir => {
-      for (const script of ['packaging/deb.sh', 'packaging/rpm.sh'])
-        await run(script, [], { DIST: dir, TZ: 'Pacific/Auckland', LC_ALL: 'C' });
-      for (const file of [deb, rpm])
-        assert.ok(readFileSync(file).equals(readFileSync(join(dir, basename(file)))), basename(file));
+      const build = async (name: string, env: NodeJS.ProcessEnv): Promise<string[]> => {
+        const to = join(dir, name);
+        for (const script of ['packaging/deb.sh', 'packaging/rpm.sh'])
+          await run(script, [], { DIST: to, XZ_LEVEL: '0', RPM_PAYLOAD: 'w0.xzdio', ...env });
+        return globSync(`${to}/*`).sort();
+      };
+      const here = await build('here', {});
+      // TMPDIR is in memory, .cache is not
+      const there = await build('there', { TZ: 'Pacific/Auckland', LC_ALL: 'C', TMPDIR: resolve('.cache') });
+      assert.equal(here.length, 2);
+      for (const [i, file] of here.entries())
+        assert.ok(readFileSync(file).equals(readFileSync(there[i])), basename(file));
     }),
   );
 }
