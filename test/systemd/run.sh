@@ -35,7 +35,7 @@ if [ ! -d "$root" ]; then
 fi
 
 # one at a time: all containers are in the same control group
-exec 9>/run/lock/amqproxy-systemd
+exec 9>/run/amqproxy-systemd.lock
 flock 9
 
 # temporary files in memory, and a namespace of processes: whatever ends this ends all that belongs to it
