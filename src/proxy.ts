@@ -41,7 +41,7 @@ export class Proxy implements ClientContext, PoolContext {
   readonly broker: Broker;
   readonly log: Logger;
   private readonly dialer: Dialer;
-  private readonly clients = new Set<Client>();
+  private readonly clients: Client[] = [];
   private readonly clientsOfUser = new Map<string, number>();
   /** By `loginKey`. */
   private readonly known = new Map<string, Logins>();
@@ -66,7 +66,7 @@ export class Proxy implements ClientContext, PoolContext {
   }
 
   get clientCount(): number {
-    return this.clients.size;
+    return this.clients.length;
   }
 
   get upstreamCount(): number {
@@ -200,19 +200,25 @@ export class Proxy implements ClientContext, PoolContext {
   private accept(socket: Socket): void {
     this.stats.clientsAccepted++;
     const { maxClients } = this.config;
-    if (maxClients > 0 && this.clients.size >= maxClients) {
+    if (maxClients > 0 && this.clients.length >= maxClients) {
       // told at connection.open, like every refusal; but not more than as many again may wait to be told
-      if (this.clients.size >= maxClients * 2 + 100) {
+      if (this.clients.length >= maxClients * 2 + 100) {
         this.stats.refuse('max_clients');
         socket.destroy();
         return;
       }
     }
-    this.clients.add(new Client(socket, this));
-    if (this.clients.size > this.stats.clientsPeak) this.stats.clientsPeak = this.clients.size;
+    const client = new Client(socket, this);
+    client.slot = this.clients.length;
+    this.clients.push(client);
+    if (this.clients.length > this.stats.clientsPeak) this.stats.clientsPeak = this.clients.length;
   }
 
   // ---- what clients ask for
+
+  blockedChanged(pool: Pool, upstream: Upstream): void {
+    for (const client of this.clients) if (client.pool === pool) client.blockedChanged(upstream);
+  }
 
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts: object = {}): void {
     this.log[level]({ user: pool.user, vhost: pool.vhost, ...facts }, message);
@@ -292,7 +298,7 @@ export class Proxy implements ClientContext, PoolContext {
       why: reason(code, text),
     });
     if (this.stopping) return deny('shutdown', 'CONNECTION_FORCED', 'amqproxy is shutting down');
-    if (config.maxClients > 0 && this.clients.size > config.maxClients)
+    if (config.maxClients > 0 && this.clients.length > config.maxClients)
       return deny(
         'max_clients',
         'NOT_ALLOWED',
@@ -314,13 +320,18 @@ export class Proxy implements ClientContext, PoolContext {
   }
 
   clientGone(client: Client): void {
-    this.clients.delete(client);
+    // the last one takes its place: a Set would be made anew again and again, and its old tables keep clients in memory
+    const last = this.clients.pop()!;
+    if (last !== client) {
+      this.clients[client.slot] = last;
+      last.slot = client.slot;
+    }
     if (client.counted) {
       const left = (this.clientsOfUser.get(client.user) ?? 1) - 1;
       if (left > 0) this.clientsOfUser.set(client.user, left);
       else this.clientsOfUser.delete(client.user);
     }
-    if (this.clients.size === 0) this.onEmpty?.();
+    if (this.clients.length === 0) this.onEmpty?.();
   }
 
   // ---- what pools ask for
@@ -368,7 +379,7 @@ export class Proxy implements ClientContext, PoolContext {
       for (const [vhost, pool] of logins.pools) {
         pool.maintain(now);
         for (const upstream of pool.upstreams) upstream.checkHeartbeat(now);
-        if (!pool.empty || pool.blockedListeners.size > 0) continue;
+        if (!pool.empty || pool.clients > 0) continue;
         logins.pools.delete(vhost);
         this.pools.delete(pool);
       }
@@ -411,7 +422,7 @@ export class Proxy implements ClientContext, PoolContext {
 
   /** Resolves when there are no clients, or after that many seconds. */
   private empty(seconds: number): Promise<void> {
-    if (this.clients.size === 0 || seconds === 0) return Promise.resolve();
+    if (this.clients.length === 0 || seconds === 0) return Promise.resolve();
     return new Promise(resolve => {
       const timer = Number.isFinite(seconds) ? setTimeout(() => this.onEmpty?.(), seconds * 1000) : null;
       this.onEmpty = () => {

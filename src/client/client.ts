@@ -95,7 +95,9 @@ export class Client extends ClientLogin implements Peer, Holder {
   private rawDiscard = false;
   /** Coarse time up to which we wait for the client to hang up. */
   private lingersUntil: number | null = null;
-  protected readonly onBlocked = (upstream: Upstream): void => this.blockedChanged(upstream);
+
+  /** Where it is in the proxy's list of clients. */
+  slot = -1;
 
   /** `accepted` is paused. */
   constructor(accepted: Socket, context: ClientContext) {
@@ -223,11 +225,14 @@ export class Client extends ClientLogin implements Peer, Holder {
   private gone(): void {
     this.inbox.close();
     this.out.close();
+    // the runtime keeps a closed socket until the next full collection: it shall not keep us, too
+    this.socket.removeAllListeners();
     this.state = 'closed';
     this.discardInput();
     this.releaseAll(null);
     this.resumeUpstream();
-    this.pool?.blockedListeners.delete(this.onBlocked);
+    if (this.counts) this.pool!.clients--;
+    this.counts = false;
     this.context.clientGone(this);
   }
 
@@ -305,7 +310,7 @@ export class Client extends ClientLogin implements Peer, Holder {
   }
 
   /** connection.blocked and unblocked go to the clients concerned that announced the capability. */
-  private blockedChanged(upstream: Upstream): void {
+  blockedChanged(upstream: Upstream): void {
     if (!this.blockedNotify || this.state !== 'running' || !this.uses(upstream)) return;
     this.tellBlocked(upstream);
   }

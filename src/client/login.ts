@@ -6,7 +6,6 @@ import { NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { own } from '../memory.ts';
 import type { Logins } from '../pool/logins.ts';
 import { Refused } from '../upstream/login.ts';
-import type { Upstream } from '../upstream/upstream.ts';
 import type { Client, ClientState } from './client.ts';
 import { ClientFrames } from './frames.ts';
 import * as handshake from './handshake.ts';
@@ -17,6 +16,8 @@ export abstract class ClientLogin extends ClientFrames {
   vhost = '';
   /** The client announced that it understands connection.blocked. */
   protected blockedNotify = false;
+  /** Counts among the clients of its pool. */
+  protected counts = false;
   private login: handshake.Login | null = null;
   private logins: Logins | null = null;
   private headerBytes: Buffer = Buffer.alloc(0);
@@ -24,7 +25,6 @@ export abstract class ClientLogin extends ClientFrames {
   private loginBegan = 0;
 
   abstract override state: ClientState;
-  protected abstract readonly onBlocked: (upstream: Upstream) => void;
   protected abstract finish(): void;
 
   protected readHeader(chunk: Buffer): void {
@@ -164,7 +164,8 @@ export abstract class ClientLogin extends ClientFrames {
       if (reused) this.stats.loginsReused++;
       this.stats.loginSeconds.add((performance.now() - this.loginBegan) / 1000);
       this.state = 'running';
-      pool.blockedListeners.add(this.onBlocked);
+      pool.clients++;
+      this.counts = true;
       this.out.write(frames.CONNECTION_OPEN_OK);
       this.goOn();
     };

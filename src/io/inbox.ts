@@ -9,9 +9,11 @@ import { type Block, dropBlock, READ_SIZE, shared, sharedIsFree, takeBlock } fro
 /** A socket that fills a whole buffer is busy and reads into blocks of its own, until it reads less than this. */
 const BUSY_BYTES = READ_SIZE / 4;
 
+const ignore = (): void => {};
+
 export class Inbox {
   /** Gets what was read; borrowed bytes (`memory.ts`). */
-  consume: (chunk: Buffer) => void = () => {};
+  consume: (chunk: Buffer) => void = ignore;
   private block: Block | null = null;
   private lastRead = 0;
   private closed = false;
@@ -57,6 +59,7 @@ export class Inbox {
 
   close(): void {
     this.closed = true;
+    this.consume = ignore;
     if (this.block !== null) dropBlock(this.block);
     this.block = null;
   }

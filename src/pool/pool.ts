@@ -36,6 +36,8 @@ export interface PoolContext {
   totalUpstreams(): number;
   /** Logs in one more upstream for this pool. */
   open(pool: Pool): Promise<Upstream>;
+  /** The broker has blocked or unblocked an upstream of the pool. */
+  blockedChanged(pool: Pool, upstream: Upstream): void;
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
 }
 
@@ -47,6 +49,8 @@ export class Pool implements UpstreamOwner {
   readonly logins: Logins;
   readonly vhost: string;
   readonly upstreams: Upstream[] = [];
+  /** Clients that are logged in here. */
+  clients = 0;
   private readonly context: PoolContext;
   /** Upstreams that may have a channel to lend, or be lent as a whole: neither private, nor retired, nor known to be full. */
   private readonly lendable = new Set<Upstream>();
@@ -303,11 +307,8 @@ export class Pool implements UpstreamOwner {
       upstream.blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${upstream.blocked}`,
       { upstream: upstream.address },
     );
-    for (const listener of this.blockedListeners) listener(upstream);
+    this.context.blockedChanged(this, upstream);
   }
-
-  /** Told when the broker blocks or unblocks an upstream. */
-  readonly blockedListeners = new Set<(upstream: Upstream) => void>();
 
   /** No new leases; closed when the last lease ends, at once if there is none. */
   retire(upstream: Upstream): void {

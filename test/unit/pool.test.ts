@@ -58,6 +58,7 @@ describe('A pool', () => {
         opened.push(upstream);
         return upstream as unknown as Upstream;
       },
+      blockedChanged: () => {},
       report: () => {},
     };
     return new Pool(context, new Logins('key', 'user', Buffer.from('secret')), '/');
