@@ -236,7 +236,6 @@ export abstract class ClientLeases extends FrameScanner {
       if (channel === undefined || channel.state !== 'open' || !this.movable(channel)) continue;
       const { up } = channel;
       if (up === null || up.upstream.holder !== null || up.clientFlows > 0 || !up.confirmed) continue;
-      if (now - up.upstream.heartbeat.lastRead < 0) continue;
       this.move(channel, () => {});
     }
   }
