@@ -10,7 +10,7 @@ FILES ?= 'test/integration/**/*.test.ts'
 .PHONY: help install-debs deps build check unit integration test demo docs clean
 
 help: ## Lists the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
 install-debs: ## Installs what is missing from Debian (root or sudo)
 	@packaging/install-debs

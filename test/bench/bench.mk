@@ -2,7 +2,7 @@
 .PHONY: bench bench-readme bench-quick haproxy
 
 haproxy:
-	@command -v haproxy >/dev/null || { SUDO=$$(test $$(id -u) = 0 || echo sudo); $$SUDO apt-get update -q && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -qy --no-install-recommends haproxy; }
+	@packaging/install-debs haproxy
 
 bench: build haproxy ## amqproxy beside no proxy, HAProxy and BENCH_PEER=127.0.0.1:port[,pid]; BENCH_ARGS='--only publish-1k'
 	@BENCH_BUILT=1 $(NODE) test/bench/run.ts --json dist/bench.json --svg dist/bench.svg $(BENCH_ARGS)
