@@ -46,7 +46,6 @@ Installed-Size: $size
 Depends: $depends, init-system-helpers (>= 1.54~)
 Section: net
 Priority: optional
-Homepage: https://github.com/cloudamqp/amqproxy
 Description: connection pool for AMQP 0-9-1 (RabbitMQ)
  Web applications that open a connection for each request cost a broker much
  work, and themselves many round trips. amqproxy runs beside the application,
