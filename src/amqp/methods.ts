@@ -11,8 +11,8 @@ export type Sender = 'client' | 'server' | 'both';
  * What the proxy does with a method from a client whose connection is open:
  * - `forward`: pass it to the leased upstream channel
  * - `answer`: the proxy itself replies, or keeps the state the method is about (channel.open, close …)
- * - `track`: forward, and remember what it changes in the channel
- * - `promote`: needs a private upstream (with the exceptions that its handler knows)
+ * - `track`: forward, and remember what it changes in the channel; some arguments need a private upstream (client/requests.ts)
+ * - `promote`: needs a private upstream, always
  * - `refuse`: a client may not send it
  */
 export type Action = 'forward' | 'answer' | 'track' | 'promote' | 'refuse';
@@ -73,19 +73,20 @@ const ROWS: Row[] = [
   [40, 31, 'exchange.bind-ok', '', 'server', 'refuse'],
   [40, 40, 'exchange.unbind', 'sSSSbT', 'client', 'forward'],
   [40, 51, 'exchange.unbind-ok', '', 'server', 'refuse'],
-  [50, 10, 'queue.declare', 'sSbT', 'client', 'promote'],
+  [50, 10, 'queue.declare', 'sSbT', 'client', 'track'],
   [50, 11, 'queue.declare-ok', 'Sll', 'server', 'refuse'],
   [50, 20, 'queue.bind', 'sSSSbT', 'client', 'forward', 'default-queue'],
   [50, 21, 'queue.bind-ok', '', 'server', 'refuse'],
+  // a purge or get ends the whole connection on a stream or a quorum queue, and only the broker knows what a queue is
   [50, 30, 'queue.purge', 'sSb', 'client', 'promote', 'default-queue'],
   [50, 31, 'queue.purge-ok', 'l', 'server', 'refuse'],
-  [50, 40, 'queue.delete', 'sSb', 'client', 'promote', 'default-queue'],
+  [50, 40, 'queue.delete', 'sSb', 'client', 'track', 'default-queue'],
   [50, 41, 'queue.delete-ok', 'l', 'server', 'refuse'],
   [50, 50, 'queue.unbind', 'sSSST', 'client', 'forward', 'default-queue'],
   [50, 51, 'queue.unbind-ok', '', 'server', 'refuse'],
   [60, 10, 'basic.qos', 'lsb', 'client', 'track'],
   [60, 11, 'basic.qos-ok', '', 'server', 'refuse'],
-  [60, 20, 'basic.consume', 'sSSbT', 'client', 'promote', 'default-queue'],
+  [60, 20, 'basic.consume', 'sSSbT', 'client', 'track', 'default-queue'],
   [60, 21, 'basic.consume-ok', 'S', 'server', 'refuse'],
   [60, 30, 'basic.cancel', 'Sb', 'both', 'track'],
   [60, 31, 'basic.cancel-ok', 'S', 'both', 'refuse'],
@@ -172,7 +173,6 @@ export const M = {
   BASIC_RECOVER_ASYNC: key(60, 100),
   BASIC_RECOVER: key(60, 110),
   BASIC_NACK: key(60, 120),
-  BASIC_CREDIT: key(60, 200),
   CONFIRM_SELECT: key(85, 10),
   CONFIRM_SELECT_OK: key(85, 11),
   TX_SELECT: key(90, 10),

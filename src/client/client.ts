@@ -230,7 +230,6 @@ export class Client extends ClientLogin implements Peer, Holder {
     this.state = 'closed';
     this.discardInput();
     this.releaseAll(null);
-    this.resumeUpstream();
     if (this.counts) this.pool!.clients--;
     this.counts = false;
     this.context.clientGone(this);

@@ -84,15 +84,10 @@ export abstract class ClientRequests extends ClientContent {
       case M.QUEUE_DELETE:
         if ((buf[args + 3 + buf[args + 2]] & DELETE_IF) === 0) break;
         return this.afterPromotion(channel, method, buf, at, size);
-      // on a stream or a quorum queue these end the whole connection, and only the broker knows what a queue is
-      case M.BASIC_GET:
-      case M.QUEUE_PURGE:
-        return this.afterPromotion(channel, method, buf, at, size);
-      case M.TX_SELECT:
-      case M.BASIC_CREDIT:
-        return this.afterPromotion(channel, method, buf, at, size);
     }
-    return this.pass(channel, method, buf, at, size);
+    return method.action === 'promote'
+      ? this.afterPromotion(channel, method, buf, at, size)
+      : this.pass(channel, method, buf, at, size);
   }
 
   private afterPromotion(

@@ -8,20 +8,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Fill, Proxy } from '../proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
+import type { Watched } from './stats-line.ts';
 
 /** What the metrics need of the proxy. */
-export type Measured = Pick<
-  Proxy,
-  | 'clientCount'
-  | 'upstreamCount'
-  | 'sharedCount'
-  | 'privateCount'
-  | 'parkedCount'
-  | 'leasedCount'
-  | 'poolCount'
-  | 'buffers'
-  | 'stats'
->;
+export type Measured = Omit<Watched, 'config'> & Pick<Proxy, 'leasedCount' | 'poolCount'>;
 
 /** From 0.1 ms (a reused login) to the 10 s of lease_timeout. */
 const BUCKETS = [

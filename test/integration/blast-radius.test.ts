@@ -6,29 +6,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import * as channels from '../differential/cases/channels.ts';
-import * as consumers from '../differential/cases/consumers.ts';
-import * as content from '../differential/cases/content.ts';
-import * as framing from '../differential/cases/framing.ts';
-import * as handshake from '../differential/cases/handshake.ts';
-import * as messages from '../differential/cases/messages.ts';
-import * as methods from '../differential/cases/methods.ts';
 import { declare, publish } from '../differential/frames.ts';
 import { type Case, Run, sentence } from '../differential/run.ts';
+import { THEMES } from '../differential/themes.ts';
 import { Canary } from '../support/canary.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { RabbitMQ, sleep } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
-
-const THEMES: Record<string, Record<string, Case>> = {
-  framing,
-  content,
-  channels,
-  methods,
-  messages,
-  consumers,
-  handshake,
-};
 
 for (const mode of ['private', 'shared'])
   describe(`Nobody notices what a neighbour does (consumers = ${mode})`, () => {

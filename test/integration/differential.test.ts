@@ -5,26 +5,11 @@
  * prints what was seen.
  */
 import { expect } from 'chai';
-import * as channels from '../differential/cases/channels.ts';
-import * as consumers from '../differential/cases/consumers.ts';
-import * as content from '../differential/cases/content.ts';
-import * as framing from '../differential/cases/framing.ts';
-import * as handshake from '../differential/cases/handshake.ts';
-import * as messages from '../differential/cases/messages.ts';
-import * as methods from '../differential/cases/methods.ts';
 import { type Case, Run, sentence } from '../differential/run.ts';
+import { THEMES } from '../differential/themes.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { RabbitMQ } from '../support/rabbitmq.ts';
 
-const THEMES: Record<string, Record<string, Case>> = {
-  handshake,
-  framing,
-  content,
-  channels,
-  methods,
-  messages,
-  consumers,
-};
 /** Themes whose cases mostly wait (RabbitMQ sleeps 3 s before it drops a bad handshake): they run side by side. */
 const SIDE_BY_SIDE = new Set(['handshake']);
 /** Differences that stay, and why. */
