@@ -41,6 +41,8 @@ export class Proxy implements ClientContext, PoolContext {
   readonly broker: Broker;
   readonly log: Logger;
   private readonly dialer: Dialer;
+  /** How often other brokers have come in force. */
+  private edition = 0;
   private readonly clients: Client[] = [];
   private readonly clientsOfUser = new Map<string, number>();
   /** By `loginKey`. */
@@ -226,8 +228,7 @@ export class Proxy implements ClientContext, PoolContext {
 
   /** Dials the broker so that clients are greeted as it greets; the connection serves the first login. */
   meetBroker(): Promise<void> {
-    this.meeting ??= this.dialer
-      .dial()
+    this.meeting ??= this.current(() => this.dialer.dial())
       .then(
         upstream => this.keepSpare(upstream),
         (error: Error) => this.log.warn(`${error.message}`),
@@ -272,7 +273,7 @@ export class Proxy implements ClientContext, PoolContext {
   prove(logins: Logins): Promise<void> | null {
     if (logins.proven) return null;
     const vhost = this.lastVhost.get(logins.user) ?? '/';
-    return logins.prove(vhost, () => this.newUpstream(logins, vhost));
+    return logins.prove(vhost, () => this.current(() => this.newUpstream(logins, vhost)));
   }
 
   pool(proven: Logins, vhost: string): Pool {
@@ -352,11 +353,28 @@ export class Proxy implements ClientContext, PoolContext {
 
   async open(pool: Pool): Promise<Upstream> {
     const { logins, vhost } = pool;
-    const upstream = logins.take(vhost) ?? (await this.newUpstream(logins, vhost));
-    await this.inTime(upstream, upstream.open(vhost));
+    const upstream = await this.current(async () => {
+      const upstream = logins.take(vhost) ?? (await this.newUpstream(logins, vhost));
+      await this.inTime(upstream, upstream.open(vhost));
+      return upstream;
+    });
     this.lastVhost.set(logins.user, vhost);
     this.log.info({ user: logins.user, vhost, upstream: upstream.address }, 'Upstream opened');
     return upstream;
+  }
+
+  /** The upstream that `make` gives, made anew if a reload has named other brokers meanwhile. */
+  private async current(make: () => Promise<Upstream>): Promise<Upstream> {
+    for (;;) {
+      const { edition } = this;
+      try {
+        const upstream = await make();
+        if (edition === this.edition) return upstream;
+        upstream.close();
+      } catch (error) {
+        if (edition === this.edition) throw error;
+      }
+    }
   }
 
   /** Hangs up on a broker that takes longer than handshake_timeout for a step of the login. */
@@ -394,9 +412,16 @@ export class Proxy implements ClientContext, PoolContext {
       brokers !== JSON.stringify([this.config.upstream, this.config.tlsCa, this.config.tlsVerify]);
     this.config = config;
     this.dialer.configure(config);
-    if (changed)
-      for (const pool of this.pools) for (const upstream of [...pool.upstreams]) pool.retire(upstream);
+    if (changed) this.leaveBrokers();
     for (const server of this.tlsServers) server.setSecureContext(this.certificate());
+  }
+
+  /** New leases go to the brokers that are named now; upstreams to the earlier ones end with their last lease. */
+  private leaveBrokers(): void {
+    this.edition++;
+    this.dropSpare();
+    for (const logins of this.known.values()) logins.drop();
+    for (const pool of this.pools) for (const upstream of [...pool.upstreams]) pool.retire(upstream);
   }
 
   // ---- the end

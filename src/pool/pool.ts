@@ -44,6 +44,8 @@ export interface PoolContext {
 /** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
+/** Upstreams that a pool logs in at once, at most. */
+const MAX_CONNECTING = 64;
 
 export class Pool implements UpstreamOwner {
   readonly logins: Logins;
@@ -213,9 +215,17 @@ export class Pool implements UpstreamOwner {
         waiter.done({ ok: true, value });
       }
     }
-    const wanted = Math.min(this.waiting, 64);
-    if (this.retryTimer === null)
-      while (this.connecting < wanted && this.mayOpen()) this.openUpstream().catch(() => {});
+    if (this.retryTimer !== null) return;
+    const wanted = Math.min(this.wanted(), MAX_CONNECTING);
+    while (this.connecting < wanted && this.mayOpen()) this.openUpstream().catch(() => {});
+  }
+
+  /** Upstreams that would serve all who wait. */
+  private wanted(): number {
+    let n = 0;
+    for (const [kind, { length }] of this.waiters)
+      n += kind === 'upstream' ? length : Math.ceil(length / this.context.config.maxUpstreamChannels);
+    return n;
   }
 
   /** The first of a queue goes. */

@@ -1,12 +1,14 @@
 /** SIGHUP reads the settings again. */
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { PROTOCOL_HEADER } from '../../src/amqp/frame.ts';
 import { Authority } from '../support/certs.ts';
 import { Crowd } from '../support/crowd.ts';
 import { Fixture, proxyOnly, settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { RabbitMQ, until } from '../support/rabbitmq.ts';
+import { RabbitMQ, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { Relay } from '../support/relay.ts';
 
 describe('Reloading', () => {
   it('applies what can change, names what cannot, and a bad file changes nothing', async function () {
@@ -31,9 +33,7 @@ describe('Reloading', () => {
   it('of another broker, under load: no client is lost, new leases go there, the old upstreams end', async () => {
     const [from, to] = await Promise.all([RabbitMQ.start(), RabbitMQ.start()]);
     const file = settingsFile(`upstream = ${from.url}`);
-    const proxy = AmqProxy.spawn(['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file]);
-    await until('it to listen', () => /listening on 127\.0\.0\.1:(\d+)/.test(proxy.log));
-    proxy.port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log)![1]);
+    const proxy = await AmqProxy.start(null, ['-c', file]);
     const own = async (broker: RabbitMQ): Promise<number> =>
       (await broker.list('list_connections', 'client_properties')).filter(row =>
         row.join().includes('amqproxy'),
@@ -59,6 +59,68 @@ describe('Reloading', () => {
     await proxy.stop();
     await Promise.all([from.stop(), to.stop()]);
   });
+
+  const STEPS = [
+    {
+      go: (client: RawClient) => client.send(PROTOCOL_HEADER),
+      answer: 'connection.start',
+    },
+    {
+      go: (client: RawClient) => client.startOk(undefined, 'PLAIN', Buffer.from('\0guest\0guest')),
+      answer: 'connection.tune',
+    },
+    {
+      go: (client: RawClient) => {
+        client.tuneOk(2047, 131072, 0);
+        client.openVhost('/');
+      },
+      answer: 'connection.open-ok',
+    },
+  ];
+
+  // how far the login had come: so many answers, and whether the next one is on its way
+  for (const [answers, underWay, lost] of [
+    [0, true, false],
+    [0, true, true],
+    [1, false, false],
+    [1, true, false],
+    [2, false, false],
+    [2, true, false],
+  ] as const) {
+    const stage = underWay ? `before ${STEPS[answers].answer}` : `after ${STEPS[answers - 1].answer}`;
+    it(`of another broker leaves none at the old one that was ${stage}${lost ? ', which never came' : ''}`, async function () {
+      proxyOnly(this);
+      const { port } = await sharedBroker();
+      const old = await Relay.start(port);
+      const file = settingsFile(`upstream = ${old.url}`, 'connect_timeout = 2');
+      const proxy = await AmqProxy.start(null, ['-c', file]);
+      const client = await RawClient.connect(proxy.port);
+      for (const step of STEPS.slice(0, answers)) {
+        step.go(client);
+        await client.next(step.answer);
+      }
+      if (underWay) {
+        old.stop();
+        STEPS[answers].go(client);
+        await until('the old broker to be met', () => old.connections === 1);
+        await sleep(200); // nothing shows that the request has been sent
+      }
+      writeFileSync(file, `[main]\nupstream = amqp://127.0.0.1:${port}\nconnect_timeout = 2\n`);
+      proxy.signal('SIGHUP');
+      await until('the reload', () => proxy.log.includes('Reloaded: upstream'));
+      if (underWay && !lost) old.go();
+      for (const [i, step] of STEPS.slice(answers).entries()) {
+        if (i > 0 || !underWay) step.go(client);
+        expect((await client.next(() => true))?.name).to.equal(step.answer);
+      }
+      await client.open(1);
+      if (lost) old.go(); // lets the relay see that nobody is there any more
+      await until('the old broker to be left', () => old.connections === 0);
+      client.destroy();
+      await proxy.stop();
+      await old.end();
+    });
+  }
 
   it('of certificates that do not match changes nothing', async () => {
     const authority = new Authority();

@@ -36,9 +36,16 @@ export class AmqProxy {
     return new AmqProxy(args, env);
   }
 
-  /** Runs it in front of a broker on a free port; resolves when it listens. `settings` are INI lines by section. */
-  static async start(upstream: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<AmqProxy> {
-    const proxy = new AmqProxy(['-l', '127.0.0.1', '-p', '0', '-b', '0', '-d', ...args, upstream], env);
+  /** Runs it in front of a broker (null: as its settings say) on a free port; resolves when it listens. */
+  static async start(
+    upstream: string | null,
+    args: string[] = [],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<AmqProxy> {
+    const proxy = new AmqProxy(
+      ['-l', '127.0.0.1', '-p', '0', '-b', '0', '-d', ...args, ...(upstream === null ? [] : [upstream])],
+      env,
+    );
     await until('amqproxy to listen', () => {
       if (proxy.exitCode !== null) throw new Error(`amqproxy has ended:\n${proxy.log}`);
       const match = /Proxy listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log);

@@ -41,10 +41,12 @@ const tick = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 describe('A pool', () => {
   let opened: FakeUpstream[];
+  let capacity: number;
   let failure: Error | null;
   let stats: Stats;
   const make = (settings: Partial<ReturnType<typeof defaults>> = {}): Pool => {
     opened = [];
+    capacity = 2;
     failure = null;
     stats = new Stats();
     const context: PoolContext = {
@@ -55,6 +57,7 @@ describe('A pool', () => {
         await tick();
         if (failure) throw failure;
         const upstream = new FakeUpstream();
+        upstream.capacity = capacity;
         opened.push(upstream);
         return upstream as unknown as Upstream;
       },
@@ -84,6 +87,20 @@ describe('A pool', () => {
     await settle();
     expect(served).to.deep.equal([1, 2, 3]);
     expect(opened.length).to.be.within(2, 4);
+  });
+
+  it('opens one upstream for as many leases as it has channels, and one for each client that wants it for itself', async () => {
+    const pool = make({ maxUpstreamChannels: 100 });
+    capacity = 100;
+    let leases = 0;
+    for (let i = 0; i < 150; i++) pool.lease(false, 'publish', () => leases++);
+    await settle();
+    expect(leases).to.equal(150);
+    expect(opened).to.have.length(2);
+    const holder = { updateSecretOk: () => {}, holderLost: () => {} };
+    for (let i = 0; i < 3; i++) pool.acquire(holder, () => {});
+    await settle();
+    expect(opened).to.have.length(5);
   });
 
   it('counts the wait of every lease, 0 for those that found a channel free', async () => {
