@@ -2,7 +2,6 @@
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
 import { Fixture, fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
-import { AmqProxy } from '../support/proxy.ts';
 import { until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 
@@ -20,16 +19,13 @@ const tagOf = async (client: RawClient, name = 'basic.deliver'): Promise<number>
 
 describe('Promotion to a private upstream', () => {
   const to = fixture();
-  let proxy: AmqProxy;
-  before(async function () {
+  before(function () {
     proxyOnly(this);
-    proxy = await AmqProxy.withMetrics(to.broker.url);
   });
-  after(() => proxy?.stop());
 
   it('takes prefetch, confirm numbers and the default queue of every clean channel along', async () => {
     const queue = queueName('moved');
-    const client = await start(proxy, queue);
+    const client = await start(to, queue);
     await client.open(2);
     await client.call(f.declare(2, queue), 'queue.declare-ok');
     await client.call(f.confirmSelect(1), 'confirm.select-ok');
@@ -51,10 +47,10 @@ describe('Promotion to a private upstream', () => {
   });
 
   it('is undone when the client leaves: its upstream serves the next, unless it carried what only its end undoes', async () => {
-    const opened = (): Promise<number> => proxy.metric('upstreams_opened_total');
-    const upstreams = (): Promise<number> => proxy.metric('upstream_connections');
+    const opened = (): Promise<number> => to.proxy.metric('upstreams_opened_total');
+    const upstreams = (): Promise<number> => to.proxy.metric('upstream_connections');
     const visit = async (act: (client: RawClient) => Promise<unknown>): Promise<void> => {
-      const client = await start(proxy, queueName('visit'));
+      const client = await start(to, queueName('visit'));
       await act(client);
       await client.call(f.connectionClose(), 'connection.close-ok');
       client.destroy();
@@ -82,7 +78,7 @@ describe('Promotion to a private upstream', () => {
 
   it('is not held up by a channel that the broker closes meanwhile', async () => {
     const queue = queueName('closed');
-    const client = await start(proxy, queue);
+    const client = await start(to, queue);
     await client.open(2);
     await client.call(f.confirmSelect(1), 'confirm.select-ok');
     client.send(f.publish(1, 'x', 'lost', { exchange: queueName('none') }), f.get(2, queue));

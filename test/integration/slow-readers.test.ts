@@ -6,7 +6,6 @@ import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
 import { Canary } from '../support/canary.ts';
 import { fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
-import { AmqProxy } from '../support/proxy.ts';
 import { until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 
@@ -33,25 +32,22 @@ async function fill(port: number, queue: string): Promise<void> {
 
 for (const mode of ['private', 'shared'])
   describe(`A reader that stops reading (consumers = ${mode})`, () => {
-    const to = fixture();
-    let proxy: AmqProxy;
+    const to = fixture(['-c', settingsFile(`consumers = ${mode}`)]);
     let canary: Canary;
     let queue: string;
     let reader: RawClient;
     /** How long the canary's messages take with nobody beside it. */
     let alone: string;
 
-    before(async function () {
+    before(function () {
       proxyOnly(this);
-      proxy = await AmqProxy.withMetrics(to.broker.url, ['-c', settingsFile(`consumers = ${mode}`)]);
     });
-    after(() => proxy?.stop());
     beforeEach(async () => {
       queue = queueName('asleep');
       await fill(to.broker.port, queue);
-      reader = await RawClient.start(proxy.port);
+      reader = await RawClient.start(to.proxy.port);
       await reader.open(1);
-      canary = await Canary.start(proxy.port, queueName('canary'));
+      canary = await Canary.start(to.proxy.port, queueName('canary'));
       alone = await sing();
     });
     afterEach(async () => {
@@ -63,7 +59,7 @@ for (const mode of ['private', 'shared'])
       broom.destroy();
     });
 
-    const waiting = (): Promise<number> => proxy.metric('buffered_largest_bytes{buffer="client_buffer"}');
+    const waiting = (): Promise<number> => to.proxy.metric('buffered_largest_bytes{buffer="client_buffer"}');
 
     /** Lets the canary sing on; gives the median and the longest time of a message, in milliseconds. */
     const sing = async (): Promise<string> => {
@@ -80,11 +76,11 @@ for (const mode of ['private', 'shared'])
 
     /** The reader falls asleep, is sent what fits, and the canary sings beside it. */
     const sleeps = async (): Promise<void> => {
-      const rss = proxy.rss;
+      const rss = to.proxy.rss;
       reader.socket.pause();
       await until('bytes to wait for it', async () => reader.ended || (await waiting()) > MiB / 4);
       const beside = await sing();
-      const grown = proxy.rss - rss;
+      const grown = to.proxy.rss - rss;
       console.log(
         `      canary alone: ${alone}; beside a sleeper: ${beside}; memory grew by ${(grown / MiB).toFixed(0)} MiB`,
       );
@@ -128,7 +124,7 @@ for (const mode of ['private', 'shared'])
         await reader.call(f.qos(1, 1000), 'basic.qos-ok');
         await reader.call(f.consume(1, queue, 'tag'), 'basic.consume-ok');
         reader.socket.pause();
-        await until('it to be closed', () => proxy.log.includes('it does not read'));
+        await until('it to be closed', () => to.proxy.log.includes('it does not read'));
         const beside = await sing();
         console.log(`      canary alone: ${alone}; beside a sleeper: ${beside}`);
         reader.socket.resume();

@@ -36,7 +36,7 @@ export class Fixture {
       this.port = this.broker.port;
       return;
     }
-    this.proxy = await AmqProxy.start(this.broker.url, args);
+    this.proxy = await AmqProxy.withMetrics(this.broker.url, args);
     this.port = this.proxy.port;
   }
 
