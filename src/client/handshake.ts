@@ -2,7 +2,7 @@
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type Credentials, mechanismsOf, readResponse } from '../amqp/sasl.ts';
+import { type Credentials, readResponse } from '../amqp/sasl.ts';
 import { decodeTable, type Table } from '../amqp/table.ts';
 import type { Broker } from '../upstream/broker.ts';
 
@@ -17,32 +17,10 @@ export interface Login {
 }
 
 /** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
-export function isProtocolHeader(bytes: Buffer): boolean {
-  if (bytes.length < 8 || bytes.toString('latin1', 0, 4) !== 'AMQP') return false;
-  const version = bytes.subarray(4, 8).join('.');
-  return version === '0.0.9.1' || version === '1.1.0.9' || version === '1.1.8.0' || version === '1.1.9.1';
-}
-
-let startFrame: Buffer = Buffer.alloc(0);
-let startOf: Buffer | null = null;
-
-/** connection.start in the broker's words: made again when the broker has introduced itself anew. */
-export function start(broker: Broker): Buffer {
-  if (startOf === broker.serverProperties) return startFrame;
-  startOf = broker.serverProperties;
-  startFrame = frames.methodFrame(
-    0,
-    M.CONNECTION_START,
-    new frames.Writer(1024)
-      .octet(0)
-      .octet(9)
-      .bytes(broker.serverProperties)
-      .longstr(mechanismsOf(broker.mechanisms).join(' '))
-      .longstr(broker.locales)
-      .take(),
-  );
-  return startFrame;
-}
+const HEADERS = ['\0\0\x09\x01', '\x01\x01\0\x09', '\x01\x01\x08\0', '\x01\x01\x09\x01'].map(
+  version => `AMQP${version}`,
+);
+export const isProtocolHeader = (bytes: Buffer): boolean => HEADERS.includes(bytes.toString('latin1', 0, 8));
 
 /** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
 export function readStartOk(args: Buffer, broker: Broker): Login | string {
@@ -61,21 +39,11 @@ export function readStartOk(args: Buffer, broker: Broker): Login | string {
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
   return {
     mechanism,
-    credentials: mechanismsOf(broker.mechanisms).includes(mechanism)
-      ? readResponse(mechanism, Buffer.from(bytes))
-      : null,
+    credentials: broker.mechanisms.includes(mechanism) ? readResponse(mechanism, Buffer.from(bytes)) : null,
     cancelNotify: can('consumer_cancel_notify'),
     blockedNotify: can('connection.blocked'),
     failureClose: can('authentication_failure_close'),
   };
-}
-
-export function tune(broker: Broker): Buffer {
-  return frames.methodFrame(
-    0,
-    M.CONNECTION_TUNE,
-    new frames.Writer(8).short(broker.channelMax).long(broker.frameMax).short(broker.heartbeat).take(),
-  );
 }
 
 export interface Tuned {

@@ -56,7 +56,7 @@ export abstract class ClientLogin extends ClientFrames {
   }
 
   private start(rest: Buffer): void {
-    this.out.write(handshake.start(this.context.broker));
+    this.out.write(this.context.broker.start);
     if (rest.length > 0) this.feed(rest);
   }
 
@@ -111,7 +111,7 @@ export abstract class ClientLogin extends ClientFrames {
 
   private tune(): void {
     this.state = 'tune';
-    this.out.write(handshake.tune(this.context.broker));
+    this.out.write(this.context.broker.tune);
   }
 
   /** The broker has refused the login, or cannot be reached. */

@@ -1,39 +1,64 @@
 /** What is known of the broker, so that clients are told the same as they would be directly. */
+import { methodFrame, Writer } from '../amqp/frame.ts';
+import { M } from '../amqp/methods.ts';
+import { mechanismsOf } from '../amqp/sasl.ts';
 import { encodeTable } from '../amqp/table.ts';
 
 /** RabbitMQ's own defaults, offered until an upstream has been met. */
+const PROPERTIES = encodeTable({
+  capabilities: {
+    publisher_confirms: true,
+    exchange_exchange_bindings: true,
+    'basic.nack': true,
+    consumer_cancel_notify: true,
+    'connection.blocked': true,
+    consumer_priorities: true,
+    authentication_failure_close: true,
+    per_consumer_qos: true,
+    direct_reply_to: true,
+  },
+  cluster_name: 'rabbit@localhost',
+  copyright: '',
+  information: '',
+  platform: 'Erlang/OTP',
+  product: 'RabbitMQ',
+  version: '3.10.8',
+});
+
 export class Broker {
-  /** server-properties of connection.start: an encoded field table. */
-  serverProperties: Buffer = encodeTable({
-    capabilities: {
-      publisher_confirms: true,
-      exchange_exchange_bindings: true,
-      'basic.nack': true,
-      consumer_cancel_notify: true,
-      'connection.blocked': true,
-      consumer_priorities: true,
-      authentication_failure_close: true,
-      per_consumer_qos: true,
-      direct_reply_to: true,
-    },
-    cluster_name: 'rabbit@localhost',
-    copyright: '',
-    information: '',
-    platform: 'Erlang/OTP',
-    product: 'RabbitMQ',
-    version: '3.10.8',
-  });
-  /** SASL mechanisms of connection.start, as one string. */
-  mechanisms = 'PLAIN AMQPLAIN';
-  locales = 'en_US';
-  channelMax = 2047;
-  frameMax = 131072;
-  /** Seconds. */
-  heartbeat: number;
+  /** The frame connection.start, as the broker sends it but for the mechanisms that the proxy cannot hand on. */
+  start!: Buffer;
+  /** The frame connection.tune. */
+  tune!: Buffer;
+  /** SASL mechanisms that clients may choose from. */
+  mechanisms!: string[];
+  channelMax!: number;
+  frameMax!: number;
   /** connection.start has been seen. */
   met = false;
 
+  /** `heartbeat` in seconds. */
   constructor(heartbeat: number) {
-    this.heartbeat = heartbeat;
+    this.starts(PROPERTIES, 'PLAIN AMQPLAIN', 'en_US');
+    this.tunes(2047, 131072, heartbeat);
+  }
+
+  /** It has greeted: `properties` is an encoded field table, the others are lists with spaces between. */
+  starts(properties: Uint8Array, mechanisms: string, locales: string): void {
+    this.mechanisms = mechanismsOf(mechanisms);
+    const args = new Writer(1024).octet(0).octet(9).bytes(properties);
+    this.start = methodFrame(
+      0,
+      M.CONNECTION_START,
+      args.longstr(this.mechanisms.join(' ')).longstr(locales).take(),
+    );
+  }
+
+  /** It has made its offer; `heartbeat` in seconds. */
+  tunes(channelMax: number, frameMax: number, heartbeat: number): void {
+    this.channelMax = channelMax;
+    this.frameMax = frameMax;
+    const args = new Writer(8).short(channelMax).long(frameMax).short(heartbeat);
+    this.tune = methodFrame(0, M.CONNECTION_TUNE, args.take());
   }
 }

@@ -129,11 +129,13 @@ export abstract class UpstreamLogin extends FrameScanner {
       case M.CONNECTION_START: {
         const length = buf.readUInt32BE(at + 13);
         const { broker } = this;
-        broker.serverProperties = Buffer.from(buf.subarray(at + 13, at + 17 + length));
         const mechanisms = at + 17 + length;
         const locales = mechanisms + 4 + buf.readUInt32BE(mechanisms);
-        broker.mechanisms = buf.toString('utf8', mechanisms + 4, locales);
-        broker.locales = buf.toString('utf8', locales + 4, locales + 4 + buf.readUInt32BE(locales));
+        broker.starts(
+          buf.subarray(at + 13, mechanisms),
+          buf.toString('utf8', mechanisms + 4, locales),
+          buf.toString('utf8', locales + 4, locales + 4 + buf.readUInt32BE(locales)),
+        );
         broker.met = true;
         this.state = 'greeted';
         this.advance();
@@ -143,9 +145,7 @@ export abstract class UpstreamLogin extends FrameScanner {
         this.channelMax = buf.readUInt16BE(at + 11);
         this.frameMax = buf.readUInt32BE(at + 13) || 131072;
         this.heartbeat.interval = buf.readUInt16BE(at + 17);
-        this.broker.channelMax = this.channelMax;
-        this.broker.frameMax = this.frameMax;
-        this.broker.heartbeat = this.heartbeat.interval;
+        this.broker.tunes(this.channelMax, this.frameMax, this.heartbeat.interval);
         this.maxPayload = Math.max(this.frameMax, frames.FRAME_MIN_SIZE);
         this.advance();
         return NEXT;
