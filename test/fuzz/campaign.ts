@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { connectionCloseOk } from '../differential/frames.ts';
 import { Canary } from '../support/canary.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sleep } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { encode, type Step, script } from './generator.ts';
 
@@ -37,21 +37,6 @@ const MiB = 1024 * 1024;
 const WARM = 200;
 /** What the proxy may keep, beyond what it had once warm. */
 const GROWTH = 64 * MiB;
-/** What must be nothing when everybody has left. */
-const LEFT = [
-  'client_connections',
-  'channels_leased',
-  'upstream_connections_private',
-  'buffered_bytes{buffer="client_buffer"}',
-  'buffered_bytes{buffer="upstream_buffer"}',
-  'buffered_bytes{buffer="message_buffer"}',
-];
-
-/** Fails, naming it, when something of a client stays in the proxy that has left. */
-async function nothingLeft(proxy: AmqProxy): Promise<void> {
-  for (const name of LEFT) await until(`${name} to be 0`, async () => (await proxy.metric(name)) === 0);
-}
-
 /** Plays one script on a connection of its own. */
 async function play(port: number, steps: Step[]): Promise<void> {
   const client = await RawClient.start(port);
@@ -110,7 +95,7 @@ export async function campaign(broker: RabbitMQ, options: CampaignOptions): Prom
     result.worst = canary.worst;
     await canary.stop();
     if (result.failure === null && proxy.running)
-      await nothingLeft(proxy).catch((error: Error) => {
+      await proxy.left().catch((error: Error) => {
         result.failure = error.message;
       });
     result.rss[1] = proxy.running ? proxy.rss : 0;

@@ -7,6 +7,16 @@ import { freePort, until } from './rabbitmq.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
+/** Metrics of what clients take, and leave behind when they go. */
+const TAKEN = [
+  'client_connections',
+  'channels_leased',
+  'upstream_connections_private',
+  'buffered_bytes{buffer="client_buffer"}',
+  'buffered_bytes{buffer="upstream_buffer"}',
+  'buffered_bytes{buffer="message_buffer"}',
+];
+
 export class AmqProxy {
   readonly process: ChildProcess;
   log = '';
@@ -56,7 +66,7 @@ export class AmqProxy {
   }
 
   /** The same with an HTTP server, for `metric`. */
-  static async withMetrics(upstream: string, args: string[] = []): Promise<AmqProxy> {
+  static async withMetrics(upstream: string | null, args: string[] = []): Promise<AmqProxy> {
     const httpPort = await freePort();
     const proxy = await AmqProxy.start(upstream, [...args, '-b', String(httpPort)]);
     proxy.httpPort = httpPort;
@@ -70,6 +80,11 @@ export class AmqProxy {
     const line = (await response.text()).split('\n').find(line => line.startsWith(start));
     if (line === undefined) throw new Error(`there is no metric ${name}`);
     return Number(line.slice(start.length));
+  }
+
+  /** Resolves when all clients have left; fails, naming it, when something of one stays. Started with metrics only. */
+  async left(): Promise<void> {
+    for (const name of TAKEN) await until(`${name} to be 0`, async () => (await this.metric(name)) === 0);
   }
 
   get url(): string {

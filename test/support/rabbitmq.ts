@@ -201,6 +201,8 @@ export class RabbitMQ {
     const ended = new Promise(resolve => server.once('exit', resolve));
     process.kill(-server.pid!, 'SIGKILL');
     await ended;
+    // the shell that started it may end before it does
+    await until('the killed broker to be gone', async () => !(await accepts(this.port)));
   }
 
   /** Connections the broker has let in since it started (its own counter: its log leaves lines out in a burst). */

@@ -238,9 +238,9 @@ export class RawClient {
   static async start(port: number, options: LoginOptions = {}): Promise<RawClient> {
     const client = await RawClient.connect(port);
     const answer = await client.login(options);
-    if (answer?.name !== 'connection.open-ok')
-      throw new Error(`login refused: ${answer && JSON.stringify(closeOf(answer))}`);
-    return client;
+    if (answer?.name === 'connection.open-ok') return client;
+    client.destroy();
+    throw new Error(`login refused: ${answer && JSON.stringify(closeOf(answer))}`);
   }
 
   destroy(): void {

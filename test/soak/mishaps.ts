@@ -1,0 +1,122 @@
+/** What happens to a proxy and its broker in the course of years, in minutes. */
+import { writeFileSync } from 'node:fs';
+import { settingsFile } from '../support/fixture.ts';
+import type { AmqProxy } from '../support/proxy.ts';
+import { type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
+import { Relay } from '../support/relay.ts';
+
+/** Milliseconds after which a lost connection has been noticed by everybody. */
+const AFTERMATH_MS = 3000;
+
+export class Mishaps {
+  /** The settings that the proxy reads. */
+  readonly file: string;
+  /** How often each has happened. */
+  readonly counts: Record<string, number> = {};
+  /** Clients may be told that their connection is lost up to here, on the clock of performance.now(). */
+  private lostUntil = 0;
+  private readonly broker: RabbitMQ;
+  private readonly settings: string[];
+  /** Two ways to the broker, which the proxy takes for two brokers. */
+  private readonly ways: Relay[];
+  private way = 0;
+  private reloads = 0;
+
+  private constructor(broker: RabbitMQ, ways: Relay[], settings: string[]) {
+    this.broker = broker;
+    this.ways = ways;
+    this.settings = settings;
+    this.file = settingsFile(...this.lines());
+  }
+
+  static async between(broker: RabbitMQ, settings: string[]): Promise<Mishaps> {
+    return new Mishaps(
+      broker,
+      await Promise.all([Relay.start(broker.port), Relay.start(broker.port)]),
+      settings,
+    );
+  }
+
+  private lines(): string[] {
+    return [
+      `upstream = ${this.ways[this.way].url}`,
+      `max_clients = ${10_000 + this.reloads}`,
+      ...this.settings,
+    ];
+  }
+
+  /** Whether a client that came at `since` may have been told that its connection is lost. */
+  excuse(since: number): boolean {
+    return this.lostUntil > since;
+  }
+
+  /** One mishap, from beginning to end. */
+  async happen(proxy: AmqProxy, random: (below: number) => number): Promise<void> {
+    const all = Object.keys(this.kinds);
+    const name = all[random(all.length)];
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+    await this.kinds[name](proxy, random);
+  }
+
+  private readonly kinds: Record<
+    string,
+    (proxy: AmqProxy, random: (below: number) => number) => Promise<void>
+  > = {
+    reload: proxy => this.reload(proxy),
+    'another broker': proxy => {
+      this.way = 1 - this.way;
+      return this.reload(proxy);
+    },
+    'another broker, and back at once': async proxy => {
+      this.way = 1 - this.way;
+      const first = this.reload(proxy);
+      await sleep(1);
+      this.way = 1 - this.way;
+      await Promise.all([first, this.reload(proxy)]);
+    },
+    'a frozen network': async (_proxy, random) => {
+      for (const way of this.ways) way.stop();
+      await sleep(random(1500));
+      for (const way of this.ways) way.go();
+    },
+    'a memory alarm': async () => {
+      await this.broker.ctl('set_vm_memory_high_watermark', '0.000001');
+      await this.broker.ctl('set_vm_memory_high_watermark', '0.6');
+    },
+    'a cut network': () =>
+      this.lose(async () => {
+        for (const way of this.ways) way.cut();
+      }),
+    'a restarted broker': () =>
+      this.lose(async () => {
+        await this.broker.halt();
+        await this.broker.run();
+      }),
+    'a killed broker': () =>
+      this.lose(async () => {
+        await this.broker.kill();
+        await this.broker.run();
+      }),
+    'connections closed by an operator': () =>
+      this.lose(async () => void (await this.broker.ctl('close_all_connections', 'soak'))),
+  };
+
+  private async reload(proxy: AmqProxy): Promise<void> {
+    this.reloads++;
+    const done = `-> ${10_000 + this.reloads}`;
+    writeFileSync(this.file, `[main]\n${this.lines().join('\n')}\n`);
+    proxy.signal('SIGHUP');
+    const last = this.reloads;
+    await until('the reload', () => proxy.log.includes(done) || this.reloads > last);
+  }
+
+  private async lose(how: () => Promise<void>): Promise<void> {
+    this.lostUntil = Number.POSITIVE_INFINITY;
+    await how();
+    this.lostUntil = performance.now() + AFTERMATH_MS;
+  }
+
+  async end(): Promise<void> {
+    for (const way of this.ways) await way.end();
+  }
+}
