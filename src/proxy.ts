@@ -7,11 +7,11 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { Logger } from 'pino';
 import { type ReplyName, reason } from './amqp/errors.ts';
 import type { Credentials } from './amqp/sasl.ts';
-import { Client, type ClientContext, type Denial } from './client/client.ts';
+import { Client, type ClientContext } from './client/client.ts';
 import { clock, TICK_MS } from './clock.ts';
 import type { Config } from './config/options.ts';
 import { Logins } from './pool/logins.ts';
-import { Pool, type PoolContext } from './pool/pool.ts';
+import { type Denial, Pool, type PoolContext } from './pool/pool.ts';
 import { loginKey } from './pool/secrets.ts';
 import { Stats } from './stats.ts';
 import { Broker } from './upstream/broker.ts';

@@ -27,7 +27,7 @@ import { Heartbeat } from '../io/heartbeat.ts';
 import { Inbox } from '../io/inbox.ts';
 import { Outbox } from '../io/outbox.ts';
 import type { Logins } from '../pool/logins.ts';
-import type { Pool } from '../pool/pool.ts';
+import type { Denial, Pool } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Broker } from '../upstream/broker.ts';
 import type { Holder, Upstream } from '../upstream/upstream.ts';
@@ -35,12 +35,6 @@ import type { Peer } from '../upstream/upstream-channel.ts';
 import { PAUSE } from './lease.ts';
 import { ClientLogin } from './login.ts';
 import { badFrame, type Offence, SILENCE } from './offences.ts';
-
-/** Why a login may not come in: for the client, and the name under which it counts. */
-export interface Denial {
-  cause: string;
-  why: CloseReason;
-}
 
 /** What a client needs from the proxy. */
 export interface ClientContext {

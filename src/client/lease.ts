@@ -8,7 +8,7 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { FrameScanner, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
-import type { Pool, Use } from '../pool/pool.ts';
+import type { Denial, Pool, Use } from '../pool/pool.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
@@ -115,7 +115,7 @@ export abstract class ClientLeases extends FrameScanner {
       const wasAsync = !waiting;
       waiting = false;
       if (!outcome.ok) {
-        this.sendClose(outcome.why);
+        this.deny(outcome);
         return;
       }
       if (channel.state === 'closed' || this.state !== 'running') outcome.value.park(null);
@@ -128,6 +128,11 @@ export abstract class ClientLeases extends FrameScanner {
     }
     waiting = false;
     return false;
+  }
+
+  private deny({ cause, why }: Denial): void {
+    this.stats.refuse(cause);
+    this.sendClose(why);
   }
 
   /** Binds a channel to an upstream for consumers: those are moved there that have another lease. */
@@ -284,7 +289,7 @@ export abstract class ClientLeases extends FrameScanner {
         this.stopWaiting = null;
         this.promoting = false;
         if (!outcome.ok) {
-          this.sendClose(outcome.why);
+          this.deny(outcome);
           return;
         }
         if (this.state !== 'running') {

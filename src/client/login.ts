@@ -1,10 +1,11 @@
 /** A client's handshake (AMQP 0-9-1 section 2.2.4), from the protocol header to connection.open-ok or a refusal. */
-import { type CloseReason, reason } from '../amqp/errors.ts';
+import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { own } from '../memory.ts';
 import type { Logins } from '../pool/logins.ts';
+import type { Denial } from '../pool/pool.ts';
 import { Refused } from '../upstream/login.ts';
 import type { Client, ClientState } from './client.ts';
 import { ClientFrames } from './frames.ts';
@@ -118,7 +119,7 @@ export abstract class ClientLogin extends ClientFrames {
   private loginFailed(error: Error): void {
     if (this.state !== 'login') return;
     if (!(error instanceof Refused)) {
-      this.refuse('unreachable', reason('CONNECTION_FORCED', error.message));
+      this.refuse({ cause: 'unreachable', why: reason('CONNECTION_FORCED', error.message) });
       return;
     }
     // the proxy logs in by PLAIN, whatever the client used
@@ -127,7 +128,7 @@ export abstract class ClientLogin extends ClientFrames {
       text: error.why.text.replace('mechanism PLAIN', `mechanism ${this.login!.mechanism}`),
     };
     if (why !== null && (why.code !== 403 || this.login!.failureClose)) {
-      this.refuse('refused', why);
+      this.refuse({ cause: 'refused', why });
       return;
     }
     this.stats.loginsRefused++;
@@ -139,7 +140,7 @@ export abstract class ClientLogin extends ClientFrames {
   private openVhost(): void {
     const denied = this.context.admission(this as unknown as Client, this.user);
     if (denied !== null) {
-      this.refuse(denied.cause, denied.why);
+      this.refuse(denied);
       return;
     }
     const pool = this.context.pool(this.logins!, this.vhost);
@@ -150,7 +151,7 @@ export abstract class ClientLogin extends ClientFrames {
       if (this.config.poolMode === 'session') {
         this.stopWaiting = pool.acquire(this as unknown as Client, outcome => {
           this.stopWaiting = null;
-          if (!outcome.ok) this.refuse('no_upstream', outcome.why);
+          if (!outcome.ok) this.refuse(outcome);
           else if (this.state !== 'login') pool.giveBack(outcome.value, false);
           else {
             this.private = outcome.value;
@@ -174,7 +175,7 @@ export abstract class ClientLogin extends ClientFrames {
   }
 
   /** Turns a login down with the broker's words. */
-  private refuse(cause: string, why: CloseReason): void {
+  private refuse({ cause, why }: Denial): void {
     this.stats.loginsRefused++;
     this.stats.refuse(cause);
     this.context.log.info(this.facts, `Login refused: ${why.text}`);

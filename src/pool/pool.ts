@@ -14,8 +14,14 @@ import type { Logins } from './logins.ts';
 /** What a channel on a shared upstream is wanted for. */
 export type Use = 'publish' | 'consume' | 'other';
 
+/** Why a client may not have what it asks for: for the client, and the name under which it counts. */
+export interface Denial {
+  cause: string;
+  why: CloseReason;
+}
+
 /** What a waiter for a lease or an upstream gets. */
-export type Outcome<T> = { ok: true; value: T } | { ok: false; why: CloseReason };
+export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
 
 interface Waiter<T = unknown> {
   /** What it waits for, null when there is none now. */
@@ -234,9 +240,9 @@ export class Pool implements UpstreamOwner {
     return queue.shift()!;
   }
 
-  private failWaiters(why: CloseReason): void {
+  private failWaiters(denial: Denial): void {
     for (const queue of this.waiters.values())
-      while (queue.length > 0) this.leave(queue).done({ ok: false, why });
+      while (queue.length > 0) this.leave(queue).done({ ok: false, ...denial });
   }
 
   // ---- opening and losing upstreams
@@ -279,7 +285,7 @@ export class Pool implements UpstreamOwner {
 
   private failed(error: Error): void {
     if (error instanceof Refused && error.why !== null) {
-      this.failWaiters(error.why);
+      this.failWaiters({ cause: 'refused', why: error.why });
       return;
     }
     if (this.waiting === 0) return;
@@ -334,9 +340,9 @@ export class Pool implements UpstreamOwner {
     const { config } = this.context;
     for (const queue of this.waiters.values())
       while (queue.length > 0 && queue[0].deadline <= now) {
-        this.context.stats.refuse('lease_timeout');
-        const why = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
-        this.leave(queue).done({ ok: false, why: reason('CONNECTION_FORCED', why) });
+        const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
+        const why = reason('CONNECTION_FORCED', text);
+        this.leave(queue).done({ ok: false, cause: 'lease_timeout', why });
       }
     let idle = this.upstreams.length;
     for (const upstream of [...this.upstreams]) {
@@ -365,7 +371,10 @@ export class Pool implements UpstreamOwner {
     this.closed = true;
     if (this.retryTimer) clearTimeout(this.retryTimer);
     this.retryTimer = null;
-    this.failWaiters(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+    this.failWaiters({
+      cause: 'shutdown',
+      why: reason('CONNECTION_FORCED', 'amqproxy is shutting down'),
+    });
     for (const upstream of [...this.upstreams]) upstream.close('amqproxy is shutting down');
   }
 }

@@ -107,6 +107,31 @@ describe('Metrics', () => {
     client.destroy();
   });
 
+  for (const mode of ['shared', 'session'])
+    it(`count a client that waits longer than lease_timeout once (pool_mode = ${mode})`, async () => {
+      const file = settingsFile(`pool_mode = ${mode}`, 'max_upstreams = 1', 'lease_timeout = 0.5');
+      await proxy.stop();
+      proxy = await AmqProxy.start(relay.url, ['-b', String(http), '-c', file]);
+      const first = await RawClient.start(proxy.port);
+      await first.open(1);
+      first.method(1, 'tx.select');
+      await first.next('tx.select-ok');
+      const second = await RawClient.connect(proxy.port);
+      const answer = await second.login();
+      if (mode === 'shared') {
+        await second.open(1);
+        second.method(1, 'queue.declare', declareArgs(queueName()));
+      }
+      const why = closeOf(mode === 'shared' ? (await second.next('connection.close'))! : answer!);
+      expect(why.text).to.include('lease_timeout');
+      const refused = Object.entries(await metrics()).filter(([name]) =>
+        name.startsWith('clients_refused_total'),
+      );
+      expect(refused).to.deep.equal([['clients_refused_total{reason="lease_timeout"}', 1]]);
+      first.destroy();
+      second.destroy();
+    });
+
   it('say which limit a client has met', async () => {
     const file = settingsFile('max_clients_per_user = 1');
     await proxy.stop();

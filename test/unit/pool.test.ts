@@ -219,7 +219,7 @@ describe('A pool', () => {
     failure = new Refused(why);
     for (let i = 0; i < 3; i++) pool.lease(false, 'publish', outcome => told.push(outcome));
     await settle();
-    expect(told).to.deep.equal(Array(3).fill({ ok: false, why }));
+    expect(told).to.deep.equal(Array(3).fill({ ok: false, cause: 'refused', why }));
   });
 
   it('closes idle upstreams but min_upstreams, and old ones when they are free', async () => {
