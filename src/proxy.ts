@@ -421,7 +421,7 @@ export class Proxy implements ClientContext, PoolContext {
     this.edition++;
     this.dropSpare();
     for (const logins of this.known.values()) logins.drop();
-    for (const pool of this.pools) for (const upstream of [...pool.upstreams]) pool.retire(upstream);
+    for (const pool of this.pools) pool.leaveBrokers();
   }
 
   // ---- the end

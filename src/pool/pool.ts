@@ -327,10 +327,19 @@ export class Pool implements UpstreamOwner {
   }
 
   /** No new leases; closed when the last lease ends, at once if there is none. */
-  retire(upstream: Upstream): void {
+  private retire(upstream: Upstream): void {
     upstream.retired = true;
     this.lendable.delete(upstream);
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
+  }
+
+  /** Other brokers are named: upstreams to the earlier ones end with their last lease, new ones are opened at once. */
+  leaveBrokers(): void {
+    for (const upstream of [...this.upstreams]) this.retire(upstream);
+    if (this.retryTimer) clearTimeout(this.retryTimer);
+    this.retryTimer = null;
+    this.failures = 0;
+    this.serveWaiters();
   }
 
   // ---- maintenance

@@ -212,6 +212,20 @@ describe('A pool', () => {
     expect(opened[1].consuming).to.equal(true);
   });
 
+  it('tries other brokers at once, without waiting for its next attempt', async () => {
+    const pool = make();
+    failure = new Error('the broker is down');
+    let served = false;
+    pool.lease(false, 'publish', outcome => {
+      served = outcome.ok;
+    });
+    await settle();
+    failure = null;
+    pool.leaveBrokers();
+    await settle();
+    expect(served).to.equal(true);
+  });
+
   it('gives a refusal to all who wait', async () => {
     const pool = make();
     const why = { code: 403, text: 'ACCESS_REFUSED', classId: 0, methodId: 0 };
