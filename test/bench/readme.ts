@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ChurnResult } from './churn.ts';
 import type { IdleResult } from './idle.ts';
 import type { machine } from './machine.ts';
+import { median } from './measure.ts';
 import { number, type Result } from './report.ts';
 import type { ScaleResult } from './scale.ts';
 
@@ -13,6 +14,8 @@ const END = '<!-- bench:end -->';
 
 interface Report {
   machine: ReturnType<typeof machine>;
+  /** What BENCH_PEER_NAME called the other proxy. */
+  peer: string;
   results: Result[];
   others: (IdleResult | ChurnResult | ScaleResult)[];
 }
@@ -60,6 +63,27 @@ function throughput(results: Result[]): string {
         rate(ours),
         against(ours),
         micro(row.get('haproxy')?.median.proxyCpu),
+        micro(ours.median.proxyCpu),
+      ];
+    }),
+  );
+}
+
+/** amqproxy and the other proxy that took part; their ratio as the median of the rounds. */
+function besidePeer(results: Result[], peer: string): string {
+  const rows = scenarios(results, () => true, ['peer']);
+  return table(
+    ['a second', peer, 'amqproxy', 'times', `CPU µs each: ${peer}`, 'amqproxy'],
+    rows.map(row => {
+      const theirs = row.get('peer')!;
+      const ours = row.get('amqproxy')!;
+      const times = ours.rounds.map((round, index) => round.rate / theirs.rounds[index].rate);
+      return [
+        title(row),
+        rate(theirs),
+        rate(ours),
+        number(median(times)),
+        micro(theirs.median.proxyCpu),
         micro(ours.median.proxyCpu),
       ];
     }),
@@ -119,12 +143,13 @@ function scale(results: ScaleResult[]): string {
   );
 }
 
-function section({ machine: facts, results, others }: Report): string {
+function section({ machine: facts, peer, results, others }: Report): string {
   const of = <T extends { scenario: string }>(name: string): T[] =>
     others.filter(({ scenario }) => scenario.startsWith(name)) as unknown as T[];
   const parts = [
     `On ${Object.values(facts).join(', ')}:`,
     throughput(results),
+    besidePeer(results, peer),
     withBroker(results),
     idle(of('idle')),
     scale(of('scale')),

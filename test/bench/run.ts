@@ -49,6 +49,7 @@ if (values.help) {
   process.exit(0);
 }
 
+const peer = process.env.BENCH_PEER_NAME ?? 'peer';
 const EXTRAS = ['idle', 'scale', 'churn'];
 const contenderNames = values.contenders.split(',');
 
@@ -114,8 +115,8 @@ try {
     others.push(churn);
   }
   if (values.json)
-    write(values.json, `${JSON.stringify({ machine: machine(), results, others }, null, 1)}\n`);
-  if (values.svg) write(values.svg, chart(results, process.env.BENCH_PEER_NAME ?? 'peer'));
+    write(values.json, `${JSON.stringify({ machine: machine(), peer, results, others }, null, 1)}\n`);
+  if (values.svg) write(values.svg, chart(results, peer));
 } finally {
   load.end();
   sink.stop();
