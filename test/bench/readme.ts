@@ -116,11 +116,11 @@ function withBroker(results: Result[]): string {
   );
 }
 
-function idle(results: IdleResult[]): string {
+function idle(results: IdleResult[], peer: string): string {
   return table(
     ['idle clients with a channel open', 'KiB each', 'RSS MB', 'all connected in s', 'busy (of one core)'],
     results.map(({ contender, clients, bytesPerClient, rss, connectSeconds, busy }) => [
-      `${number(clients)}, ${contender}`,
+      `${number(clients)}, ${contender === 'peer' ? peer : contender}`,
       number(bytesPerClient / 1024),
       number(rss / 1e6),
       number(connectSeconds),
@@ -151,7 +151,7 @@ function section({ machine: facts, peer, results, others }: Report): string {
     throughput(results),
     besidePeer(results, peer),
     withBroker(results),
-    idle(of('idle')),
+    idle(of('idle'), peer),
     scale(of('scale')),
   ];
   for (const { points } of of<ChurnResult>('churn'))
