@@ -34,7 +34,7 @@ export function chart(results: Result[], peerName: string): string {
     renderer: 'svg',
     ssr: true,
     width: 860,
-    height: 60 + scenarios.length * (contenders.length * 15 + 18),
+    height: 94 + scenarios.length * (contenders.length * 15 + 18),
   });
   view.setOption({
     animation: false,
@@ -44,8 +44,9 @@ export function chart(results: Result[], peerName: string): string {
       text: TITLE,
       textStyle: { fontSize: 14 },
     },
-    legend: { top: 24, data: contenders.map(name => (name === 'peer' ? peerName : name)) },
-    grid: { left: 10, right: 60, top: 52, bottom: 10, containLabel: true },
+    legend: { top: 30, itemGap: 40, data: contenders.map(name => (name === 'peer' ? peerName : name)) },
+    // the renderer has no fonts to measure labels with: room for the longest is given
+    grid: { left: 270, right: 60, top: 64, bottom: 30 },
     xAxis: { type: 'value', axisLabel: { formatter: '{value}×' } },
     yAxis: {
       type: 'category',

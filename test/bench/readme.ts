@@ -1,6 +1,7 @@
 /** `make bench-readme`: the last `make bench` as the README's section, between two markers, and its chart. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { chart } from './chart.ts';
 import type { ChurnResult } from './churn.ts';
 import type { IdleResult } from './idle.ts';
 import type { machine } from './machine.ts';
@@ -171,4 +172,4 @@ const end = readme.indexOf(END, begin);
 if (begin < 0 || end < 0) throw new Error(`README.md has no ${BEGIN} and ${END}`);
 const report = JSON.parse(readFileSync(join(root, 'dist/bench.json'), 'utf8')) as Report;
 writeFileSync(file, `${readme.slice(0, begin + BEGIN.length)}\n\n${section(report)}\n\n${readme.slice(end)}`);
-copyFileSync(join(root, 'dist/bench.svg'), join(root, 'packaging/readme/bench.svg'));
+writeFileSync(join(root, 'packaging/readme/bench.svg'), chart(report.results, report.peer));
