@@ -1,10 +1,10 @@
 /** The numbers on /metrics against what clients and brokers have seen. */
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { Writer } from '../../src/amqp/frame.ts';
+import { PROTOCOL_HEADER, Writer } from '../../src/amqp/frame.ts';
 import { queueName, settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, sharedBroker, until } from '../support/rabbitmq.ts';
+import { freePort, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
 import { Relay } from '../support/relay.ts';
 
@@ -84,6 +84,31 @@ describe('Metrics', () => {
     expect(seen.client_received_bytes_total).to.equal(sum(client => client.socket.bytesWritten));
     expect(seen.client_sent_bytes_total).to.equal(sum(client => client.socket.bytesRead));
     for (const client of clients) client.destroy();
+  });
+
+  it('time a login from the protocol header on, what the broker takes to check it included', async () => {
+    const client = await RawClient.connect(proxy.port);
+    await client.call(PROTOCOL_HEADER, 'connection.start');
+    relay.stop();
+    client.startOk(undefined, 'PLAIN', Buffer.from('\0guest\0guest'));
+    await sleep(300);
+    relay.go();
+    await client.next('connection.tune');
+    client.tuneOk(2047, 131072, 0);
+    client.openVhost('/');
+    await client.next('connection.open-ok');
+    expect((await metrics()).login_duration_seconds_sum).to.be.at.least(0.29);
+    client.destroy();
+  });
+
+  it('count a refusal that the client is not told', async () => {
+    const client = await RawClient.connect(proxy.port);
+    expect(await client.login({ secret: 'wrong', capabilities: {} })).to.equal(null);
+    expect(await metrics()).to.include({
+      logins_refused_total: 1,
+      'clients_refused_total{reason="refused"}': 1,
+    });
+    client.destroy();
   });
 
   it('count the bytes of upstreams', async () => {
