@@ -296,6 +296,11 @@ export class Pool implements UpstreamOwner {
     }, wait);
   }
 
+  private stopRetrying(): void {
+    if (this.retryTimer) clearTimeout(this.retryTimer);
+    this.retryTimer = null;
+  }
+
   channelFreed(upstream: Upstream): void {
     if (upstream.holder === null) {
       if (upstream.retired && upstream.busy === 0) upstream.close();
@@ -336,8 +341,7 @@ export class Pool implements UpstreamOwner {
   /** Other brokers are named: upstreams to the earlier ones end with their last lease, new ones are opened at once. */
   leaveBrokers(): void {
     for (const upstream of [...this.upstreams]) this.retire(upstream);
-    if (this.retryTimer) clearTimeout(this.retryTimer);
-    this.retryTimer = null;
+    this.stopRetrying();
     this.failures = 0;
     this.serveWaiters();
   }
@@ -378,8 +382,7 @@ export class Pool implements UpstreamOwner {
   /** Ends everything: used when the proxy stops. */
   close(): void {
     this.closed = true;
-    if (this.retryTimer) clearTimeout(this.retryTimer);
-    this.retryTimer = null;
+    this.stopRetrying();
     this.failWaiters({
       cause: 'shutdown',
       why: reason('CONNECTION_FORCED', 'amqproxy is shutting down'),

@@ -1,6 +1,6 @@
 /** The README's chart: rates as a part of HAProxy's, the least that any proxy pays. */
 import { init } from 'echarts';
-import type { Result } from './report.ts';
+import { label, type Result } from './report.ts';
 
 /** Bars that say something side by side; the table has the rest. */
 const SHOWN = [
@@ -44,7 +44,7 @@ export function chart(results: Result[], peerName: string): string {
       text: TITLE,
       textStyle: { fontSize: 14 },
     },
-    legend: { top: 30, itemGap: 40, data: contenders.map(name => (name === 'peer' ? peerName : name)) },
+    legend: { top: 30, itemGap: 40, data: contenders.map(name => label(name, peerName)) },
     // the renderer has no fonts to measure labels with: room for the longest is given
     grid: { left: 270, right: 60, top: 64, bottom: 30 },
     xAxis: { type: 'value', axisLabel: { formatter: '{value}×' } },
@@ -54,7 +54,7 @@ export function chart(results: Result[], peerName: string): string {
       data: scenarios.map(name => results.find(({ scenario }) => scenario === name)!.title),
     },
     series: contenders.map(name => ({
-      name: name === 'peer' ? peerName : name,
+      name: label(name, peerName),
       type: 'bar' as const,
       label: { show: true, position: 'right' as const, formatter: '{c}×', fontSize: 10 },
       data: scenarios.map(scenario => {

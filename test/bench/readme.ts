@@ -6,7 +6,7 @@ import type { ChurnResult } from './churn.ts';
 import type { IdleResult } from './idle.ts';
 import type { machine } from './machine.ts';
 import { median } from './measure.ts';
-import { number, type Result } from './report.ts';
+import { label, number, type Result } from './report.ts';
 import type { ScaleResult } from './scale.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -121,7 +121,7 @@ function idle(results: IdleResult[], peer: string): string {
   return table(
     ['idle clients with a channel open', 'KiB each', 'RSS MB', 'all connected in s', 'busy (of one core)'],
     results.map(({ contender, clients, bytesPerClient, rss, connectSeconds, busy }) => [
-      `${number(clients)}, ${contender === 'peer' ? peer : contender}`,
+      `${number(clients)}, ${label(contender, peer)}`,
       number(bytesPerClient / 1024),
       number(rss / 1e6),
       number(connectSeconds),

@@ -63,6 +63,9 @@ export function summarize(
   });
 }
 
+/** What a contender is called where people read it; `peer` is BENCH_PEER's name. */
+export const label = (contender: string, peer: string): string => (contender === 'peer' ? peer : contender);
+
 /** Three significant digits, with thousands separated. */
 export const number = (value: number): string =>
   Number.isFinite(value)

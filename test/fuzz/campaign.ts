@@ -37,6 +37,7 @@ const MiB = 1024 * 1024;
 const WARM = 200;
 /** What the proxy may keep, beyond what it had once warm. */
 const GROWTH = 64 * MiB;
+
 /** Plays one script on a connection of its own. */
 async function play(port: number, steps: Step[]): Promise<void> {
   const client = await RawClient.start(port);

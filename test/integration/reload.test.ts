@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { PROTOCOL_HEADER } from '../../src/amqp/frame.ts';
 import { Authority } from '../support/certs.ts';
 import { Crowd } from '../support/crowd.ts';
-import { Fixture, proxyOnly, settingsFile } from '../support/fixture.ts';
+import { Fixture, proxyOnly, settingsFile, writeSettings } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { RabbitMQ, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
@@ -44,11 +44,11 @@ describe('Reloading', () => {
     const crowd = new Crowd(proxy.url, 50, 200);
     await until('the load', () => crowd.published > 500);
     for (let i = 1; i <= 5; i++) {
-      writeFileSync(file, `[main]\nupstream = ${from.url}\nmax_clients = ${1000 + i}\n`);
+      writeSettings(file, `upstream = ${from.url}`, `max_clients = ${1000 + i}`);
       proxy.signal('SIGHUP');
       await until(`reload ${i}`, () => proxy.log.includes(`-> ${1000 + i}`));
     }
-    writeFileSync(file, `[main]\nupstream = ${to.url}\n`);
+    writeSettings(file, `upstream = ${to.url}`);
     proxy.signal('SIGHUP');
     await until('the old upstreams to end', async () => (await own(from)) === 0, 30);
     const before = await messages(to);
@@ -105,7 +105,7 @@ describe('Reloading', () => {
         await until('the old broker to be met', () => old.connections === 1);
         await sleep(200); // nothing shows that the request has been sent
       }
-      writeFileSync(file, `[main]\nupstream = amqp://127.0.0.1:${port}\nconnect_timeout = 2\n`);
+      writeSettings(file, `upstream = amqp://127.0.0.1:${port}`, 'connect_timeout = 2');
       proxy.signal('SIGHUP');
       await until('the reload', () => proxy.log.includes('Reloaded: upstream'));
       if (underWay && !lost) old.go();

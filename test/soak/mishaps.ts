@@ -1,6 +1,5 @@
 /** What happens to a proxy and its broker in the course of years, in minutes. */
-import { writeFileSync } from 'node:fs';
-import { settingsFile } from '../support/fixture.ts';
+import { settingsFile, writeSettings } from '../support/fixture.ts';
 import type { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
 import { Relay } from '../support/relay.ts';
@@ -102,12 +101,11 @@ export class Mishaps {
   };
 
   private async reload(proxy: AmqProxy): Promise<void> {
-    this.reloads++;
-    const done = `-> ${10_000 + this.reloads}`;
-    writeFileSync(this.file, `[main]\n${this.lines().join('\n')}\n`);
+    const number = ++this.reloads;
+    writeSettings(this.file, ...this.lines());
     proxy.signal('SIGHUP');
-    const last = this.reloads;
-    await until('the reload', () => proxy.log.includes(done) || this.reloads > last);
+    // a later one may take its place
+    await until('the reload', () => proxy.log.includes(`-> ${10_000 + number}`) || this.reloads > number);
   }
 
   private async lose(how: () => Promise<void>): Promise<void> {

@@ -78,9 +78,13 @@ export const queueName = (what = 'queue'): string => `${what}-${process.pid}-${+
 /** A file with these lines in its [main] section, gone when the process ends. */
 export function settingsFile(...lines: string[]): string {
   const file = join(tempDir('settings'), 'amqproxy.ini');
-  writeFileSync(file, `[main]\n${lines.join('\n')}\n`);
+  writeSettings(file, ...lines);
   return file;
 }
+
+/** The same into a file that is there. */
+export const writeSettings = (file: string, ...lines: string[]): void =>
+  writeFileSync(file, `[main]\n${lines.join('\n')}\n`);
 
 /** Registers before and after hooks of a suite that needs a proxy started with `args`. */
 export function fixture(args: string[] = []): Fixture {
