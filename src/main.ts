@@ -7,7 +7,7 @@ import { reloadedConfig } from './config/reload.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
 import { stdout } from './output.ts';
-import { Proxy } from './proxy.ts';
+import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { VERSION } from './version.ts';
 

@@ -1,7 +1,20 @@
 /** Plain counters that the hot path adds to; read by the stats line, the metrics and the status. */
 export class Stats {
   clientsAccepted = 0;
+  clients = 0;
   clientsPeak = 0;
+  /** Upstreams in pools, those that are being opened included. */
+  upstreams = 0;
+  /** Upstreams that one client has for itself. */
+  upstreamsPrivate = 0;
+  /** Those that carry channels of many clients, or of none. */
+  get upstreamsShared(): number {
+    return this.upstreams - this.upstreamsConnecting - this.upstreamsPrivate;
+  }
+  upstreamsConnecting = 0;
+  channelsLeased = 0;
+  channelsParked = 0;
+  pools = 0;
   /** Logins answered with open-ok. */
   logins = 0;
   /** Logins answered without a new upstream connection. */
@@ -19,10 +32,10 @@ export class Stats {
   messagesIn = 0;
   messagesOut = 0;
   messagesReturned = 0;
-  clientBytesIn = 0;
-  clientBytesOut = 0;
-  upstreamBytesIn = 0;
-  upstreamBytesOut = 0;
+  readonly clientTraffic = new Traffic();
+  readonly upstreamTraffic = new Traffic();
+  /** Incomplete messages of clients. */
+  readonly messages = new Backlog();
   /** Clients refused or closed by the proxy, by reason. */
   readonly refused = new Map<string, number>();
   /** Seconds, most recent samples. */
@@ -33,6 +46,47 @@ export class Stats {
   refuse(reason: string): void {
     this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1);
   }
+}
+
+/** Anything that holds bytes for a while. */
+export interface Buffered {
+  readonly pending: number;
+}
+
+/** How full the buffers of one kind are, without a look at those that are empty. */
+export class Backlog {
+  private readonly members = new Set<Buffered>();
+
+  /** It holds something now. */
+  add(buffered: Buffered): void {
+    this.members.add(buffered);
+  }
+
+  /** It is empty or gone. */
+  delete(buffered: Buffered): void {
+    this.members.delete(buffered);
+  }
+
+  /** Bytes in all of them, and in the fullest. */
+  get fill(): { total: number; largest: number } {
+    let total = 0;
+    let largest = 0;
+    for (const buffered of this.members) {
+      const { pending } = buffered;
+      if (pending === 0) this.members.delete(buffered);
+      total += pending;
+      if (pending > largest) largest = pending;
+    }
+    return { total, largest };
+  }
+}
+
+/** What goes over the sockets of one side. */
+export class Traffic {
+  bytesIn = 0;
+  bytesOut = 0;
+  /** What the kernel has not taken yet. */
+  readonly backlog = new Backlog();
 }
 
 /** The last samples of a duration, and a listener for a histogram. */

@@ -21,28 +21,42 @@ export type BadFrame =
 
 const NOTHING = Buffer.alloc(0);
 
-export abstract class FrameScanner {
+/** What the frames of a stream are handed to. */
+export interface FrameSink {
+  /** A whole frame lies at buf[at]. */
+  frame(type: number, channel: number, buf: Buffer, at: number, size: number): Verdict;
+  /** A body frame begins at buf[at] and goes on past `end`; `bodyPart` brings the rest. */
+  bodyBegins(channel: number, buf: Buffer, at: number, end: number, size: number): Verdict;
+  /** More of the open body frame; `last` when it ends here (end byte included and checked). */
+  bodyPart(buf: Buffer, at: number, end: number, last: boolean): void;
+  /** All of `buf` has been scanned: what refers to it must be sent or kept now. */
+  chunkEnds(buf: Buffer, end: number): void;
+  /** A frame that breaks the framing rules; nothing after it can be trusted. */
+  badFrame(bad: BadFrame): void;
+}
+
+export class FrameScanner {
+  private readonly sink: FrameSink;
   /** Largest payload taken: frame_max (RabbitMQ takes 8 bytes more than the specification allows). */
-  maxPayload = 4096;
+  maxPayload: number;
   private partial: Buffer = NOTHING;
   private partialLength = 0;
   /** Payload bytes and the end byte still to come of the body frame that is passing, 0 if none is. */
   private openBody = 0;
   private stash: Buffer[] = [];
   private stopped = false;
-  /** Bytes of earlier frames to be scanned again, before the one that a handler stops at. */
-  protected rewound: Buffer | null = null;
+  private stashBytes = 0;
+  /** A handler is at work on a frame. */
+  private scanning = false;
+  /** `resume` was called while a handler was at work: what it waits for has come already. */
+  private resumed = false;
+  private rewound: Buffer | null = null;
+  private closed = false;
 
-  /** A whole frame lies at buf[at]. */
-  protected abstract frame(type: number, channel: number, buf: Buffer, at: number, size: number): Verdict;
-  /** A body frame begins at buf[at] and goes on past `end`; `bodyPart` brings the rest. */
-  protected abstract bodyBegins(channel: number, buf: Buffer, at: number, end: number, size: number): Verdict;
-  /** More of the open body frame; `last` when it ends here (end byte included and checked). */
-  protected abstract bodyPart(buf: Buffer, at: number, end: number, last: boolean): void;
-  /** All of `buf` has been scanned: what refers to it must be sent or kept now. */
-  protected abstract chunkEnds(buf: Buffer, end: number): void;
-  /** A frame that breaks the framing rules; nothing after it can be trusted. */
-  protected abstract badFrame(bad: BadFrame): void;
+  constructor(sink: FrameSink, maxPayload: number) {
+    this.sink = sink;
+    this.maxPayload = maxPayload;
+  }
 
   get isStopped(): boolean {
     return this.stopped;
@@ -50,47 +64,71 @@ export abstract class FrameScanner {
 
   /** Bytes kept while stopped. */
   get stashed(): number {
-    let bytes = 0;
-    for (const chunk of this.stash) bytes += chunk.length;
-    return bytes;
-  }
-
-  /** True when a frame has begun that has not ended. */
-  get midFrame(): boolean {
-    return this.openBody > 0 || this.partialLength > 0;
+    return this.stashBytes;
   }
 
   /** Scans a chunk (borrowed bytes), or keeps it while the scanner is stopped. */
   feed(chunk: Buffer): void {
-    if (this.stopped) this.stash.push(own(chunk));
-    else this.scan(chunk);
+    if (this.closed) return;
+    if (this.stopped) {
+      this.keepLast(chunk);
+      return;
+    }
+    this.scanning = true;
+    this.scan(chunk);
+    this.scanning = false;
+    if (this.resumed) this.resume();
   }
 
-  /** Goes on after a STOP or AGAIN. */
-  resumeScan(): void {
-    if (!this.stopped) return;
-    this.stopped = false;
-    const chunks = this.stash;
-    this.stash = [];
-    for (const chunk of chunks) this.feed(chunk);
+  /** Goes on after a STOP or AGAIN; called while a handler is at work, once that has said what it waits for. */
+  resume(): void {
+    this.resumed = this.scanning;
+    if (this.scanning) return;
+    while (this.stopped && !this.closed) {
+      const chunks = this.stash;
+      this.stopped = false;
+      this.stash = [];
+      this.stashBytes = 0;
+      this.scanning = true;
+      for (const chunk of chunks)
+        if (this.stopped) this.keepLast(chunk);
+        else this.scan(chunk);
+      this.scanning = false;
+      if (!this.resumed) return;
+      this.resumed = false;
+    }
   }
 
   /** Stops now: what is fed from here on is kept. */
-  protected halt(): void {
+  halt(): void {
     this.stopped = true;
   }
 
-  /** Puts bytes back in front of what is kept (only while stopped). */
-  protected unread(bytes: Buffer): void {
-    if (bytes.length > 0) this.stash.unshift(own(bytes));
+  /** Has bytes of earlier frames scanned again, before the one that the handler at work stops at. */
+  rewind(bytes: Buffer): void {
+    this.rewound = bytes;
   }
 
   /** Forgets everything and takes nothing more. */
-  protected discardInput(): void {
+  close(): void {
+    this.closed = true;
     this.stopped = true;
     this.stash = [];
+    this.stashBytes = 0;
     this.partial = NOTHING;
     this.partialLength = 0;
+  }
+
+  private keepFirst(bytes: Buffer): void {
+    if (bytes.length === 0 || this.closed) return;
+    this.stash.unshift(own(bytes));
+    this.stashBytes += bytes.length;
+  }
+
+  private keepLast(bytes: Buffer): void {
+    if (bytes.length === 0 || this.closed) return;
+    this.stash.push(own(bytes));
+    this.stashBytes += bytes.length;
   }
 
   private scan(chunk: Buffer): void {
@@ -110,7 +148,7 @@ export abstract class FrameScanner {
     const last = n === this.openBody;
     if (last && chunk[n - 1] !== FRAME_END) {
       this.stopped = true;
-      this.badFrame({
+      this.sink.badFrame({
         kind: 'end',
         type: FRAME_BODY,
         channel: 0,
@@ -121,9 +159,9 @@ export abstract class FrameScanner {
       return -1;
     }
     this.openBody -= n;
-    this.bodyPart(chunk, 0, n, last);
+    this.sink.bodyPart(chunk, 0, n, last);
     if (this.stopped) {
-      this.unread(chunk.subarray(n));
+      this.keepFirst(chunk.subarray(n));
       return -1;
     }
     return n;
@@ -150,7 +188,7 @@ export abstract class FrameScanner {
     this.partialLength = 0;
     this.scanFrom(whole, 0);
     if (this.stopped) {
-      this.stash.push(own(chunk.subarray(used)));
+      this.keepLast(chunk.subarray(used));
       return -1;
     }
     if (this.openBody > 0) {
@@ -179,54 +217,52 @@ export abstract class FrameScanner {
       const channel = (buf[at + 1] << 8) | buf[at + 2];
       const size = ((buf[at + 3] << 24) | (buf[at + 4] << 16) | (buf[at + 5] << 8) | buf[at + 6]) >>> 0;
       if (size > this.maxPayload) {
-        this.chunkEnds(buf, at);
+        this.sink.chunkEnds(buf, at);
         this.stopped = true;
-        this.badFrame({ kind: 'size', type, channel, size, max: this.maxPayload });
+        this.sink.badFrame({ kind: 'size', type, channel, size, max: this.maxPayload });
         return;
       }
       const next = at + size + 8;
       if (next > end) {
         if (type !== FRAME_BODY) break;
-        const verdict = this.bodyBegins(channel, buf, at, end, size);
+        const verdict = this.sink.bodyBegins(channel, buf, at, end, size);
         if (verdict === NEXT) {
           this.openBody = next - end;
-          this.chunkEnds(buf, end);
+          this.sink.chunkEnds(buf, end);
           return;
         }
-        this.chunkEnds(buf, at);
+        this.sink.chunkEnds(buf, at);
         this.stopped = true;
-        this.stash.unshift(own(buf.subarray(at)));
+        this.keepFirst(buf.subarray(at));
         return;
       }
       if (buf[next - 1] !== FRAME_END) {
-        this.chunkEnds(buf, at);
+        this.sink.chunkEnds(buf, at);
         this.stopped = true;
         const payload = buf.subarray(at + FRAME_HEAD, next - 1);
-        this.badFrame({ kind: 'end', type, channel, size, end: buf[next - 1], payload });
+        this.sink.badFrame({ kind: 'end', type, channel, size, end: buf[next - 1], payload });
         return;
       }
       if (type !== FRAME_METHOD && type !== FRAME_BODY && type !== FRAME_HEADER && type !== FRAME_HEARTBEAT) {
-        this.chunkEnds(buf, at);
+        this.sink.chunkEnds(buf, at);
         this.stopped = true;
         const payload = buf.subarray(at + FRAME_HEAD, next - 1);
-        this.badFrame({ kind: 'type', type, channel, size, payload });
+        this.sink.badFrame({ kind: 'type', type, channel, size, payload });
         return;
       }
-      const verdict = this.frame(type, channel, buf, at, size);
+      const verdict = this.sink.frame(type, channel, buf, at, size);
       if (verdict !== NEXT) {
         const rest = verdict === AGAIN ? at : next;
-        this.chunkEnds(buf, rest);
+        this.sink.chunkEnds(buf, rest);
         this.stopped = true;
-        if (rest < end) this.stash.unshift(own(buf.subarray(rest)));
-        if (this.rewound !== null) {
-          this.stash.unshift(this.rewound);
-          this.rewound = null;
-        }
+        this.keepFirst(buf.subarray(rest));
+        if (this.rewound !== null) this.keepFirst(this.rewound);
+        this.rewound = null;
         return;
       }
       at = next;
     }
-    this.chunkEnds(buf, at);
+    this.sink.chunkEnds(buf, at);
     if (at < end) this.carry(buf, at, end);
   }
 }

@@ -1,79 +1,214 @@
-/** The client's handshake (AMQP 0-9-1 section 2.2.4): what it is told and what it answers. Pure. */
+/**
+ * A client's handshake (AMQP 0-9-1 section 2.2.4), from the protocol header to connection.open-ok or a refusal. Dropped once
+ * the client is running.
+ *
+ *   header ▶ start ▶ proving ▶ tune ▶ open ▶ opening ▶ (running)
+ */
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type Credentials, readResponse } from '../amqp/sasl.ts';
-import { decodeTable, type Table } from '../amqp/table.ts';
-import type { Broker } from '../upstream/broker.ts';
+import { NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import type { Config } from '../config/options.ts';
+import type { Outbox } from '../io/outbox.ts';
+import { own } from '../memory.ts';
+import type { Account } from '../pool/account.ts';
+import type { Pool } from '../pool/pool.ts';
+import { Denied, type Registry } from '../pool/registry.ts';
+import type { Denial } from '../pool/waiters.ts';
+import type { Stats } from '../stats.ts';
+import { Refused } from '../upstream/handshake.ts';
+import type { BrokerProfile } from '../upstream/profile.ts';
+import * as negotiation from './negotiation.ts';
+import { type Offence, SILENCE, wrongState } from './offences.ts';
 
-export interface Login {
-  mechanism: string;
-  /** Null when the mechanism is not known or the response not what it prescribes. */
-  credentials: Credentials | null;
-  /** The capabilities the client announced. */
-  cancelNotify: boolean;
-  blockedNotify: boolean;
-  failureClose: boolean;
+export type HandshakeState = 'header' | 'start' | 'proving' | 'tune' | 'open' | 'opening' | 'over';
+
+/** What a handshake needs of the proxy. */
+export interface HandshakeContext {
+  readonly config: Config;
+  readonly stats: Stats;
+  readonly profile: BrokerProfile;
+  readonly registry: Pick<Registry, 'account' | 'prove' | 'pool'>;
+  /** Resolves, never rejects, when the broker has been met or cannot be. */
+  meetBroker(): Promise<void>;
 }
 
-/** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
-const HEADERS = ['\0\0\x09\x01', '\x01\x01\0\x09', '\x01\x01\x08\0', '\x01\x01\x09\x01'].map(
-  version => `AMQP${version}`,
-);
-export const isProtocolHeader = (bytes: Buffer): boolean => HEADERS.includes(bytes.toString('latin1', 0, 8));
+/** The client whose handshake it is. */
+export interface Newcomer {
+  readonly out: Outbox;
+  readonly negotiated: negotiation.Negotiated;
+  /** Why this login may not come in now, null if it may. */
+  admission(): Denial | null;
+  /** Has what follows the protocol header scanned. */
+  scan(rest: Buffer): void;
+  /** What was fed to the scanner, or is to be fed, waits until `goOn`. */
+  halt(): void;
+  goOn(): void;
+  /** Gets an upstream for itself (pool_mode = session), then calls `ready`. */
+  requestUpstream(ready: () => void): void;
+  /** The handshake is over; connection.open-ok is to be sent. */
+  opened(pool: Pool): void;
+  offend(why: Offence): Verdict;
+  /** Its login is turned down in these words, or by the end of the connection (null). */
+  refuse(cause: string, why: CloseReason | null, text: string): void;
+  /** Its protocol header is not ours. */
+  refuseHeader(): void;
+}
 
-/** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
-export function readStartOk(args: Buffer, broker: Broker): Login | string {
-  const tableSize = 4 + args.readUInt32BE(0);
-  let properties: Table;
-  try {
-    properties = decodeTable(args, 0, tableSize);
-  } catch (error) {
-    return (error as Error).message;
+export class ClientHandshake {
+  state: HandshakeState = 'header';
+  private readonly client: Newcomer;
+  private readonly context: HandshakeContext;
+  private login: negotiation.Login | null = null;
+  private account: Account<Pool> | null = null;
+  private headerBytes: Buffer = Buffer.alloc(0);
+  /** When the protocol header was complete. */
+  private began = 0;
+
+  constructor(client: Newcomer, context: HandshakeContext) {
+    this.client = client;
+    this.context = context;
   }
-  const mechanism = frames.readShortstr(args, tableSize);
-  const response = tableSize + 1 + args[tableSize];
-  const bytes = args.subarray(response + 4, response + 4 + args.readUInt32BE(response));
-  const { capabilities } = properties;
-  const can = (name: string): boolean =>
-    typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
-  return {
-    mechanism,
-    credentials: broker.mechanisms.includes(mechanism) ? readResponse(mechanism, Buffer.from(bytes)) : null,
-    cancelNotify: can('consumer_cancel_notify'),
-    blockedNotify: can('connection.blocked'),
-    failureClose: can('authentication_failure_close'),
-  };
-}
 
-export interface Tuned {
-  channelMax: number;
-  frameMax: number;
-  heartbeat: number;
-}
+  /** It waits for somebody else than the client, who has a time of his own. */
+  get waits(): boolean {
+    return this.state === 'proving' || this.state === 'opening';
+  }
 
-/** What client and proxy have agreed on, or why the client's wish cannot be (rabbit_reader: validate_negotiated_integer_value). */
-export function readTuneOk(args: Buffer, broker: Broker): Tuned | CloseReason {
-  const channelMax = args.readUInt16BE(0);
-  const frameMax = args.readUInt32BE(2);
-  const heartbeat = args.readUInt16BE(6);
-  if (frameMax > 0 && frameMax < frames.FRAME_MIN_SIZE)
-    return reason(
-      'NOT_ALLOWED',
-      `negotiated frame_max = ${frameMax} is lower than the minimum allowed value (${frames.FRAME_MIN_SIZE})`,
-      M.CONNECTION_TUNE_OK,
+  /** The client has gone, or is being refused. */
+  abandon(): void {
+    this.state = 'over';
+  }
+
+  readHeader(chunk: Buffer): void {
+    const bytes = this.headerBytes.length > 0 ? Buffer.concat([this.headerBytes, chunk]) : chunk;
+    if (bytes.length < 8 && frames.PROTOCOL_HEADER.subarray(0, bytes.length).equals(bytes)) {
+      this.headerBytes = own(bytes);
+      return;
+    }
+    if (!negotiation.isProtocolHeader(bytes)) {
+      this.client.refuseHeader();
+      return;
+    }
+    this.headerBytes = Buffer.alloc(0);
+    this.began = performance.now();
+    this.state = 'start';
+    const rest = bytes.subarray(8);
+    if (this.context.profile.met) {
+      this.start();
+      if (rest.length > 0) this.client.scan(rest);
+      return;
+    }
+    this.client.halt();
+    if (rest.length > 0) this.client.scan(rest);
+    void this.context.meetBroker().then(() => {
+      if (this.state !== 'start') return;
+      this.start();
+      this.client.goOn();
+    });
+  }
+
+  private start(): void {
+    this.client.out.write(this.context.profile.start);
+  }
+
+  /** A method on channel 0 before connection.open-ok. */
+  method(methodKey: number, buf: Buffer, at: number, size: number): Verdict {
+    const args = buf.subarray(at + 11, at + 7 + size);
+    if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) return this.startOk(args);
+    if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
+      const fault = negotiation.readTuneOk(args, this.context.profile, this.client.negotiated);
+      if (fault !== null) return this.client.offend(fault);
+      this.state = 'open';
+      return NEXT;
+    }
+    if (this.state === 'open' && methodKey === M.CONNECTION_OPEN) {
+      this.client.negotiated.vhost = frames.readShortstr(args, 0);
+      this.state = 'opening';
+      this.openVhost();
+      return this.waits ? STOP : NEXT;
+    }
+    return this.client.offend(this.state === 'open' ? wrongState('opening', methodKey) : SILENCE);
+  }
+
+  private startOk(args: Buffer): Verdict {
+    const { context, client } = this;
+    const login = negotiation.readStartOk(args, context.profile);
+    if (typeof login === 'string') return client.offend(reason('SYNTAX_ERROR', login, M.CONNECTION_START_OK));
+    const { credentials } = login;
+    if (credentials === null) return client.offend(SILENCE); // so ends RabbitMQ what it cannot read
+    this.login = login;
+    client.negotiated.login(login);
+    this.account = context.registry.account(credentials);
+    login.credentials = null; // the pools have them
+    const proof = context.registry.prove(this.account);
+    if (proof === null) {
+      this.tune();
+      return NEXT;
+    }
+    this.state = 'proving';
+    proof.then(
+      () => {
+        if (this.state !== 'proving') return;
+        this.tune();
+        client.goOn();
+      },
+      (error: Error) => this.failed(error),
     );
-  for (const [name, value, offered] of [
-    ['frame_max', frameMax, broker.frameMax],
-    ['channel_max', channelMax, broker.channelMax],
-  ] as const)
-    if (offered > 0 && (value === 0 || value > offered))
-      return reason(
-        'NOT_ALLOWED',
-        value === 0
-          ? `negotiated ${name} = 0 (no limit) is higher than the maximum allowed value (${offered})`
-          : `negotiated ${name} = ${value} is higher than the maximum allowed value (${offered})`,
-        M.CONNECTION_TUNE_OK,
-      );
-  return { channelMax: channelMax || 65535, frameMax: frameMax || broker.frameMax || 131072, heartbeat };
+    return STOP;
+  }
+
+  private tune(): void {
+    this.state = 'tune';
+    this.client.out.write(this.context.profile.tune);
+  }
+
+  /** The broker has refused the login, or cannot be reached, or there is no room for an upstream. */
+  private failed(error: Error): void {
+    if (!this.waits) return;
+    if (error instanceof Denied) this.refuse(error.denial);
+    else if (!(error instanceof Refused))
+      this.refuse({ cause: 'unreachable', why: reason('CONNECTION_FORCED', error.message) });
+    else {
+      // the proxy logs in by PLAIN, whatever the client used
+      const why = error.why && {
+        ...error.why,
+        text: error.why.text.replace('mechanism PLAIN', `mechanism ${this.login!.mechanism}`),
+      };
+      const told = why !== null && (why.code !== 403 || this.login!.failureClose);
+      this.client.refuse('refused', told ? why : null, error.message);
+    }
+  }
+
+  private refuse({ cause, why }: Denial): void {
+    this.client.refuse(cause, why, why.text);
+  }
+
+  private openVhost(): void {
+    const { client, context } = this;
+    const denied = client.admission();
+    if (denied !== null) {
+      this.refuse(denied);
+      return;
+    }
+    const pool = context.registry.pool(this.account!, client.negotiated.vhost);
+    client.negotiated.pool = pool;
+    const reused = pool.live;
+    const opened = (): void => {
+      if (this.state !== 'opening') return;
+      this.state = 'over';
+      const { stats } = context;
+      stats.logins++;
+      if (reused) stats.loginsReused++;
+      stats.loginSeconds.add((performance.now() - this.began) / 1000);
+      client.opened(pool);
+    };
+    const admitted = (): void => {
+      if (this.state !== 'opening') return;
+      if (context.config.poolMode === 'session') client.requestUpstream(opened);
+      else opened();
+    };
+    if (reused) admitted();
+    else pool.admit().then(admitted, (error: Error) => this.failed(error));
+  }
 }

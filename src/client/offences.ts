@@ -58,7 +58,7 @@ export const misplacedFrame = (type: number, payload: Buffer): CloseReason =>
 const EXPECTED = ['method', 'content header for class 60', 'content body'];
 const NON = ['method', 'content header', 'content body'];
 
-/** A frame that is not the one its channel expects next (METHOD, HEADER or BODY of client-channel.ts). */
+/** A frame that is not the one its channel expects next (METHOD, HEADER or BODY of message.ts). */
 export const unexpectedFrame = (expect: number): CloseReason =>
   reason(
     'UNEXPECTED_FRAME',
@@ -115,3 +115,11 @@ export const secondOpen = (): CloseReason =>
 
 export const notOpened = (methodKey: number): CloseReason =>
   reason('CHANNEL_ERROR', "expected 'channel.open'", methodKey);
+
+/** What needs a private upstream cannot be had on a channel that must stay on a shared one. */
+export const rooted = (method: Method): CloseReason =>
+  reason(
+    'PRECONDITION_FAILED',
+    `${method.name} needs another upstream than the consumers and unacked messages of this channel (consumers = shared)`,
+    method.key,
+  );

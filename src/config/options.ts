@@ -9,6 +9,7 @@ import {
   brokers,
   choice,
   integer,
+  names,
   pemFile,
   port,
   seconds,
@@ -132,6 +133,14 @@ export const OPTIONS = {
     live: true,
     help: 'Upstreams of a pool (user, secret and vhost) that stay open however long they are idle.',
   }),
+  channelLifetime: main('channel_lifetime', {
+    group: 'Pool',
+    type: seconds(0, DAY),
+    default: 30,
+    live: true,
+    help: 'Seconds after which an upstream channel is closed rather than parked for another lease; 0 for never.',
+    more: 'RabbitMQ remembers by channel what a user may do: so this bounds how long a right that was taken away is still good. And after a burst no more channels stay than are used.',
+  }),
   maxLifetime: main('max_lifetime', {
     group: 'Pool',
     type: seconds(0, 30 * DAY),
@@ -200,6 +209,14 @@ export const OPTIONS = {
     help: 'Let the user guest in from other hosts.',
     more: 'A broker trusts guest, and logins by ANONYMOUS, from its own host only. A proxy on that host must not lend this trust to others.',
   }),
+  loopbackUsers: main('loopback_users', {
+    group: 'Limits',
+    type: names,
+    default: ['guest'],
+    live: true,
+    help: 'Users that may come in from this host only, as with the setting of the same name in RabbitMQ.',
+    more: 'A broker lets them in from its own host only, and a proxy there looks like one of its own host. Name here who is named there.',
+  }),
 
   connectTimeout: main('connect_timeout', {
     group: 'Time',
@@ -222,6 +239,14 @@ export const OPTIONS = {
     default: 10,
     live: true,
     help: 'Seconds a client waits for an upstream channel before it is closed with 320.',
+  }),
+  sendTimeout: main('send_timeout', {
+    group: 'Time',
+    type: seconds(0, DAY),
+    default: 30,
+    live: true,
+    help: 'Seconds a client may read nothing of what waits for it before it is cut off; 0 for no limit.',
+    more: 'Its unacked messages are requeued. RabbitMQ does the like.',
   }),
   heartbeat: main('heartbeat', {
     group: 'Time',

@@ -113,6 +113,18 @@ export const boolean: Type<boolean> = {
   choices: ['yes', 'no'],
 };
 
+/** Names, separated by commas; empty for none. */
+export const names: Type<string[]> = {
+  parse: text =>
+    text
+      .split(',')
+      .map(name => name.trim())
+      .filter(name => name !== ''),
+  show: value => value.join(','),
+  allowed: 'names separated by commas',
+  placeholder: 'NAME,…',
+};
+
 /** A file; empty for none. Whether it can be read is checked when all settings are known. */
 export const pemFile: Type<string> = {
   parse: text => text.trim(),

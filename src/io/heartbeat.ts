@@ -17,18 +17,21 @@ export class Heartbeat {
     this.sentAt = now;
   }
 
-  /** Sends a heartbeat if nothing went out for half an interval; false when the peer was silent for two. */
-  check(now: number, listening: boolean): boolean {
-    if (this.interval === 0) return true;
-    const { out } = this;
+  /** Sends a heartbeat if nothing went out for half an interval. */
+  send(now: number): void {
+    const { out, interval } = this;
+    if (interval === 0) return;
     if (out.total !== this.sentTotal) {
       this.sentTotal = out.total;
       this.sentAt = now;
-    } else if (now - this.sentAt >= this.interval * 500) {
+    } else if (now - this.sentAt >= interval * 500) {
       this.sentAt = now;
       if (out.pending === 0) out.write(HEARTBEAT);
     }
-    if (!listening) this.lastRead = now;
-    return now - this.lastRead <= this.interval * 2000;
+  }
+
+  /** The peer has sent nothing for two intervals. */
+  silent(now: number): boolean {
+    return this.interval > 0 && now - this.lastRead > this.interval * 2000;
   }
 }

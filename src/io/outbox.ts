@@ -4,14 +4,14 @@
  */
 import type { Socket } from 'node:net';
 import { keep, READ_SIZE, release } from '../memory.ts';
-import type { Stats } from '../stats.ts';
+import type { Traffic } from '../stats.ts';
 
 const dirty: Outbox[] = [];
 let scheduled = false;
 
 function flushAll(): void {
   scheduled = false;
-  // A flush may write to other outboxes (a 'drain' handler): they are appended and flushed in the same pass.
+  // A flush may write to other outboxes (who waited for it to drain): they are appended and flushed in the same pass.
   for (let i = 0; i < dirty.length; i++) dirty[i].flushMarked();
   dirty.length = 0;
 }
@@ -24,23 +24,22 @@ const FLUSH_AT = READ_SIZE;
 let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
 export class Outbox {
-  private socket: Socket;
-  private readonly stats: Stats;
-  private readonly counter: 'clientBytesOut' | 'upstreamBytesOut';
+  private readonly socket: Socket;
+  private readonly traffic: Traffic;
   private pieces: Buffer[] = [];
   private bytes = 0;
   private marked = false;
   /** What the kernel has not taken yet, oldest first, each with the value of `total` when it was written. */
   private unwritten: { pieces: Buffer[]; total: number }[] = [];
   private readonly onWritten = (): void => this.written();
+  /** Told once all has gone out; null when nobody waits for that. */
+  private onDrained: (() => void) | null = null;
   /** Bytes that have gone to the kernel or wait for it. */
   total = 0;
 
-  /** `counter` is where the bytes count. */
-  constructor(socket: Socket, stats: Stats, counter: 'clientBytesOut' | 'upstreamBytesOut') {
+  constructor(socket: Socket, traffic: Traffic) {
     this.socket = socket;
-    this.stats = stats;
-    this.counter = counter;
+    this.traffic = traffic;
   }
 
   /** Queues bytes that are borrowed from what was read. */
@@ -68,6 +67,16 @@ export class Outbox {
     return this.bytes + this.socket.writableLength;
   }
 
+  /** Bytes that the kernel has taken. */
+  get taken(): number {
+    return this.total - this.socket.writableLength;
+  }
+
+  /** Has `drained` called, once, when the kernel has taken all there is (pending is 0, or the socket is closed). */
+  whenDrained(drained: () => void): void {
+    this.onDrained = drained;
+  }
+
   flushMarked(): void {
     this.marked = false;
     this.flush();
@@ -84,32 +93,50 @@ export class Outbox {
       pieces.forEach(release);
       return;
     }
-    this.stats[this.counter] += bytes;
-    if (n > 1 && bytes <= JOIN_BELOW) {
-      let at = 0;
-      for (const piece of pieces) {
-        at += piece.copy(joint, at);
-        release(piece);
-      }
-      socket.write(joint.subarray(0, bytes));
-      if (socket.writableLength > 0) joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
-      return;
-    }
-    if (n === 1) socket.write(pieces[0], this.onWritten);
+    this.traffic.bytesOut += bytes;
+    if (n > 1 && bytes <= JOIN_BELOW) this.writeJoint(pieces, bytes);
     else {
-      socket.cork();
-      for (let i = 0; i < n - 1; i++) socket.write(pieces[i]);
-      socket.write(pieces[n - 1], this.onWritten);
-      socket.uncork();
+      if (n === 1) socket.write(pieces[0], this.onWritten);
+      else {
+        socket.cork();
+        for (let i = 0; i < n - 1; i++) socket.write(pieces[i]);
+        socket.write(pieces[n - 1], this.onWritten);
+        socket.uncork();
+      }
+      if (socket.writableLength === 0) pieces.forEach(release);
+      else this.unwritten.push({ pieces, total: this.total });
     }
-    if (socket.writableLength === 0) pieces.forEach(release);
-    else this.unwritten.push({ pieces, total: this.total });
+    if (socket.writableLength > 0) this.traffic.backlog.add(this);
+    else if (this.onDrained !== null) this.drained();
+  }
+
+  /** Small pieces go as one. Nobody is told when it has gone, unless something else waits already: that costs a turn. */
+  private writeJoint(pieces: Buffer[], bytes: number): void {
+    const { socket } = this;
+    const told = socket.writableLength > 0 || this.onDrained !== null;
+    let at = 0;
+    for (const piece of pieces) {
+      at += piece.copy(joint, at);
+      release(piece);
+    }
+    if (told) socket.write(joint.subarray(0, bytes), this.onWritten);
+    else socket.write(joint.subarray(0, bytes));
+    if (socket.writableLength > 0) joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
   }
 
   private written(): void {
     const { unwritten } = this;
-    const taken = this.total - this.socket.writableLength;
+    const { taken } = this;
     while (unwritten.length > 0 && unwritten[0].total <= taken) unwritten.shift()!.pieces.forEach(release);
+    if (this.pending > 0) return;
+    this.traffic.backlog.delete(this);
+    if (this.onDrained !== null) this.drained();
+  }
+
+  private drained(): void {
+    const { onDrained } = this;
+    this.onDrained = null;
+    onDrained?.();
   }
 
   /** Sends what is queued, then ends our side of the connection. */
@@ -125,5 +152,7 @@ export class Outbox {
     this.bytes = 0;
     for (const { pieces } of this.unwritten) pieces.forEach(release);
     this.unwritten = [];
+    this.traffic.backlog.delete(this);
+    this.onDrained = null;
   }
 }

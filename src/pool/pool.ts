@@ -2,49 +2,37 @@
  * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
  * which logs one in.
  */
-import type { CloseReason } from '../amqp/errors.ts';
-import { reason } from '../amqp/errors.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
-import { Refused } from '../upstream/login.ts';
-import type { Holder, Upstream, UpstreamOwner } from '../upstream/upstream.ts';
-import type { UpstreamChannel } from '../upstream/upstream-channel.ts';
-import type { Logins } from './logins.ts';
-
-/** What a channel on a shared upstream is wanted for. */
-export type Use = 'publish' | 'consume' | 'other';
-
-/** Why a client may not have what it asks for: for the client, and the name under which it counts. */
-export interface Denial {
-  cause: string;
-  why: CloseReason;
-}
-
-/** What a waiter for a lease or an upstream gets. */
-export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
-
-interface Waiter<T = unknown> {
-  /** What it waits for, null when there is none now. */
-  take(): T | null;
-  done(outcome: Outcome<T>): void;
-  deadline: number;
-  since: number;
-}
-
-/** What is waited for. Within a kind, who cannot be served holds up only those behind it, who cannot be served either. */
-type Kind = `${'plain' | 'confirm'}, ${Use}` | 'upstream';
+import type { Peer } from '../upstream/carrier.ts';
+import { Refused } from '../upstream/handshake.ts';
+import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
+import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
+import type { Account } from './account.ts';
+import { BEST, GOOD, rank } from './placement.ts';
+import { type PrivateHolder, PrivateLease } from './private-lease.ts';
+import { isConnectionLimit } from './quota.ts';
+import { type Denial, type Outcome, type Wait, Waiters } from './waiters.ts';
 
 /** What a pool needs from its surroundings. */
 export interface PoolContext {
   readonly config: Config;
   readonly stats: Stats;
-  /** Upstreams of all pools, connecting ones included. */
-  totalUpstreams(): number;
-  /** Logs in one more upstream for this pool. */
-  open(pool: Pool): Promise<Upstream>;
-  /** The broker has blocked or unblocked an upstream of the pool. */
-  blockedChanged(pool: Pool, upstream: Upstream): void;
+  /** Takes a place for one more upstream of all pools; false when there is none (an idle one is asked to give way). */
+  reserve(): boolean;
+  /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */
+  place(pool: Pool, needless: () => boolean): Promise<boolean>;
+  /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
+  open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
+  /** Somebody waits in this pool, or nobody does. */
+  waitingChanged(pool: Pool): void;
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
+}
+
+/** A client that has declared what a restart of the broker takes away. */
+export interface TopologyOwner {
+  topologyLost(why: CloseReason | null): void;
 }
 
 /** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
@@ -54,31 +42,41 @@ const BACKOFF_MAX_MS = 5000;
 const MAX_CONNECTING = 64;
 
 export class Pool implements UpstreamOwner {
-  readonly logins: Logins;
+  readonly account: Account;
   readonly vhost: string;
   readonly upstreams: Upstream[] = [];
   /** Clients that are logged in here. */
   clients = 0;
+  /** The broker has blocked some of the upstreams. */
+  alarm = false;
+  /** Clients that have declared what a restart of the broker takes away, and the brokers they did it at. */
+  readonly topologies = new Map<TopologyOwner, Set<string>>();
   private readonly context: PoolContext;
   /** Upstreams that may have a channel to lend, or be lent as a whole: neither private, nor retired, nor known to be full. */
   private readonly lendable = new Set<Upstream>();
-  private readonly waiters = new Map<Kind, Waiter[]>();
-  private waiting = 0;
+  private readonly waiters: Waiters;
   private connecting = 0;
+  /** How many upstreams the broker lets this user or vhost have, once it has refused one more. */
+  private learnedMax = Number.POSITIVE_INFINITY;
   private failures = 0;
   private retryTimer: NodeJS.Timeout | null = null;
   private closed = false;
   /** The first attempt, shared by all who log in meanwhile (single flight). */
   private firstLogin: Promise<void> | null = null;
 
-  constructor(context: PoolContext, logins: Logins, vhost: string) {
+  constructor(context: PoolContext, account: Account, vhost: string) {
     this.context = context;
-    this.logins = logins;
+    this.account = account;
     this.vhost = vhost;
+    this.waiters = new Waiters(seconds => context.stats.leaseWaitSeconds.add(seconds));
   }
 
   get user(): string {
-    return this.logins.user;
+    return this.account.user;
+  }
+
+  get channelLifetime(): number {
+    return this.context.config.channelLifetime || Number.POSITIVE_INFINITY;
   }
 
   /** A live upstream proves that the broker lets this login in. */
@@ -91,78 +89,126 @@ export class Pool implements UpstreamOwner {
   }
 
   get empty(): boolean {
-    return this.size === 0 && this.waiting === 0 && this.firstLogin === null;
+    return this.size === 0 && this.waiters.length === 0 && this.firstLogin === null;
   }
 
-  /** Resolves when the broker has let this login in; rejects with Refused or Unreachable. */
+  /** Since when the one that has waited longest waits; Infinity when nobody does. */
+  get waitsSince(): number {
+    return this.waiters.oldest;
+  }
+
+  /** Resolves when the broker has let this login in; rejects with Refused, Unreachable or Denied. */
   admit(): Promise<void> {
     if (this.live) return Promise.resolve();
-    this.firstLogin ??= this.openUpstream().finally(() => {
+    this.firstLogin ??= this.firstUpstream().finally(() => {
       this.firstLogin = null;
     });
     return this.firstLogin;
   }
 
-  // ---- leases on shared upstreams
-
-  /**
-   * A channel on a shared upstream, at once if there is one. Consumers share upstreams with consumers only, and who does
-   * not publish gets one that the broker has not blocked: they go on during an alarm. Both as far as there are enough.
-   */
-  leaseNow(confirm: boolean, use: Use): UpstreamChannel | null {
-    const channel = this.take(confirm, use);
-    if (channel !== null) this.context.stats.leaseWaitSeconds.add(0);
-    return channel;
+  private async firstUpstream(): Promise<void> {
+    const tuned = this.account.take(this.vhost);
+    if (tuned === null && !(await this.context.place(this, () => this.live))) return;
+    await this.openUpstream(tuned);
   }
 
-  private take(confirm: boolean, use: Use): UpstreamChannel | null {
-    const max = this.context.config.maxUpstreamChannels;
-    const consuming = use === 'consume';
-    for (let pass = use === 'publish' ? 1 : 0; pass < 3; pass++) {
-      for (const upstream of this.lendable) {
-        if (pass === 0 && upstream.blocked !== null) continue;
-        if (pass < 2 && upstream.busy > 0 && upstream.consuming !== consuming) continue;
-        const channel = upstream.takeChannel(confirm, max);
-        if (channel !== null) {
-          if (pass < 2) upstream.consuming = consuming;
-          return channel;
-        }
-        if (upstream.parkedPlain.length + upstream.parkedConfirm.length === 0) this.lendable.delete(upstream);
+  // ---- leases
+
+  /** A lease on a shared upstream, at once if one can be had; null when it must be waited for. */
+  lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
+    const lease = this.take(holder, purpose, confirm);
+    if (lease !== null) this.context.stats.leaseWaitSeconds.add(0);
+    return lease;
+  }
+
+  /** The same, waiting up to lease_timeout. */
+  waitForLease(
+    holder: LeaseHolder,
+    purpose: Purpose,
+    confirm: boolean,
+    done: (outcome: Outcome<Lease>) => void,
+  ): Wait {
+    const take = (): Lease | Denial | null => this.take(holder, purpose, confirm) ?? this.overQuota();
+    return this.wait(`${confirm ? 'confirm' : 'plain'}, ${purpose}`, take, done);
+  }
+
+  /** Waits up to lease_timeout for a lease on an upstream that the client has for itself. */
+  waitForLeaseOn(
+    upstream: Upstream,
+    holder: LeaseHolder,
+    purpose: Purpose,
+    confirm: boolean,
+    done: (outcome: Outcome<Lease>) => void,
+  ): Wait {
+    const take = (): Lease | Denial | null =>
+      this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
+    return this.wait(`on ${upstream.id}`, take, done);
+  }
+
+  /** A lease on an upstream that the client has for itself; null when it must be waited for. */
+  leaseOn(upstream: Upstream, holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
+    return upstream.lease(holder, purpose, confirm, this.account.quota.full ? 0 : Number.POSITIVE_INFINITY);
+  }
+
+  private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
+    const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
+    const limit = this.mayGrow() ? GOOD : Number.POSITIVE_INFINITY; // a better one can be had
+    let passedOver: Set<Upstream> | null = null;
+    for (;;) {
+      const upstream = this.best(purpose, limit, passedOver);
+      if (upstream === null) return null;
+      const lease = upstream.lease(holder, purpose, confirm, max);
+      if (lease !== null) {
+        if (upstream.busy === 1) upstream.consuming = purpose === 'consume';
+        return lease;
       }
-      if (this.mayOpen()) return null; // a better one can be had
+      passedOver ??= new Set();
+      passedOver.add(upstream);
+      if (upstream.channels.parked === 0 && max > 0) this.lendable.delete(upstream);
     }
-    return null;
   }
 
-  /** Waits for a channel up to lease_timeout. Returns a function that gives up. */
-  lease(confirm: boolean, use: Use, done: (outcome: Outcome<UpstreamChannel>) => void): () => void {
-    return this.wait(`${confirm ? 'confirm' : 'plain'}, ${use}`, () => this.take(confirm, use), done);
+  /** The one that suits a purpose best, if it is not worse than `limit`. */
+  private best(purpose: Purpose, limit: number, passedOver: Set<Upstream> | null): Upstream | null {
+    let found: Upstream | null = null;
+    let least = limit + 1;
+    for (const upstream of this.lendable) {
+      if (passedOver?.has(upstream)) continue;
+      const value = rank(upstream, purpose, this.alarm);
+      if (value >= least) continue;
+      found = upstream;
+      least = value;
+      if (value === BEST) break;
+    }
+    return found;
   }
 
-  /** An upstream that nobody else uses, up to lease_timeout. Returns a function that gives up. */
-  acquire(holder: Holder, done: (outcome: Outcome<Upstream>) => void): () => void {
+  /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
+  private overQuota(): Denial | null {
+    const { quota } = this.account;
+    if (!quota.full || this.account.freesChannel()) return null;
+    return { cause: 'refused', why: quota.refusal };
+  }
+
+  /** Waits up to lease_timeout for an upstream that nobody else uses. */
+  leaseUpstream(holder: PrivateHolder, done: (outcome: Outcome<PrivateLease>) => void): Wait {
     return this.wait('upstream', () => this.takeUpstream(holder), done);
   }
 
-  private takeUpstream(holder: Holder): Upstream | null {
+  private takeUpstream(holder: PrivateHolder): PrivateLease | null {
     for (const upstream of this.lendable) {
       if (upstream.busy > 0) continue;
-      upstream.holder = holder;
       this.lendable.delete(upstream);
-      return upstream;
+      return new PrivateLease(upstream, holder, this);
     }
     return null;
   }
 
-  /**
-   * Takes a private upstream back. `spent`: something in it cannot be undone, so it is closed. `done` when the broker has
-   * answered that: exclusive queues are gone then.
-   */
-  giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null = null): void {
-    upstream.holder = null;
+  giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null): void {
     if (spent && upstream.state === 'live') {
-      upstream.onClosed = done;
+      if (done !== null) upstream.whenClosed(done);
       this.retire(upstream);
+      upstream.close(); // it ends whatever is under way there
       return;
     }
     done?.();
@@ -170,129 +216,106 @@ export class Pool implements UpstreamOwner {
     if (upstream.retired) this.retire(upstream);
     else {
       this.lendable.add(upstream);
-      this.serveWaiters();
+      this.serve();
     }
   }
 
-  private wait<T>(kind: Kind, take: () => T | null, done: (outcome: Outcome<T>) => void): () => void {
-    if (this.waiting === 0) {
-      const value = take();
-      if (value !== null) {
-        this.context.stats.leaseWaitSeconds.add(0);
-        done({ ok: true, value });
-        return () => {};
-      }
-    }
-    const since = performance.now();
-    const deadline = since + this.context.config.leaseTimeout * 1000;
-    const waiter = { take, done, since, deadline } as Waiter;
-    const queue = this.waiters.get(kind) ?? [];
-    this.waiters.set(kind, queue);
-    queue.push(waiter);
-    this.waiting++;
-    this.serveWaiters();
-    return () => {
-      const at = queue.indexOf(waiter);
-      if (at < 0) return;
-      queue.splice(at, 1);
-      this.waiting--;
-    };
+  // ---- waiting
+
+  private wait<T extends object>(
+    kind: string,
+    take: () => T | Denial | null,
+    done: (outcome: Outcome<T>) => void,
+  ): Wait {
+    const wait = this.waiters.wait(kind, this.context.config.leaseTimeout, take, done);
+    this.serve();
+    return wait;
   }
 
-  /** The one that has waited longest, of those kinds that are not `stuck`. */
-  private longestWaiting(stuck: Waiter[][]): Waiter[] | null {
-    let found: Waiter[] | null = null;
-    for (const queue of this.waiters.values())
-      if (queue.length > 0 && !stuck.includes(queue) && (found === null || queue[0].since < found[0].since))
-        found = queue;
-    return found;
+  /** Serves who waits, and opens upstreams for those who cannot be served. */
+  serve(): void {
+    if (this.waiters.length > 0) {
+      this.waiters.serve();
+      this.grow();
+    }
+    this.context.waitingChanged(this);
   }
 
-  /** Serves waiters in their order. A waiter has left before it is told: what it then does may serve others. */
-  private serveWaiters(): void {
-    if (this.waiting === 0) return;
-    const stuck: Waiter[][] = [];
-    for (let queue = this.longestWaiting(stuck); queue !== null; queue = this.longestWaiting(stuck)) {
-      const value = queue[0].take();
-      if (value === null) stuck.push(queue);
-      else {
-        const waiter = this.leave(queue);
-        this.context.stats.leaseWaitSeconds.add((performance.now() - waiter.since) / 1000);
-        waiter.done({ ok: true, value });
-      }
-    }
+  private grow(): void {
     if (this.retryTimer !== null) return;
     const wanted = Math.min(this.wanted(), MAX_CONNECTING);
-    while (this.connecting < wanted && this.mayOpen()) this.openUpstream().catch(() => {});
+    while (this.connecting < wanted && this.mayGrow()) {
+      const tuned = this.account.take(this.vhost);
+      if (tuned === null && !this.context.reserve()) return;
+      this.openUpstream(tuned).catch(() => {});
+    }
   }
 
   /** Upstreams that would serve all who wait. */
   private wanted(): number {
     let n = 0;
-    for (const [kind, { length }] of this.waiters)
-      n += kind === 'upstream' ? length : Math.ceil(length / this.context.config.maxUpstreamChannels);
+    for (const [kind, count] of this.waiters.counts())
+      if (kind === 'upstream') n += count;
+      else if (!kind.startsWith('on ') && !this.account.quota.full)
+        n += Math.ceil(count / this.context.config.maxUpstreamChannels);
     return n;
-  }
-
-  /** The first of a queue goes. */
-  private leave(queue: Waiter[]): Waiter {
-    this.waiting--;
-    return queue.shift()!;
-  }
-
-  private failWaiters(denial: Denial): void {
-    for (const queue of this.waiters.values())
-      while (queue.length > 0) this.leave(queue).done({ ok: false, ...denial });
   }
 
   // ---- opening and losing upstreams
 
-  private mayOpen(): boolean {
-    const { config } = this.context;
-    return (
-      !this.closed &&
-      (config.maxUpstreams === 0 || this.size < config.maxUpstreams) &&
-      (config.maxUpstreamsTotal === 0 || this.context.totalUpstreams() < config.maxUpstreamsTotal)
-    );
+  /** Whether this pool may have one more upstream. */
+  mayGrow(): boolean {
+    const { maxUpstreams } = this.context.config;
+    return !this.closed && this.size < Math.min(maxUpstreams || Number.POSITIVE_INFINITY, this.learnedMax);
   }
 
-  private async openUpstream(): Promise<void> {
+  private async openUpstream(tuned: Upstream | null): Promise<void> {
+    const { stats } = this.context;
     this.connecting++;
+    stats.upstreams++;
+    stats.upstreamsConnecting++;
     let upstream: Upstream;
     try {
-      upstream = await this.context.open(this);
+      upstream = await this.context.open(this, tuned);
     } catch (error) {
       this.connecting--;
+      stats.upstreams--;
+      stats.upstreamsConnecting--;
       this.failed(error as Error);
       throw error;
     }
     this.connecting--;
+    stats.upstreamsConnecting--;
     this.failures = 0;
-    upstream.owner = this;
-    if (this.closed) {
+    if (upstream.state !== 'live' || this.closed) {
+      stats.upstreams--;
       upstream.close('amqproxy is shutting down');
+      if (!this.closed) this.failed(new Error('the broker closed the connection'));
       return;
     }
-    if (upstream.state !== 'live') {
-      this.failed(new Error('the broker closed the connection'));
-      return;
-    }
+    upstream.owner = this;
     this.upstreams.push(upstream);
     this.lendable.add(upstream);
-    this.context.stats.upstreamsOpened++;
-    this.serveWaiters();
+    stats.upstreamsOpened++;
+    this.serve();
   }
 
   private failed(error: Error): void {
     if (error instanceof Refused && error.why !== null) {
-      this.failWaiters({ cause: 'refused', why: error.why });
+      if (isConnectionLimit(error.why) && this.upstreams.length > 0) {
+        // the broker allows no more than there are: who waits is served when one of them is free
+        this.learnedMax = this.upstreams.length;
+        this.context.report('warn', this, `The broker allows no further upstream: ${error.why.text}`);
+        return;
+      }
+      this.waiters.deny({ cause: 'refused', why: error.why });
       return;
     }
-    if (this.waiting === 0) return;
+    if (this.waiters.length === 0) return;
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);
     this.retryTimer ??= setTimeout(() => {
       this.retryTimer = null;
-      this.serveWaiters();
+      this.serve();
     }, wait);
   }
 
@@ -306,29 +329,46 @@ export class Pool implements UpstreamOwner {
       if (upstream.retired && upstream.busy === 0) upstream.close();
       else if (!upstream.retired && upstream.state === 'live') this.lendable.add(upstream);
     }
-    this.serveWaiters();
+    if (this.waiters.length > 0) this.serve();
+  }
+
+  channelsChanged(by: number): void {
+    const { quota } = this.account;
+    if (by > 0) quota.opened();
+    else quota.ended(-by, () => this.serve());
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
     const at = this.upstreams.indexOf(upstream);
     if (at >= 0) this.upstreams.splice(at, 1);
+    this.context.stats.upstreams--;
     this.lendable.delete(upstream);
+    this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
+    if (this.upstreams.length === 0) this.learnedMax = Number.POSITIVE_INFINITY;
     if (!upstream.retired) {
       this.context.stats.upstreamsLost++;
       this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
         upstream: upstream.address,
       });
+      if (this.account.quota.learn(why))
+        this.context.report('warn', this, "The broker's limit is kept from now on");
+      for (const [owner, brokers] of [...this.topologies])
+        if (brokers.has(upstream.address)) owner.topologyLost(why);
     }
+    this.serve();
   }
 
   blockedChanged(upstream: Upstream): void {
-    this.context.report(
-      'warn',
-      this,
-      upstream.blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${upstream.blocked}`,
-      { upstream: upstream.address },
-    );
-    this.context.blockedChanged(this, upstream);
+    this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
+    const { blocked, address } = upstream;
+    const message = blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${blocked}`;
+    this.context.report('warn', this, message, { upstream: address });
+    if (blocked === null) this.serve();
+  }
+
+  /** Tells a client of the alarm that some upstream is blocked by, and later of its end. */
+  tellAnyBlocked(peer: Peer): void {
+    this.upstreams.find(({ blocked }) => blocked !== null)?.tell(peer);
   }
 
   /** No new leases; closed when the last lease ends, at once if there is none. */
@@ -343,50 +383,70 @@ export class Pool implements UpstreamOwner {
     for (const upstream of [...this.upstreams]) this.retire(upstream);
     this.stopRetrying();
     this.failures = 0;
-    this.serveWaiters();
+    this.forgetLimits();
+    this.serve();
+  }
+
+  /** The broker's limits may have been changed. */
+  forgetLimits(): void {
+    this.learnedMax = Number.POSITIVE_INFINITY;
+    this.account.quota.forget();
   }
 
   // ---- maintenance
 
+  /** The upstream that nobody uses for the longest time; null when there is none. */
+  get idlest(): Upstream | null {
+    let found: Upstream | null = null;
+    for (const upstream of this.upstreams) {
+      if (upstream.retired || upstream.holder !== null || upstream.busy > 0) continue;
+      if (found === null || upstream.idleSince < found.idleSince) found = upstream;
+    }
+    return found;
+  }
+
+  /** Closes an idle upstream to make room for another pool's. */
+  giveWay(upstream: Upstream): void {
+    this.context.report('info', this, 'Idle upstream closed: others need its place (max_upstreams_total)');
+    this.retire(upstream);
+  }
+
   /** Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock. */
   maintain(now: number): void {
     const { config } = this.context;
-    for (const queue of this.waiters.values())
-      while (queue.length > 0 && queue[0].deadline <= now) {
-        const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
-        const why = reason('CONNECTION_FORCED', text);
-        this.leave(queue).done({ ok: false, cause: 'lease_timeout', why });
-      }
-    let idle = this.upstreams.length;
+    const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
+    this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    let staying = this.upstreams.length;
     for (const upstream of [...this.upstreams]) {
-      if (upstream.retired) {
-        idle--;
-        continue;
-      }
-      if (config.maxLifetime > 0 && now - upstream.openedAt > config.maxLifetime * 1000) {
-        idle--;
-        this.retire(upstream);
-      } else if (
-        config.idleConnectionTimeout > 0 &&
-        idle > config.minUpstreams &&
-        upstream.holder === null &&
-        upstream.busy === 0 &&
-        now - upstream.idleSince > config.idleConnectionTimeout * 1000
-      ) {
-        idle--;
-        this.retire(upstream);
+      for (const channel of upstream.channels.unparkOpenedBefore(now - this.channelLifetime * 1000))
+        channel.close();
+      const old = config.maxLifetime > 0 && now - upstream.openedAt > config.maxLifetime * 1000;
+      if (upstream.retired || old || this.idleTooLong(upstream, staying, now)) {
+        staying--;
+        if (!upstream.retired) this.retire(upstream);
       }
     }
+    this.context.waitingChanged(this);
+  }
+
+  private idleTooLong(upstream: Upstream, staying: number, now: number): boolean {
+    const { idleConnectionTimeout, minUpstreams } = this.context.config;
+    // the last one tells whether the broker, and with it what clients have declared, is still there
+    const least = Math.max(minUpstreams, this.topologies.size > 0 ? 1 : 0);
+    return (
+      idleConnectionTimeout > 0 &&
+      staying > least &&
+      upstream.holder === null &&
+      upstream.busy === 0 &&
+      now - upstream.idleSince > idleConnectionTimeout * 1000
+    );
   }
 
   /** Ends everything: used when the proxy stops. */
   close(): void {
     this.closed = true;
     this.stopRetrying();
-    this.failWaiters({
-      cause: 'shutdown',
-      why: reason('CONNECTION_FORCED', 'amqproxy is shutting down'),
-    });
+    this.waiters.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });
     for (const upstream of [...this.upstreams]) upstream.close('amqproxy is shutting down');
   }
 }

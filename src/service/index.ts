@@ -1,6 +1,7 @@
 /** What the outside world sees of a running proxy: service manager, journal, stats line, metrics, HTTP. */
 import type { Logger } from 'pino';
-import type { GivenSocket, Proxy } from '../proxy.ts';
+import type { GivenSocket } from '../proxy/listeners.ts';
+import type { Proxy } from '../proxy/proxy.ts';
 import { startHttp } from './http.ts';
 import { checkOpenFiles } from './limits.ts';
 import { createMetrics } from './metrics.ts';

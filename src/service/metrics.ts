@@ -5,36 +5,36 @@
  */
 import { hostname } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Fill, Proxy } from '../proxy.ts';
+import type { Fill } from '../proxy/proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Watched } from './stats-line.ts';
 
 /** What the metrics need of the proxy. */
-export type Measured = Omit<Watched, 'config'> & Pick<Proxy, 'leasedCount' | 'poolCount'>;
+export type Measured = Omit<Watched, 'config'>;
 
 /** From 0.1 ms (a reused login) to the 10 s of lease_timeout. */
 const BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-const GAUGES: [name: string, help: string, read: (proxy: Measured) => number][] = [
-  ['client_connections', 'Number of client connections', p => p.clientCount],
-  ['client_connections_peak', 'Most client connections at a time since the start', p => p.stats.clientsPeak],
-  ['upstream_connections', 'Number of upstream connections', p => p.upstreamCount],
+const GAUGES: [name: string, help: string, read: (stats: Stats) => number][] = [
+  ['client_connections', 'Number of client connections', s => s.clients],
+  ['client_connections_peak', 'Most client connections at a time since the start', s => s.clientsPeak],
+  ['upstream_connections', 'Number of upstream connections', s => s.upstreams],
   [
     'upstream_connections_shared',
     'Upstream connections that carry channels of many clients',
-    p => p.sharedCount,
+    s => s.upstreamsShared,
   ],
   [
     'upstream_connections_private',
     'Upstream connections that carry channels of one client',
-    p => p.privateCount,
+    s => s.upstreamsPrivate,
   ],
-  ['pools', 'Pools: sets of user, secret and vhost', p => p.poolCount],
-  ['channels_leased', 'Upstream channels in use', p => p.leasedCount],
-  ['channels_parked', 'Upstream channels that are open and wait for a lease', p => p.parkedCount],
+  ['pools', 'Pools: sets of user, secret and vhost', s => s.pools],
+  ['channels_leased', 'Upstream channels in use', s => s.channelsLeased],
+  ['channels_parked', 'Upstream channels that are open and wait for a lease', s => s.channelsParked],
 ];
 
 /** By the setting that bounds them, as label `buffer`. */
@@ -60,10 +60,10 @@ const COUNTERS: [name: string, help: string, read: (stats: Stats) => number][] =
   ['messages_published', 'Messages from clients', s => s.messagesIn],
   ['messages_delivered', 'Messages to clients', s => s.messagesOut],
   ['messages_returned', 'Messages that the broker returned', s => s.messagesReturned],
-  ['client_received_bytes', 'Bytes read from clients', s => s.clientBytesIn],
-  ['client_sent_bytes', 'Bytes written to clients', s => s.clientBytesOut],
-  ['upstream_received_bytes', 'Bytes read from upstreams', s => s.upstreamBytesIn],
-  ['upstream_sent_bytes', 'Bytes written to upstreams', s => s.upstreamBytesOut],
+  ['client_received_bytes', 'Bytes read from clients', s => s.clientTraffic.bytesIn],
+  ['client_sent_bytes', 'Bytes written to clients', s => s.clientTraffic.bytesOut],
+  ['upstream_received_bytes', 'Bytes read from upstreams', s => s.upstreamTraffic.bytesIn],
+  ['upstream_sent_bytes', 'Bytes written to upstreams', s => s.upstreamTraffic.bytesOut],
 ];
 
 const HISTOGRAMS: [name: string, help: string, of: (stats: Stats) => Samples][] = [
@@ -86,7 +86,7 @@ export function createMetrics(proxy: Measured): Registry {
       help,
       registers,
       collect() {
-        this.set(read(proxy));
+        this.set(read(proxy.stats));
       },
     });
   for (const [name, help, read] of BUFFERS)

@@ -4,24 +4,14 @@
  */
 import type { Logger } from 'pino';
 import { statusLine } from '../log.ts';
-import type { Proxy } from '../proxy.ts';
+import type { Proxy } from '../proxy/proxy.ts';
 import type { Stats } from '../stats.ts';
 
 const LIVE_MS = 1000;
 const STATUS_MS = 5000;
 
 /** What the sentence needs of the proxy. */
-export type Watched = Pick<
-  Proxy,
-  | 'clientCount'
-  | 'upstreamCount'
-  | 'sharedCount'
-  | 'privateCount'
-  | 'parkedCount'
-  | 'buffers'
-  | 'stats'
-  | 'config'
->;
+export type Watched = Pick<Proxy, 'buffers' | 'stats' | 'config'>;
 
 const rate = (n: number, seconds: number): string => (seconds > 0 ? (n / seconds).toFixed(1) : '0.0');
 const ms = (seconds: number): string => (seconds * 1000).toFixed(1);
@@ -52,8 +42,8 @@ const counters = (stats: Stats): Counters => ({
   leases: stats.leases,
   messagesIn: stats.messagesIn,
   messagesOut: stats.messagesOut,
-  bytesIn: stats.clientBytesIn,
-  bytesOut: stats.clientBytesOut,
+  bytesIn: stats.clientTraffic.bytesIn,
+  bytesOut: stats.clientTraffic.bytesOut,
   refused: new Map(stats.refused),
 });
 
@@ -84,9 +74,9 @@ export class Span {
       ([name, { total, largest, limit }]) => `${name} ${bytes(total)} (${bytes(largest)} of ${bytes(limit)})`,
     );
     return (
-      `${proxy.clientCount} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
-      `${rate(now.leases - last.leases, seconds)} leases/s, ${proxy.parkedCount} parked, ` +
-      `${proxy.upstreamCount} upstreams (${proxy.sharedCount} shared, ${proxy.privateCount} private), ` +
+      `${stats.clients} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
+      `${rate(now.leases - last.leases, seconds)} leases/s, ${stats.channelsParked} parked, ` +
+      `${stats.upstreams} upstreams (${stats.upstreamsShared} shared, ${stats.upstreamsPrivate} private), ` +
       `in ${rate(now.messagesIn - last.messagesIn, seconds)} msg/s ${bytes((now.bytesIn - last.bytesIn) / seconds || 0)}/s, ` +
       `out ${rate(now.messagesOut - last.messagesOut, seconds)} msg/s ${bytes((now.bytesOut - last.bytesOut) / seconds || 0)}/s, ` +
       `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +
@@ -133,9 +123,9 @@ export class StatsLine {
 
   /** The line in the log; the waits of the next one are its own. */
   write(): void {
-    const { stats, clientCount, upstreamCount, parkedCount } = this.proxy;
+    const { stats } = this.proxy;
     this.log.info(
-      { journal: { clients: clientCount, upstreams: upstreamCount, parked: parkedCount } },
+      { journal: { clients: stats.clients, upstreams: stats.upstreams, parked: stats.channelsParked } },
       `stats: ${this.logged.sentence()}`,
     );
     stats.leaseWaitSeconds.clear();
@@ -143,8 +133,8 @@ export class StatsLine {
   }
 
   private showLive(): void {
-    const { clientCount, upstreamCount } = this.proxy;
-    process.stdout.write(`\r\x1b[K${clientCount} clients    ${upstreamCount} upstreams`);
+    const { clients, upstreams } = this.proxy.stats;
+    process.stdout.write(`\r\x1b[K${clients} clients    ${upstreams} upstreams`);
     statusLine.shown = true;
   }
 }

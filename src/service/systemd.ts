@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
-import type { GivenSocket } from '../proxy.ts';
+import type { GivenSocket } from '../proxy/listeners.ts';
 import { EX, ServiceError } from './errors.ts';
 
 /** What is used of npm's sd-notify. Its journalPrint and log are not: they pass text on as a format string. */

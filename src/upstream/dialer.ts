@@ -5,8 +5,9 @@ import { connect as connectTls } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { BrokerAddress, Config } from '../config/options.ts';
 import { Inbox } from '../io/inbox.ts';
+import { Transport } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
-import type { Broker } from './broker.ts';
+import type { BrokerProfile } from './profile.ts';
 import { Upstream } from './upstream.ts';
 
 /** No broker could be reached: says for each why. */
@@ -41,14 +42,14 @@ export function explain(error: NodeJS.ErrnoException, address: BrokerAddress): s
 
 export class Dialer {
   private config: Config;
-  private readonly broker: Broker;
+  private readonly profile: BrokerProfile;
   private readonly stats: Stats;
   private readonly failures = new Map<string, { until: number; count: number }>();
   private next = 0;
 
-  constructor(config: Config, broker: Broker, stats: Stats) {
+  constructor(config: Config, profile: BrokerProfile, stats: Stats) {
     this.config = config;
-    this.broker = broker;
+    this.profile = profile;
     this.stats = stats;
   }
 
@@ -85,51 +86,59 @@ export class Dialer {
 
   private dialOne(address: BrokerAddress): Promise<Upstream> {
     return new Promise((resolve, reject) => {
-      const { config } = this;
+      const { connectTimeout } = this.config;
       const inbox = new Inbox();
-      let socket: Socket;
-      const connected = (): void => {
-        socket.setNoDelay(true);
-        socket.setKeepAlive(true, 30_000);
-        const upstream = new Upstream(socket, inbox, addressName(address), this.broker, this.stats);
-        upstream.greet().then(() => done(null, upstream), done);
-      };
-      const timer = setTimeout(
-        () => done(new Error(`no answer within connect_timeout (${config.connectTimeout} s)`)),
-        config.connectTimeout * 1000,
-      );
+      const { host, port } = address;
+      // TLS reads by itself
+      const onread = address.tls ? {} : { onread: inbox.onread };
+      const tcp = connect({ host, port, noDelay: true, ...onread });
+      let socket = tcp;
       const done = (error: Error | null, upstream?: Upstream): void => {
         clearTimeout(timer);
+        tcp.off('error', done);
+        socket.off('error', done);
         if (upstream) {
-          socket.off('error', done);
           resolve(upstream);
           return;
         }
-        socket.destroy();
+        tcp.on('error', () => {});
+        tcp.destroy();
         reject(error);
       };
-      try {
-        if (address.tls) {
-          socket = connectTls(
-            {
-              host: address.host,
-              port: address.port,
-              rejectUnauthorized: config.tlsVerify,
-              ...(isIP(address.host) ? {} : { servername: address.host }),
-              ...(config.tlsCa ? { ca: readFileSync(config.tlsCa) } : {}),
-            },
-            connected,
-          );
+      const timer = setTimeout(
+        () => done(new Error(`no answer within connect_timeout (${connectTimeout} s)`)),
+        connectTimeout * 1000,
+      );
+      const connected = (): void => {
+        const transport = new Transport(socket, inbox, this.stats.upstreamTraffic, tcp);
+        const upstream = new Upstream(transport, addressName(address), this.profile, this.stats);
+        upstream.greet().then(() => done(null, upstream), done);
+      };
+      tcp.on('error', done);
+      tcp.once('connect', () => {
+        if (!address.tls) return connected();
+        try {
+          socket = this.secure(tcp, address, connected);
+          socket.on('error', done);
           inbox.adopt(socket);
-        } else {
-          const { host, port } = address;
-          socket = connect({ host, port, noDelay: true, onread: inbox.onread }, connected);
+        } catch (error) {
+          done(error as Error);
         }
-        socket.on('error', done);
-      } catch (error) {
-        clearTimeout(timer);
-        reject(error);
-      }
+      });
     });
+  }
+
+  private secure(tcp: Socket, { host }: BrokerAddress, connected: () => void): Socket {
+    const { tlsVerify, tlsCa } = this.config;
+    return connectTls(
+      {
+        socket: tcp,
+        host,
+        rejectUnauthorized: tlsVerify,
+        ...(isIP(host) ? {} : { servername: host }),
+        ...(tlsCa ? { ca: readFileSync(tlsCa) } : {}),
+      },
+      connected,
+    );
   }
 }

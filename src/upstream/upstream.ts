@@ -1,162 +1,236 @@
 /**
- * One connection to the broker, once it is logged in (`login.ts`): its channels, and the way of the broker's frames to the
- * clients.
+ * One connection to the broker: its channels, and the way of the broker's frames to the clients.
  *
- *   dialed ──start──▶ greeted ──start-ok, tune──▶ tuned ──open──▶ live ──close──▶ closing ──▶ closed
+ *   handshake ──open-ok──▶ live ──close──▶ closing ──▶ closed
  */
-import type { Socket } from 'node:net';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import { type BadFrame, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
-import { FrameSplitter, splitBody } from '../amqp/split.ts';
-import { readTag, writeTag } from '../amqp/tag.ts';
+import type { Credentials } from '../amqp/sasl.ts';
+import { type BadFrame, FrameScanner, type FrameSink, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import { FrameSplitter } from '../amqp/split.ts';
 import { clock } from '../clock.ts';
-import { Heartbeat } from '../io/heartbeat.ts';
-import type { Inbox } from '../io/inbox.ts';
-import { Outbox } from '../io/outbox.ts';
-import { keep, release } from '../memory.ts';
+import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
-import type { Broker } from './broker.ts';
-import { Refused, UpstreamLogin } from './login.ts';
-import { type Lessee, type Peer, UpstreamChannel } from './upstream-channel.ts';
+import type { Peer } from './carrier.ts';
+import type { ChannelOwner, UpstreamChannel } from './channel.ts';
+import { channelMethod } from './channel-methods.ts';
+import { ChannelTable } from './channel-table.ts';
+import { Delivery } from './delivery.ts';
+import { Refused, UpstreamHandshake } from './handshake.ts';
+import { Lease, type LeaseHolder, type Purpose } from './lease.ts';
+import type { BrokerProfile } from './profile.ts';
 
 /** What an upstream tells its pool. */
 export interface UpstreamOwner {
+  /** Seconds after which an open channel is not parked again, Infinity for never. */
+  readonly channelLifetime: number;
   /** A channel was parked, or is gone: another lease may be possible. */
-  channelFreed(upstream: Upstream, channel: UpstreamChannel): void;
+  channelFreed(upstream: Upstream): void;
+  /** A channel was opened (+1) or has ended (-1). */
+  channelsChanged(by: number): void;
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void;
   blockedChanged(upstream: Upstream): void;
 }
 
 /** A client that has the upstream for itself; told of what concerns the connection. */
 export interface Holder {
+  readonly peer: Peer;
   updateSecretOk(): void;
-  holderLost(why: CloseReason | null): void;
+  upstreamLost(why: CloseReason | null): void;
 }
 
-export class Upstream extends UpstreamLogin {
-  readonly socket: Socket;
-  readonly out: Outbox;
-  private readonly inbox: Inbox;
+export type UpstreamState = 'handshake' | 'live' | 'closing' | 'closed';
+
+/** Milliseconds the broker has to answer connection.close. */
+const CLOSE_MS = 5000;
+/** Milliseconds without a byte from the broker, while it owes an answer, after which no new lease comes here … */
+const SUSPECT_MS = 2000;
+
+let made = 0;
+
+export class Upstream implements ChannelOwner, TransportUser, FrameSink {
+  /** Its number in this process. */
+  readonly id = ++made;
+  state: UpstreamState = 'handshake';
+  readonly transport: Transport;
+  readonly out: Transport['out'];
   readonly address: string;
   readonly openedAt = clock.now;
+  readonly stats: Stats;
+  frameMax = 131072;
+  /** What the pool does with it; null until it is in one. */
   owner: UpstreamOwner | null = null;
   /** The client that has this upstream for itself; null when shared or idle. */
   holder: Holder | null = null;
   /** Takes no new leases; closed when the last one ends. */
   retired = false;
-  /** The broker has announced connection.blocked, with this reason. */
   blocked: string | null = null;
   /** For consumers only, as long as it is in use: a publish during an alarm would stop their acks. */
   consuming = false;
-  /** Leased or settling channels. */
-  busy = 0;
+  /** When the last lease ended, for the idle time-out. */
+  idleSince = clock.now;
+  readonly channels: ChannelTable;
+  readonly delivery: Delivery;
   /** Told, once, when the connection has ended. */
-  onClosed: (() => void) | null = null;
-  readonly heartbeat: Heartbeat;
-  readonly channels: (UpstreamChannel | undefined)[] = [];
-  channelCount = 0;
-  readonly parkedPlain: UpstreamChannel[] = [];
-  readonly parkedConfirm: UpstreamChannel[] = [];
-  /** Peers whose input waits until this upstream's socket drains. */
-  readonly waitingForDrain = new Set<{ upstreamDrained(): void }>();
-  private freeIds: number[] = [];
-  private readonly stats: Stats;
-  private pauses = 0;
+  private readonly closeListeners: (() => void)[] = [];
+  /** Clients that were told that it is blocked. */
+  private readonly told = new Set<Peer>();
+  /** Those whose input waits until this upstream's socket drains. */
+  private waitingForDrain: { upstreamDrained(): void }[] = [];
+  private handshake: UpstreamHandshake | null;
+  private readonly scanner: FrameScanner;
   private splitter: FrameSplitter | null = null;
+  /** Why the connection ended, in the words of the side that ended it. */
+  private closeWhy: CloseReason | null = null;
+  private answersDue = 0;
+  private dueSince = 0;
 
-  // the run of frames in the chunk at hand that go to one client
-  private runPeer: Peer | null = null;
-  private runStart = 0;
-  private runEnd = 0;
-  private runBuf: Buffer | null = null;
-  // the body frame that is passing in pieces
-  private openPeer: Peer | null = null;
-  private openPieces: Buffer[] = [];
-
-  constructor(socket: Socket, inbox: Inbox, address: string, broker: Broker, stats: Stats) {
-    super(broker);
-    this.socket = socket;
-    this.inbox = inbox;
+  constructor(transport: Transport, address: string, profile: BrokerProfile, stats: Stats) {
+    this.transport = transport;
+    this.out = transport.out;
     this.address = address;
     this.stats = stats;
-    this.out = new Outbox(socket, stats, 'upstreamBytesOut');
-    this.heartbeat = new Heartbeat(this.out, clock.now);
-    this.maxPayload = 131072;
-    inbox.consume = chunk => {
-      this.heartbeat.lastRead = clock.now;
-      this.stats.upstreamBytesIn += chunk.length;
-      this.feed(chunk);
-    };
-    socket.on('drain', () => this.drained());
-    socket.on('error', error => {
-      this.failStep(error);
-    });
-    socket.on('close', () => {
-      this.inbox.close();
-      this.out.close();
-      this.lost();
-    });
-    socket.on('end', () => this.socket.end());
+    this.channels = new ChannelTable(stats);
+    this.handshake = new UpstreamHandshake(transport.out, profile);
+    this.scanner = new FrameScanner(this, 131072);
+    this.delivery = new Delivery(this);
+    transport.start(this);
   }
 
-  // ---- channels
+  // ---- the handshake, step by step
 
-  /** A channel to lend, parked before or newly opened; null when the upstream has none to give. */
-  takeChannel(confirm: boolean, maxChannels: number): UpstreamChannel | null {
-    const parked = confirm ? this.parkedConfirm.pop() : this.parkedPlain.pop();
-    if (parked) {
-      this.busy++;
-      this.stats.leases++;
-      this.stats.leasesReused++;
-      return parked;
-    }
-    const limit = this.channelMax === 0 ? maxChannels : Math.min(maxChannels, this.channelMax);
-    if (this.channelCount >= limit) {
-      // a parked channel of the other kind makes room
-      const other = (confirm ? this.parkedPlain : this.parkedConfirm).pop();
-      if (other) {
-        this.busy++;
-        this.finish(other);
-      }
+  greet(): Promise<void> {
+    return this.step(handshake => handshake.greet());
+  }
+
+  /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
+  authenticate(credentials: Credentials, name: string): Promise<void> {
+    return this.step(handshake => handshake.authenticate(credentials, name));
+  }
+
+  /** Opens the vhost. Rejects with Refused when the broker will not have it. */
+  open(vhost: string): Promise<void> {
+    return this.step(handshake => handshake.open(vhost));
+  }
+
+  private step(act: (handshake: UpstreamHandshake) => Promise<void>): Promise<void> {
+    return this.handshake === null ? Promise.reject(new Refused(this.closeWhy)) : act(this.handshake);
+  }
+
+  /** It waits, greeted or tuned, for the next step of its handshake. */
+  waitsAt(state: 'greeted' | 'tuned'): boolean {
+    return this.handshake?.state === state;
+  }
+
+  private handshakeMethod(handshake: UpstreamHandshake, buf: Buffer, at: number): void {
+    handshake.method(buf, at);
+    if (handshake.state === 'dialed' || handshake.state === 'greeted') return;
+    const { channelMax, frameMax, heartbeat } = handshake.tuned;
+    this.channels.max = channelMax === 0 ? 65535 : channelMax;
+    this.frameMax = frameMax;
+    this.transport.heartbeat.interval = heartbeat;
+    this.scanner.maxPayload = Math.max(frameMax, frames.FRAME_MIN_SIZE);
+    if (handshake.state !== 'live') return;
+    this.handshake = null;
+    this.state = 'live';
+    this.idleSince = clock.now;
+  }
+
+  // ---- leases
+
+  /** Channels that are leased or on their way to be parked or closed. */
+  get busy(): number {
+    return this.channels.busy;
+  }
+
+  /**
+   * A lease of a channel, parked before or newly opened; null when the upstream has none to give. Then a parked channel of
+   * the other kind makes room, if there is one.
+   */
+  lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
+    const { channels, stats } = this;
+    let channel = channels.unpark(confirm);
+    if (channel !== null) stats.leasesReused++;
+    else if (channels.count < Math.min(maxChannels, channels.max)) {
+      channel = channels.open(this);
+      stats.channelsOpened++;
+      this.owner?.channelsChanged(1);
+    } else {
+      channels.unpark(!confirm)?.close();
       return null;
     }
-    const id = this.freeIds.pop() ?? this.channelCount + 1;
-    const channel = new UpstreamChannel(this, id);
-    this.channels[id] = channel;
-    this.channelCount++;
-    this.busy++;
-    this.stats.leases++;
-    this.stats.channelsOpened++;
-    this.out.write(frames.channelOpen(id));
-    return channel;
+    stats.leases++;
+    const lease = new Lease(channel, holder, purpose);
+    channel.begin(lease);
+    if (confirm && holder.confirm && channel.confirms === null) {
+      channel.selectConfirms();
+      lease.confirmBase = -holder.published;
+    }
+    return lease;
   }
 
-  private finish(channel: UpstreamChannel): void {
-    channel.lessee = null;
-    channel.close(null);
+  /** Closes a parked channel; false when there is none. */
+  closeParked(): boolean {
+    const channel = this.channels.unpark(false) ?? this.channels.unpark(true);
+    channel?.close();
+    return channel !== null;
   }
 
-  private removeChannel(channel: UpstreamChannel): void {
-    channel.state = 'gone';
-    channel.lessee = null;
-    this.channels[channel.id] = undefined;
-    this.channelCount--;
-    this.freeIds.push(channel.id);
-    this.unbusy(channel);
+  mayPark(channel: UpstreamChannel): boolean {
+    const { owner } = this;
+    return !this.retired && (owner === null || clock.now - channel.openedAt < owner.channelLifetime * 1000);
   }
 
-  private unbusy(channel: UpstreamChannel): void {
-    this.busy--;
-    if (this.busy === 0) {
+  channelParked(channel: UpstreamChannel): void {
+    this.channels.park(channel);
+    this.freed();
+  }
+
+  channelGone(channel: UpstreamChannel): void {
+    this.channels.remove(channel);
+    this.owner?.channelsChanged(-1);
+    this.freed();
+  }
+
+  private freed(): void {
+    if (this.channels.busy === 0) {
       this.idleSince = clock.now;
       this.consuming = false;
     }
-    this.owner?.channelFreed(this, channel);
+    this.owner?.channelFreed(this);
   }
 
-  /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes); what is too large for the broker is split. */
+  barrierAnswered(seconds: number): void {
+    this.delivery.sendRun();
+    this.stats.barriers++;
+    this.stats.barrierSeconds.add(seconds);
+  }
+
+  // ---- answers of the broker
+
+  answerDue(): void {
+    if (this.answersDue++ === 0) this.dueSince = clock.now;
+  }
+
+  answerCame(): void {
+    this.answersDue--;
+    this.dueSince = clock.now;
+  }
+
+  /** The broker owes an answer and has sent nothing for a while: another upstream is the better choice. */
+  get suspect(): boolean {
+    return this.answersDue > 0 && this.silence > SUSPECT_MS;
+  }
+
+  private get silence(): number {
+    if (this.blocked !== null) return 0; // it does not read, and has said so
+    return clock.now - Math.max(this.dueSince, this.transport.heartbeat.lastRead);
+  }
+
+  // ---- frames to the broker
+
+  /** What is too large for the broker is split. */
   forward(piece: Buffer, frameMax: number): void {
     if (frameMax <= this.frameMax) {
       this.out.forward(piece);
@@ -166,217 +240,65 @@ export class Upstream extends UpstreamLogin {
     for (const part of this.splitter.split(piece)) this.out.forward(part);
   }
 
+  /** Tells `who`, once, when the broker has taken what waits for it. */
+  whenDrained(who: { upstreamDrained(): void }): void {
+    this.waitingForDrain.push(who);
+    this.out.whenDrained(() => this.drained());
+  }
+
+  private drained(): void {
+    const waiting = this.waitingForDrain;
+    this.waitingForDrain = [];
+    for (const who of waiting) who.upstreamDrained();
+  }
+
   // ---- frames from the broker
 
-  protected override frame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
-    if (number === 0) {
-      if (type === frames.FRAME_METHOD) return this.connectionMethod(buf, at);
-      return NEXT;
-    }
-    const channel = this.channels[number];
+  received(chunk: Buffer): void {
+    this.scanner.feed(chunk);
+  }
+
+  frame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
+    if (number === 0) return type === frames.FRAME_METHOD ? this.connectionMethod(buf, at) : NEXT;
+    const channel = this.channels.get(number);
     if (channel === undefined) return NEXT;
     if (type === frames.FRAME_METHOD) {
-      if (!this.channelMethod(channel, buf, at)) return NEXT;
+      if (!channelMethod(this, channel, buf, at)) return NEXT;
     } else if (channel.dropping) return NEXT;
-    const { lessee } = channel;
-    if (lessee === null) return NEXT;
-    buf[at + 1] = lessee.id >>> 8;
-    buf[at + 2] = lessee.id;
-    if (type === frames.FRAME_BODY && size > lessee.peer.framePayload) {
-      this.sendRun();
-      for (const piece of splitBody(lessee.id, buf.subarray(at + 7, at + 7 + size), lessee.peer.framePayload))
-        lessee.peer.out.write(piece);
-      lessee.peer.written(this);
-      return NEXT;
-    }
-    this.extendRun(lessee.peer, buf, at, at + size + 8);
+    const { lease } = channel;
+    if (lease === null) return NEXT;
+    if (type === frames.FRAME_BODY && size > lease.peer.framePayload)
+      this.delivery.largeBody(lease, buf.subarray(at + 7, at + 7 + size));
+    else this.delivery.frame(lease, buf, at, at + size + 8);
     return NEXT;
   }
 
-  private extendRun(peer: Peer, buf: Buffer, at: number, end: number): void {
-    if (this.runPeer === peer && this.runEnd === at && this.runBuf === buf) {
-      this.runEnd = end;
-      return;
-    }
-    this.sendRun();
-    this.runPeer = peer;
-    this.runBuf = buf;
-    this.runStart = at;
-    this.runEnd = end;
+  chunkEnds(): void {
+    this.delivery.sendRun();
   }
 
-  private sendRun(): void {
-    const { runPeer } = this;
-    if (runPeer === null) return;
-    this.runPeer = null;
-    runPeer.out.forward(this.runBuf!.subarray(this.runStart, this.runEnd));
-    this.runBuf = null;
-    runPeer.written(this);
-  }
-
-  protected override chunkEnds(): void {
-    this.sendRun();
-  }
-
-  protected override bodyBegins(number: number, buf: Buffer, at: number, end: number): Verdict {
-    const channel = this.channels[number];
-    const lessee = channel === undefined || channel.dropping ? null : channel.lessee;
-    this.openPeer = lessee?.peer ?? null;
-    if (lessee !== null) {
-      buf[at + 1] = lessee.id >>> 8;
-      buf[at + 2] = lessee.id;
-      this.openPieces.push(keep(buf.subarray(at, end)));
-    }
+  bodyBegins(number: number, buf: Buffer, at: number, end: number): Verdict {
+    const channel = this.channels.get(number);
+    const lease = channel === undefined || channel.dropping ? null : channel.lease;
+    this.delivery.bodyBegins(lease, buf, at, end);
     return NEXT;
   }
 
-  protected override bodyPart(buf: Buffer, at: number, end: number, last: boolean): void {
-    const peer = this.openPeer;
-    if (peer === null) return;
-    this.openPieces.push(keep(buf.subarray(at, end)));
-    if (!last) return;
-    const pieces = this.openPieces;
-    this.openPieces = [];
-    this.openPeer = null;
-    const size = pieces[0].length >= 7 ? pieces[0].readUInt32BE(3) : Buffer.concat(pieces).readUInt32BE(3);
-    if (size > peer.framePayload) {
-      const whole = Buffer.concat(pieces);
-      pieces.forEach(release);
-      for (const piece of splitBody(
-        whole.readUInt16BE(1),
-        whole.subarray(7, whole.length - 1),
-        peer.framePayload,
-      ))
-        peer.out.write(piece);
-    } else for (const piece of pieces) peer.out.write(piece);
-    peer.written(this);
+  bodyPart(buf: Buffer, at: number, end: number, last: boolean): void {
+    this.delivery.bodyPart(buf, at, end, last);
   }
 
-  protected override badFrame(bad: BadFrame): void {
+  badFrame(bad: BadFrame): void {
     this.destroy(reason('FRAME_ERROR', `the broker sent a bad frame (${bad.kind})`));
-  }
-
-  /** Handles a method on a channel; true when it goes on to the lessee. */
-  private channelMethod(channel: UpstreamChannel, buf: Buffer, at: number): boolean {
-    switch (buf.readUInt32BE(at + 7)) {
-      case M.BASIC_DELIVER:
-        channel.delivered++;
-        this.stats.messagesOut++;
-        channel.dropping = channel.lessee === null;
-        if (channel.deliveryBase !== 0) {
-          const tagAt = at + 12 + buf[at + 11];
-          writeTag(buf, tagAt, readTag(buf, tagAt) - channel.deliveryBase);
-        }
-        return true;
-      case M.BASIC_GET_OK:
-        channel.delivered++;
-        this.stats.messagesOut++;
-        channel.dropping = channel.lessee === null;
-        if (channel.deliveryBase !== 0) writeTag(buf, at + 11, readTag(buf, at + 11) - channel.deliveryBase);
-        return true;
-      case M.BASIC_RETURN:
-        this.stats.messagesReturned++;
-        channel.dropping = channel.lessee === null;
-        return true;
-      case M.BASIC_ACK:
-      case M.BASIC_NACK: {
-        const tag = readTag(buf, at + 11);
-        if (channel.confirms !== null) {
-          channel.confirms.confirm(tag, (buf[at + 19] & 1) !== 0);
-          if (channel.onConfirmed !== null && channel.confirmed) {
-            // after this ack has gone to the client
-            setImmediate(channel.onConfirmed);
-            channel.onConfirmed = null;
-          }
-        }
-        if (channel.confirmBase !== 0 && tag !== 0) {
-          if (tag <= channel.confirmBase) return false; // an earlier lease's
-          writeTag(buf, at + 11, tag - channel.confirmBase);
-        }
-        return true;
-      }
-      case M.CHANNEL_OPEN_OK:
-        return false;
-      case M.CHANNEL_FLOW_OK:
-        if (channel.clientFlows > 0) {
-          channel.clientFlows--;
-          return true;
-        }
-        if (channel.state === 'settling') this.settled(channel);
-        return false;
-      case M.BASIC_QOS_OK:
-        if (channel.swallowQosOk > 0) {
-          channel.swallowQosOk--;
-          return false;
-        }
-        return true;
-      case M.CONFIRM_SELECT_OK:
-        return true;
-      case M.QUEUE_DECLARE_OK:
-        channel.hasDeclared = true;
-        channel.lessee?.queueDeclared(buf.subarray(at + 11, at + 12 + buf[at + 11]));
-        return true;
-      case M.BASIC_CANCEL:
-        channel.lessee?.consumerCancelled(frames.readShortstr(buf, at + 11));
-        return channel.lessee?.peer.cancelNotify ?? false;
-      case M.CHANNEL_CLOSE: {
-        const why = frames.readClose(buf, at + 11);
-        this.out.write(frames.channelCloseOk(channel.id));
-        this.sendRun();
-        channel.lessee?.channelClosed(this.clientWords(channel, why));
-        channel.lessee = null;
-        if (channel.state === 'closing') return false; // it crossed our close, whose close-ok is still to come
-        this.removeChannel(channel);
-        channel.settle(why);
-        return false;
-      }
-      case M.CHANNEL_CLOSE_OK:
-        this.sendRun();
-        this.removeChannel(channel);
-        channel.settle(null);
-        return false;
-      default:
-        return true;
-    }
-  }
-
-  /** The broker's reason with a delivery tag in it as the client knows it. */
-  private clientWords(channel: UpstreamChannel, why: CloseReason): CloseReason {
-    if (channel.deliveryBase === 0) return why;
-    const text = why.text.replace(
-      /(unknown delivery tag )(\d+)/,
-      (_all, words: string, tag: string) => words + String(Number(tag) - channel.deliveryBase),
-    );
-    return { ...why, text };
-  }
-
-  private settled(channel: UpstreamChannel): void {
-    this.sendRun();
-    this.stats.barriers++;
-    this.stats.barrierSeconds.add(channel.barrierAge);
-    channel.state = 'parked';
-    channel.lessee = null;
-    channel.dropping = true;
-    if (this.retired) {
-      channel.state = 'closing';
-      channel.settle(null);
-      this.finish(channel);
-      return;
-    }
-    (channel.confirms ? this.parkedConfirm : this.parkedPlain).push(channel);
-    channel.settle(null);
-    this.unbusy(channel);
   }
 
   private connectionMethod(buf: Buffer, at: number): Verdict {
     switch (buf.readUInt32BE(at + 7)) {
       case M.CONNECTION_BLOCKED:
-        this.blocked = frames.readShortstr(buf, at + 11);
-        this.owner?.blockedChanged(this);
+        this.block(frames.readShortstr(buf, at + 11));
         return NEXT;
       case M.CONNECTION_UNBLOCKED:
-        this.blocked = null;
-        this.owner?.blockedChanged(this);
+        this.unblock();
         return NEXT;
       case M.CONNECTION_UPDATE_SECRET_OK:
         this.holder?.updateSecretOk();
@@ -384,90 +306,128 @@ export class Upstream extends UpstreamLogin {
       case M.CONNECTION_CLOSE:
         this.closeWhy = frames.readClose(buf, at + 11);
         this.out.write(frames.CONNECTION_CLOSE_OK);
-        this.sendRun();
-        this.out.end();
+        this.delivery.sendRun();
+        this.transport.end();
+        this.transport.linger();
         this.lost();
         return STOP;
       case M.CONNECTION_CLOSE_OK:
-        this.out.end();
+        this.transport.end();
+        this.transport.linger();
         this.lost();
         return STOP;
       default:
-        return this.handshakeMethod(buf, at);
+        if (this.handshake !== null) this.handshakeMethod(this.handshake, buf, at);
+        return NEXT;
     }
+  }
+
+  // ---- alarms
+
+  private block(why: string): void {
+    this.blocked = why;
+    if (this.holder !== null) this.tell(this.holder.peer);
+    for (const { lease } of this.channels) if (lease !== null) this.tell(lease.peer);
+    this.owner?.blockedChanged(this);
+  }
+
+  /** Tells a client that this upstream is blocked, and later that it is no more. */
+  tell(peer: Peer): void {
+    if (this.blocked === null || this.told.has(peer)) return;
+    this.told.add(peer);
+    peer.upstreamBlocked(this);
+  }
+
+  /** A client that was told has gone. */
+  forget(peer: Peer): void {
+    this.told.delete(peer);
+  }
+
+  private unblock(): void {
+    this.blocked = null;
+    this.dueSince = clock.now;
+    this.owner?.blockedChanged(this);
+    this.tellUnblocked();
+  }
+
+  private tellUnblocked(): void {
+    const told = [...this.told];
+    this.told.clear();
+    for (const peer of told) peer.upstreamUnblocked(this);
   }
 
   // ---- back-pressure
 
-  /** Stops reading from the broker; as often as `resumeReading` is called it takes to go on. */
+  /** Stops reading from the broker, for a client that has the upstream for itself and does not read. */
   pauseReading(): void {
-    if (this.pauses++ === 0) this.socket.pause();
+    this.transport.pause(PAUSE.OTHER_SIDE);
   }
 
   resumeReading(): void {
-    if (--this.pauses === 0) {
-      this.heartbeat.lastRead = clock.now;
-      this.socket.resume();
-    }
-  }
-
-  private drained(): void {
-    if (this.waitingForDrain.size === 0) return;
-    const waiting = [...this.waitingForDrain];
-    this.waitingForDrain.clear();
-    for (const peer of waiting) peer.upstreamDrained();
+    this.transport.resume(PAUSE.OTHER_SIDE);
   }
 
   // ---- the end
 
-  /** Every client channel that has a lease here. */
-  lessees(): Lessee[] {
-    const found: Lessee[] = [];
-    for (const channel of this.channels) if (channel?.lessee) found.push(channel.lessee);
-    return found;
-  }
-
-  /** Keeps the connection alive, and ends it when the broker is silent for two intervals. */
-  checkHeartbeat(now: number): void {
-    if (this.state !== 'live' || this.heartbeat.check(now, this.pauses === 0)) return;
-    this.destroy(
-      reason('CONNECTION_FORCED', `no heartbeat from the broker for ${this.heartbeat.interval * 2} s`),
-    );
+  /** Keeps the connection alive, and ends it when the broker is silent for two intervals (unless we were: `judge`). */
+  tick(now: number, judge: boolean): void {
+    if (this.transport.tick(now, judge)) return;
+    const seconds = this.transport.heartbeat.interval * 2;
+    this.destroy(reason('CONNECTION_FORCED', `no heartbeat from the broker for ${seconds} s`));
   }
 
   /** Closes politely: connection.close, then the socket when the broker has answered. */
   close(text = 'closed by amqproxy'): void {
     if (this.state === 'closed' || this.state === 'closing') return;
     if (this.state !== 'live') {
-      this.socket.destroy();
+      this.destroy();
       return;
     }
     this.state = 'closing';
     this.retired = true;
     this.out.write(frames.connectionClose({ code: 200, text, classId: 0, methodId: 0 }));
-    setTimeout(() => this.socket.destroy(), 5000).unref();
+    setTimeout(() => this.transport.destroy(), CLOSE_MS).unref();
   }
 
   destroy(why: CloseReason | null = null): void {
     this.closeWhy ??= why;
-    this.socket.destroy();
+    this.transport.destroy();
+    this.lost();
+  }
+
+  /** Has `listener` called when the connection has ended, at once if it has. */
+  whenClosed(listener: () => void): void {
+    if (this.state === 'closed') listener();
+    else this.closeListeners.push(listener);
+  }
+
+  peerEnded(): void {
+    this.transport.endBoth();
+  }
+
+  transportClosed(error: Error | null): void {
+    if (error !== null) this.handshake?.fail(error);
     this.lost();
   }
 
   private lost(): void {
     if (this.state === 'closed') return;
-    const polite = this.state === 'closing';
+    const why = this.state === 'closing' ? null : this.closeWhy;
     this.state = 'closed';
-    this.discardInput();
-    this.failStep(new Refused(this.closeWhy));
-    const lessees = this.lessees();
+    this.scanner.close();
+    this.delivery.close();
+    this.handshake?.fail(new Refused(this.closeWhy));
+    this.handshake = null;
     this.drained();
+    this.owner?.channelsChanged(-this.channels.count);
+    const leases = this.channels.close();
     this.owner?.upstreamClosed(this, this.closeWhy);
-    const why = polite ? null : this.closeWhy;
-    for (const lessee of lessees) lessee.upstreamLost(why);
+    for (const lease of leases) lease.ended({ how: 'lost', why });
     const { holder } = this;
     this.holder = null;
-    holder?.holderLost(why);
-    this.onClosed?.();
+    holder?.upstreamLost(why);
+    this.blocked = null;
+    this.tellUnblocked();
+    for (const listener of this.closeListeners.splice(0)) listener();
   }
 }

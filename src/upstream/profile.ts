@@ -1,4 +1,4 @@
-/** What is known of the broker, so that clients are told the same as they would be directly. */
+/** What clients are told of the broker, so that it is the same as they would be told directly. */
 import { methodFrame, Writer } from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { mechanismsOf } from '../amqp/sasl.ts';
@@ -25,7 +25,7 @@ const PROPERTIES = encodeTable({
   version: '3.10.8',
 });
 
-export class Broker {
+export class BrokerProfile {
   /** The frame connection.start, as the broker sends it but for the mechanisms that the proxy cannot hand on. */
   start!: Buffer;
   /** The frame connection.tune. */

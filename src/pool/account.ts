@@ -1,32 +1,43 @@
 /**
- * The pools of one user and secret, over all vhosts, and the proof that the broker takes this login. The broker judges a
- * login at start-ok, before a vhost is named; so does the proxy, by logging in upstream as far as the tune. That upstream
- * then opens the first vhost asked for.
+ * One user and secret, over all vhosts: its pools, and the proof that the broker takes this login. The broker judges a login
+ * at start-ok, before a vhost is named; so does the proxy, by logging in upstream as far as the tune. That upstream then
+ * opens the first vhost asked for.
+ *
+ * The secret is kept in memory as long as there are pools: each further upstream needs it to log in.
  */
 import type { Upstream } from '../upstream/upstream.ts';
-import type { Pool } from './pool.ts';
+import type { ChannelQuota } from './quota.ts';
 
 /** Milliseconds an upstream that has only logged in waits for a vhost (RabbitMQ hangs up after 10 s). */
 const TUNED_MS = 8000;
 
-export class Logins {
+/** What an account sees of its pools. */
+interface AccountPool {
+  readonly live: boolean;
+  readonly upstreams: readonly Upstream[];
+}
+
+export class Account<P extends AccountPool = AccountPool> {
   readonly key: string;
   readonly user: string;
   readonly secret: Buffer | null;
-  readonly pools = new Map<string, Pool>();
+  /** What the broker lets this user open. */
+  readonly quota: ChannelQuota;
+  readonly pools = new Map<string, P>();
   private proving: Promise<void> | null = null;
   private tuned: { upstream: Upstream; vhost: string; timer: NodeJS.Timeout } | null = null;
   private readonly sequences = new Map<string, number>();
 
-  constructor(key: string, user: string, secret: Buffer | null) {
+  constructor(key: string, user: string, secret: Buffer | null, quota: ChannelQuota) {
     this.key = key;
     this.user = user;
     this.secret = secret;
+    this.quota = quota;
   }
 
   /** A live upstream, or one that has just logged in, proves that the broker takes the login. */
   get proven(): boolean {
-    if (this.tuned !== null && this.tuned.upstream.state === 'tuned') return true;
+    if (this.tuned?.upstream.waitsAt('tuned')) return true;
     for (const pool of this.pools.values()) if (pool.live) return true;
     return false;
   }
@@ -44,11 +55,13 @@ export class Logins {
 
   /**
    * Proves the login with an upstream that `authenticate` makes, named for `vhost`, the likely one. All who come
-   * meanwhile share the attempt. Rejects with Refused or Unreachable.
+   * meanwhile share the attempt. It gives null when something else has proven the login meanwhile. Rejects with Refused,
+   * Unreachable or Denied.
    */
-  prove(vhost: string, authenticate: () => Promise<Upstream>): Promise<void> {
+  prove(vhost: string, authenticate: () => Promise<Upstream | null>): Promise<void> {
     this.proving ??= authenticate()
       .then(upstream => {
+        if (upstream === null) return;
         const timer = setTimeout(() => this.drop(), TUNED_MS);
         this.tuned = { upstream, vhost, timer };
       })
@@ -68,15 +81,28 @@ export class Logins {
     }
     clearTimeout(tuned.timer);
     this.tuned = null;
-    return tuned.upstream.state === 'tuned' ? tuned.upstream : null;
+    return tuned.upstream.waitsAt('tuned') ? tuned.upstream : null;
   }
 
-  /** Hangs up on an upstream that nobody has a use for. */
-  drop(): void {
+  /** Hangs up on an upstream that nobody has a use for; true when there was one. */
+  drop(): boolean {
     const { tuned } = this;
     this.tuned = null;
-    if (tuned === null) return;
+    if (tuned === null) return false;
     clearTimeout(tuned.timer);
     tuned.upstream.destroy();
+    return true;
+  }
+
+  /**
+   * Whether one of its channels will be free in a moment, without a client that has one giving it up: a parked one is
+   * closed for that, unless one is on its way to be parked or closed already.
+   */
+  freesChannel(): boolean {
+    const upstreams = [...this.pools.values()].flatMap(pool => pool.upstreams);
+    return (
+      upstreams.some(({ channels }) => channels.ending > 0) ||
+      upstreams.some(upstream => upstream.closeParked())
+    );
   }
 }

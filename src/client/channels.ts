@@ -1,0 +1,196 @@
+/** The channels of a client by number, and how they come to upstream channels and leave them. */
+
+import { reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import type { Lease, Purpose } from '../upstream/lease.ts';
+import { ClientChannel } from './channel.ts';
+import type { Promotion } from './promotion.ts';
+import type { Session } from './session.ts';
+
+export class ClientChannels {
+  private readonly session: Session;
+  private readonly promotion: Promotion;
+  private readonly byNumber = new Map<number, ClientChannel>();
+  /** The one that was looked for last: often the one that is looked for next. */
+  private latest: ClientChannel | undefined;
+  /** Channels whose end is waited for, as the client leaves. */
+  private leaving = 0;
+  private onLeft: (() => void) | null = null;
+  /** Monotonic milliseconds until which a channel waits for confirms before it can move. */
+  private confirmsDue = Number.POSITIVE_INFINITY;
+
+  constructor(session: Session, promotion: Promotion) {
+    this.session = session;
+    this.promotion = promotion;
+  }
+
+  get(number: number): ClientChannel | undefined {
+    const { latest } = this;
+    if (latest !== undefined && latest.id === number) return latest;
+    const found = this.byNumber.get(number);
+    if (found !== undefined) this.latest = found;
+    return found;
+  }
+
+  get count(): number {
+    return this.byNumber.size;
+  }
+
+  open(number: number): void {
+    this.byNumber.set(number, new ClientChannel(this.session, number));
+    this.session.out.write(frames.channelOpenOk(number));
+  }
+
+  closed(channel: ClientChannel): void {
+    if (this.byNumber.get(channel.id) === channel) this.byNumber.delete(channel.id);
+    if (this.latest === channel) this.latest = undefined;
+  }
+
+  // ---- to an upstream channel
+
+  /** Has the channel bound. False when that must be waited for: the frame is to be offered again. */
+  attach(channel: ClientChannel, purpose: Purpose, confirm = channel.confirm): boolean {
+    const { lease } = channel;
+    if (lease !== null) {
+      const { upstream } = this.promotion;
+      if (upstream === null || lease.upstream === upstream || !channel.movable) return true;
+      channel.move(); // it was in the middle of something when the client was promoted
+      if (channel.state.is !== 'unbound') return false;
+    }
+    if (channel.state.is !== 'unbound') return false;
+    if (this.session.config.poolMode === 'session' && !this.promotion.promote()) return false;
+    // a run may begin in the middle of a frame whose first part has gone: channel.open must not land inside it
+    this.session.sendRun();
+    const { pool } = this.session;
+    const { upstream } = this.promotion;
+    const got =
+      upstream === null
+        ? pool.lease(channel, purpose, confirm)
+        : pool.leaseOn(upstream, channel, purpose, confirm);
+    if (got === null) this.wait(channel, purpose, confirm);
+    else channel.bind(got);
+    return channel.lease !== null;
+  }
+
+  private wait(channel: ClientChannel, purpose: Purpose, confirm: boolean): void {
+    const { session } = this;
+    const { pool } = session;
+    const { upstream } = this.promotion;
+    let done = false;
+    const served = (
+      outcome: { ok: true; value: Lease } | ({ ok: false } & Parameters<Session['deny']>[0]),
+    ): void => {
+      done = true;
+      if (outcome.ok) channel.bind(outcome.value);
+      else session.deny(outcome);
+      session.goOn();
+    };
+    const wait =
+      upstream === null
+        ? pool.waitForLease(channel, purpose, confirm, served)
+        : pool.waitForLeaseOn(upstream, channel, purpose, confirm, served);
+    if (!done) channel.waits(wait);
+  }
+
+  /** Has a channel that needs it on the client's private upstream, or free to go there. False when that must be waited for. */
+  toPrivate(channel: ClientChannel): boolean {
+    if (!this.promotion.promote()) return false;
+    const { lease } = channel;
+    if (lease === null || lease.upstream === this.promotion.upstream) return true;
+    return this.toMove(channel);
+  }
+
+  /** Has a bound channel leave its upstream, once all it has published is confirmed. True when it has. */
+  toMove(channel: ClientChannel): boolean {
+    const { lease } = channel;
+    if (lease === null) return channel.state.is === 'unbound';
+    if (lease.confirmed) channel.move();
+    else {
+      lease.tellConfirmed();
+      const due = performance.now() + this.session.config.leaseTimeout * 1000;
+      this.confirmsDue = Math.min(this.confirmsDue, due);
+    }
+    return channel.state.is === 'unbound';
+  }
+
+  /** Has all channels that can leave their upstreams; true when none is on its way. */
+  moveAll(): boolean {
+    let moving = 0;
+    for (const channel of this.byNumber.values()) {
+      if (channel.movable) channel.move();
+      if (channel.state.is === 'resetting') moving++;
+    }
+    return moving === 0;
+  }
+
+  // ---- away from it
+
+  /** Gives back what a quiet client does not need: its clean channels on shared upstreams. */
+  releaseIdle(): void {
+    if (this.promotion.lease !== null) return;
+    for (const channel of this.byNumber.values()) {
+      const { lease } = channel;
+      if (lease === null || lease.dirty || lease.channel.clientFlows > 0 || !channel.movable) continue;
+      channel.move();
+    }
+  }
+
+  /** A channel waits for its lease, or the client for its upstream. */
+  get waiting(): boolean {
+    if (this.promotion.waits) return true;
+    for (const { state } of this.byNumber.values()) if (state.is === 'waiting') return true;
+    return false;
+  }
+
+  /** `now` in monotonic milliseconds. */
+  maintain(now: number): void {
+    if (now <= this.confirmsDue) return;
+    this.confirmsDue = Number.POSITIVE_INFINITY;
+    const text = `what was published on this channel was not confirmed within ${this.session.config.leaseTimeout} s (lease_timeout), and until then it cannot go to another upstream`;
+    this.session.deny({ cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+  }
+
+  confirmed(): void {
+    this.confirmsDue = Number.POSITIVE_INFINITY;
+  }
+
+  /** Ends all leases, then gives the private upstream back; `done` when the broker has handled all that was sent. */
+  leaveAll(done: () => void): void {
+    this.onLeft = done;
+    this.leaving = 1;
+    for (const channel of [...this.byNumber.values()]) {
+      this.session.dropMessage(channel);
+      if (!this.leaveHalf(channel) && channel.leave()) this.leaving++;
+    }
+    this.left();
+  }
+
+  /** Half a message is on its way: only the end of the private upstream makes the broker forget it. */
+  private leaveHalf(channel: ClientChannel): boolean {
+    if (!channel.streaming) return false;
+    this.promotion.spend();
+    channel.abandon(true);
+    return true;
+  }
+
+  left(): void {
+    if (--this.leaving > 0) return;
+    const { onLeft } = this;
+    this.onLeft = null;
+    this.promotion.end(onLeft);
+  }
+
+  /** Ends all leases for a client that hears no more of it. */
+  abandonAll(): void {
+    this.onLeft = null;
+    for (const channel of this.byNumber.values()) this.leaveHalf(channel);
+    const { lease } = this.promotion;
+    for (const channel of this.byNumber.values()) {
+      this.session.dropMessage(channel);
+      channel.abandon(lease?.spent === true && channel.lease?.upstream === lease.upstream);
+    }
+    this.byNumber.clear();
+    this.latest = undefined;
+    this.promotion.end(null);
+  }
+}

@@ -1,0 +1,97 @@
+/** The client's handshake (AMQP 0-9-1 section 2.2.4): what it is told and what it answers. Pure. */
+import { type CloseReason, reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { M } from '../amqp/methods.ts';
+import { type Credentials, readResponse } from '../amqp/sasl.ts';
+import { decodeTable, type Table } from '../amqp/table.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { BrokerProfile } from '../upstream/profile.ts';
+
+export interface Login {
+  mechanism: string;
+  /** Null when the mechanism is not known or the response not what it prescribes. */
+  credentials: Credentials | null;
+  /** The capabilities the client announced. */
+  cancelNotify: boolean;
+  blockedNotify: boolean;
+  failureClose: boolean;
+}
+
+/** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
+const HEADERS = ['\0\0\x09\x01', '\x01\x01\0\x09', '\x01\x01\x08\0', '\x01\x01\x09\x01'].map(
+  version => `AMQP${version}`,
+);
+export const isProtocolHeader = (bytes: Buffer): boolean => HEADERS.includes(bytes.toString('latin1', 0, 8));
+
+/** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
+export function readStartOk(args: Buffer, profile: BrokerProfile): Login | string {
+  const tableSize = 4 + args.readUInt32BE(0);
+  let properties: Table;
+  try {
+    properties = decodeTable(args, 0, tableSize);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const mechanism = frames.readShortstr(args, tableSize);
+  const response = tableSize + 1 + args[tableSize];
+  const bytes = args.subarray(response + 4, response + 4 + args.readUInt32BE(response));
+  const { capabilities } = properties;
+  const can = (name: string): boolean =>
+    typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
+  return {
+    mechanism,
+    credentials: profile.mechanisms.includes(mechanism) ? readResponse(mechanism, Buffer.from(bytes)) : null,
+    cancelNotify: can('consumer_cancel_notify'),
+    blockedNotify: can('connection.blocked'),
+    failureClose: can('authentication_failure_close'),
+  };
+}
+
+/** What client and proxy have agreed on, as far as they have come. */
+export class Negotiated {
+  user = '';
+  vhost = '';
+  /** Set from connection.open on. */
+  pool: Pool | null = null;
+  channelMax = 2047;
+  frameMax = 131072;
+  /** Seconds. */
+  heartbeat = 0;
+  /** The client understands basic.cancel from the broker, and connection.blocked. */
+  cancelNotify = false;
+  blockedNotify = false;
+
+  login({ credentials, cancelNotify, blockedNotify }: Login): void {
+    this.user = credentials?.user ?? '';
+    this.cancelNotify = cancelNotify;
+    this.blockedNotify = blockedNotify;
+  }
+}
+
+/** Reads tune-ok; why the client's wish cannot be, if it cannot (rabbit_reader: validate_negotiated_integer_value). */
+export function readTuneOk(args: Buffer, profile: BrokerProfile, negotiated: Negotiated): CloseReason | null {
+  const channelMax = args.readUInt16BE(0);
+  const frameMax = args.readUInt32BE(2);
+  if (frameMax > 0 && frameMax < frames.FRAME_MIN_SIZE)
+    return reason(
+      'NOT_ALLOWED',
+      `negotiated frame_max = ${frameMax} is lower than the minimum allowed value (${frames.FRAME_MIN_SIZE})`,
+      M.CONNECTION_TUNE_OK,
+    );
+  for (const [name, value, offered] of [
+    ['frame_max', frameMax, profile.frameMax],
+    ['channel_max', channelMax, profile.channelMax],
+  ] as const)
+    if (offered > 0 && (value === 0 || value > offered))
+      return reason(
+        'NOT_ALLOWED',
+        value === 0
+          ? `negotiated ${name} = 0 (no limit) is higher than the maximum allowed value (${offered})`
+          : `negotiated ${name} = ${value} is higher than the maximum allowed value (${offered})`,
+        M.CONNECTION_TUNE_OK,
+      );
+  negotiated.channelMax = channelMax || 65535;
+  negotiated.frameMax = frameMax || profile.frameMax || 131072;
+  negotiated.heartbeat = args.readUInt16BE(6);
+  return null;
+}

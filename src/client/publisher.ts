@@ -1,0 +1,364 @@
+/**
+ * Messages on their way from a client to the broker: every frame is checked, its channel rewritten in place, a message that
+ * is not complete held back, and complete ones forwarded. Nothing is allocated per frame.
+ */
+import { argumentFault, isProperties } from '../amqp/check.ts';
+import { reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { M, METHODS } from '../amqp/methods.ts';
+import { AGAIN, NEXT, type Verdict } from '../amqp/scanner.ts';
+import { readTag } from '../amqp/tag.ts';
+import { release } from '../memory.ts';
+import type { Lease } from '../upstream/lease.ts';
+import type { ClientChannel } from './channel.ts';
+import type { ClientChannels } from './channels.ts';
+import { Held } from './held.ts';
+import { BODY, HEADER, METHOD, Reserved } from './message.ts';
+import * as offences from './offences.ts';
+import type { Promotion } from './promotion.ts';
+import type { Runs } from './runs.ts';
+import type { Session } from './session.ts';
+
+const PUBLISH = METHODS.get(M.BASIC_PUBLISH)!;
+
+/** In the flag octet of basic.publish. */
+const PUBLISH_IMMEDIATE = 2;
+/** The least arguments of basic.publish: a short, two empty strings, an octet of flags. */
+const PUBLISH_MIN = 5;
+
+export class Publisher {
+  private readonly session: Session;
+  private readonly channels: ClientChannels;
+  private readonly promotion: Promotion;
+  private readonly runs: Runs;
+  /** Has bytes of earlier frames scanned again. */
+  private readonly rewind: (bytes: Buffer) => void;
+  /** Bytes of incomplete messages, in all channels: those held back and those that their headers announce. */
+  private readonly reserved = new Reserved();
+  // the message in the chunk at hand that is not complete yet
+  private messageOf: ClientChannel | null = null;
+  private messageStart = 0;
+  // the body frame that is passing in pieces
+  private openChannel: ClientChannel | null = null;
+
+  constructor(
+    session: Session,
+    channels: ClientChannels,
+    promotion: Promotion,
+    runs: Runs,
+    rewind: (bytes: Buffer) => void,
+  ) {
+    this.session = session;
+    this.channels = channels;
+    this.promotion = promotion;
+    this.runs = runs;
+    this.rewind = rewind;
+  }
+
+  /** What the scanner is told when a frame must wait, or when waiting has ended in an error already. */
+  private waiting(): Verdict {
+    return this.session.state === 'running' ? AGAIN : NEXT;
+  }
+
+  publish(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    const { message } = channel;
+    if (size < PUBLISH_MIN + 4 || !sameBytes(message.checkedPublish, buf, at + 11, size - 4)) {
+      if (argumentFault(PUBLISH.args, buf, at + 11, at + 7 + size) !== null)
+        return this.session.offend(offences.badArguments(PUBLISH, buf, at + 11, at + 7 + size)!);
+      if (buf[at + 6 + size] & PUBLISH_IMMEDIATE)
+        return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
+      message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
+    }
+    if (
+      (channel.lease === null || this.promotion.upstream !== null) &&
+      !this.channels.attach(channel, 'publish')
+    )
+      return this.waiting();
+    const lease = channel.lease!;
+    if (this.session.pool.alarm && !this.mayPublish(channel, lease)) return this.waiting();
+    buf[at + 1] = lease.channel.id >>> 8;
+    buf[at + 2] = lease.channel.id;
+    this.messageOf = channel;
+    this.messageStart = at;
+    message.expect = HEADER;
+    return NEXT;
+  }
+
+  /**
+   * During an alarm the broker stops reading the connections that publish. So who publishes goes to one that it has stopped
+   * reading anyway; and a consumer on a shared upstream, which cannot go, waits here rather than that all beside it do.
+   */
+  private mayPublish(channel: ClientChannel, lease: Lease): boolean {
+    const { upstream } = lease;
+    if (upstream.blocked !== null) {
+      upstream.tell(this.session);
+      return true;
+    }
+    if (lease.purpose === 'publish' || upstream === this.promotion.upstream) return true;
+    if (lease.purpose === 'consume' && channel.rooted) {
+      this.session.pool.tellAnyBlocked(this.session);
+      return false;
+    }
+    return this.channels.toMove(channel) && this.channels.attach(channel, 'publish');
+  }
+
+  header(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    const { message } = channel;
+    const { session } = this;
+    if (message.expect !== HEADER) return session.offend(offences.unexpectedFrame(message.expect));
+    const end = at + 7 + size;
+    const fault = offences.badHeader(buf, at, size);
+    if (fault !== null) return session.offend(fault);
+    if (size < 14 || !sameBytes(message.checkedProperties, buf, at + 19, size - 12)) {
+      if (!isProperties(buf, at + 19, end)) return session.offend(offences.INTERNAL_ERROR);
+      message.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
+    }
+    const { upstream, channel: up } = channel.lease!;
+    if (size > upstream.frameMax)
+      return session.offend(offences.tooLarge(frames.FRAME_HEADER, size, upstream));
+    const bodySize = readTag(buf, at + 11);
+    const { messageBuffer } = session.config;
+    if (this.promotion.upstream !== upstream && this.reserved.pending + size + bodySize > messageBuffer) {
+      if (!channel.rooted) return this.promoteMessage(channel, buf, at);
+      this.drop(channel);
+      message.bodyLeft = bodySize;
+      message.expect = bodySize === 0 ? METHOD : BODY;
+      channel.fail(offences.rooted(PUBLISH));
+      return NEXT;
+    }
+    buf[at + 1] = up.id >>> 8;
+    buf[at + 2] = up.id;
+    message.bodyLeft = bodySize;
+    message.expect = BODY;
+    this.continueMessage(channel, at);
+    this.frameEnds(channel, buf, end + 1);
+    return NEXT;
+  }
+
+  body(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    const { message } = channel;
+    // many small frames are more than the bodies that their headers announced
+    if (
+      this.reserved.pending > 2 * this.session.config.messageBuffer &&
+      message.bodyLeft > 0 &&
+      channel.lease!.upstream !== this.promotion.upstream &&
+      !channel.rooted
+    )
+      return this.promoteMessage(channel, buf, at);
+    if (size === 0 && message.bodyLeft > 0) this.skipFrame(channel, buf, at);
+    else if (this.takeBody(channel, buf, at, size)) this.frameEnds(channel, buf, at + 8 + size);
+    return NEXT;
+  }
+
+  /** Leaves out a body frame without a byte: a client could send them without end. */
+  private skipFrame(channel: ClientChannel, buf: Buffer, at: number): void {
+    if (this.messageOf === channel) this.hold(buf, at);
+  }
+
+  /** Makes a body frame a part of its channel's message; false when it has no place there, which has been dealt with. */
+  private takeBody(channel: ClientChannel, buf: Buffer, at: number, size: number): boolean {
+    const { message } = channel;
+    if (message.expect !== BODY) {
+      this.session.offend(offences.unexpectedFrame(message.expect));
+      return false;
+    }
+    if (size > message.bodyLeft) {
+      this.overrun(channel);
+      return false;
+    }
+    message.bodyLeft -= size;
+    const { id } = channel.lease!.channel;
+    buf[at + 1] = id >>> 8;
+    buf[at + 2] = id;
+    this.continueMessage(channel, at);
+    return true;
+  }
+
+  /**
+   * A body is longer than its header says: RabbitMQ says nothing, never completes the message, and swallows what follows
+   * up to the next method. So the message is dropped here.
+   */
+  private overrun(channel: ClientChannel): void {
+    this.drop(channel);
+    channel.message.bodyLeft = -1;
+  }
+
+  /** The body frame that begins is none of a channel that takes it. */
+  noBody(): void {
+    this.openChannel = null;
+  }
+
+  /** A body frame begins whose end is still to come; AGAIN when its channel must wait. */
+  bodyBegins(channel: ClientChannel, buf: Buffer, at: number, end: number, size: number): Verdict {
+    if (channel.state.is === 'closing') {
+      const verdict = this.discardBodyFrame(channel, buf, at, size);
+      this.openChannel = channel;
+      this.forwardRest(channel, buf, at, end, false);
+      return verdict;
+    }
+    const { is: state } = channel.state;
+    if (state !== 'bound' && state !== 'unbound') return AGAIN;
+    if (this.takeBody(channel, buf, at, size)) this.openChannel = channel;
+    return NEXT;
+  }
+
+  bodyPart(buf: Buffer, at: number, end: number, last: boolean): void {
+    const channel = this.openChannel;
+    if (channel === null) return;
+    if (last) this.openChannel = null;
+    if (channel.state.is === 'closing') {
+      this.forwardRest(channel, buf, at, end, last);
+      return;
+    }
+    if (channel.lease === null) return;
+    this.messageOf = channel;
+    this.messageStart = at;
+    if (last) this.frameEnds(channel, buf, end);
+    if (this.messageOf !== null) this.hold(buf, end);
+  }
+
+  /** Makes the frame at `at` a part of the channel's message in this chunk. */
+  private continueMessage(channel: ClientChannel, at: number): void {
+    if (this.messageOf === channel) return;
+    this.messageOf = channel;
+    this.messageStart = at;
+  }
+
+  /** A content frame ends at `end`: sends the message if it is complete, or all there is where it may stream. */
+  private frameEnds(channel: ClientChannel, buf: Buffer, end: number): void {
+    const { message } = channel;
+    const lease = channel.lease!;
+    const complete = message.bodyLeft === 0;
+    if (complete) {
+      message.expect = METHOD;
+      this.session.stats.messagesIn++;
+      lease.countPublish();
+    } else if (this.promotion.upstream !== lease.upstream) return;
+    lease.streaming = !complete;
+    if (message.reserved > 0) this.sendHeld(channel, lease);
+    this.runs.forward(lease.upstream, buf, this.messageStart, end);
+    this.messageOf = null;
+  }
+
+  private sendHeld(channel: ClientChannel, { upstream }: Lease): void {
+    this.runs.send();
+    const { message } = channel;
+    if (message.held !== null)
+      for (const piece of message.held.take()) {
+        upstream.forward(piece, this.session.frameMax);
+        release(piece);
+      }
+    message.held = null;
+    this.reserve(channel, 0);
+  }
+
+  /** Keeps the incomplete message of this chunk, up to `end`, for later. */
+  private hold(buf: Buffer, end: number): void {
+    const channel = this.messageOf!;
+    this.messageOf = null;
+    if (end === this.messageStart) return;
+    const { message } = channel;
+    message.held ??= new Held();
+    message.held.add(buf.subarray(this.messageStart, end));
+    this.reserve(channel, message.held.bytes + (message.expect === BODY ? message.bodyLeft : 0));
+  }
+
+  /** Counts `bytes` for the incomplete message of a channel. */
+  private reserve({ message }: ClientChannel, bytes: number): void {
+    const { reserved, session } = this;
+    if (bytes > 0 && reserved.pending === 0) session.stats.messages.add(reserved);
+    reserved.pending += bytes - message.reserved;
+    message.reserved = bytes;
+    if (reserved.pending === 0) session.stats.messages.delete(reserved);
+  }
+
+  /** A message too large to hold back goes over a private upstream, frame by frame: scanned again from its publish on. */
+  private promoteMessage(channel: ClientChannel, buf: Buffer, at: number): Verdict {
+    if (this.messageOf === channel) this.hold(buf, at);
+    const { message } = channel;
+    const begun = message.held === null ? Buffer.alloc(0) : message.held.takeWhole();
+    message.held = null;
+    this.reserve(channel, 0);
+    message.expect = METHOD;
+    frames.renumber(begun, channel.id);
+    this.rewind(begun);
+    if (this.channels.toPrivate(channel)) this.session.goOn();
+    return AGAIN;
+  }
+
+  /** Forgets the incomplete message of a channel; but the broker must have all of a message that it has the beginning of. */
+  drop(channel: ClientChannel): void {
+    if (this.messageOf === channel) this.messageOf = null;
+    const { message, state } = channel;
+    if (state.is === 'closing' && state.rest !== null) this.sendHeld(channel, state.rest);
+    message.held?.drop();
+    message.held = null;
+    if (message.reserved > 0) this.reserve(channel, 0);
+    // the rest of it may still come, and will be discarded; of its last frame the scanner takes care
+    if (message.expect === BODY && message.bodyLeft === 0) message.expect = METHOD;
+  }
+
+  // ---- content for a channel that was closed on the client
+
+  /** A method's content is to follow, of which nothing will be used. */
+  discardContent(channel: ClientChannel): void {
+    channel.message.expect = HEADER;
+  }
+
+  discardHeader(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    const { message } = channel;
+    if (message.expect !== HEADER) return this.session.offend(offences.unexpectedFrame(message.expect));
+    const fault = offences.badHeader(buf, at, size);
+    if (fault !== null) return this.session.offend(fault);
+    message.bodyLeft = readTag(buf, at + 11);
+    message.expect = message.bodyLeft === 0 ? METHOD : BODY;
+    return NEXT;
+  }
+
+  discardBody(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    const verdict = this.discardBodyFrame(channel, buf, at, size);
+    this.forwardRest(channel, buf, at, at + 8 + size, true);
+    return verdict;
+  }
+
+  private discardBodyFrame(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
+    const { message, state } = channel;
+    if (message.expect !== BODY) return this.session.offend(offences.unexpectedFrame(message.expect));
+    message.bodyLeft -= size;
+    if (state.is === 'closing' && state.rest !== null) {
+      const { id } = state.rest.channel;
+      buf[at + 1] = id >>> 8;
+      buf[at + 2] = id;
+    }
+    if (message.bodyLeft === 0) message.expect = METHOD;
+    return NEXT;
+  }
+
+  /** Sends on what the broker must have of a message before it can hear that its channel is closed. */
+  private forwardRest(channel: ClientChannel, buf: Buffer, at: number, end: number, last: boolean): void {
+    const { state, message } = channel;
+    if (state.is !== 'closing' || state.rest === null) return;
+    this.runs.forward(state.rest.upstream, buf, at, end);
+    this.runs.send();
+    if (last && message.expect === METHOD) channel.restSent();
+  }
+
+  // ---- chunks
+
+  chunkEnds(buf: Buffer, end: number): void {
+    if (this.messageOf !== null) this.hold(buf, end);
+    this.runs.send();
+  }
+
+  /** If another channel's message is not complete at `at`, it is held: the frame there is none of it, and may overtake it. */
+  endMessage(number: number, buf: Buffer, at: number): void {
+    if (this.messageOf !== null && this.messageOf.id !== number) this.hold(buf, at);
+  }
+}
+
+/** Whether buf[at..at+size) are the bytes that were checked before. */
+function sameBytes(checked: Buffer, buf: Buffer, at: number, size: number): boolean {
+  if (checked.length !== size) return false;
+  for (let i = 0; i < size; i++) if (checked[i] !== buf[at + i]) return false;
+  return true;
+}

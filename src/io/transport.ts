@@ -1,0 +1,214 @@
+/**
+ * One connection's socket, the same for both sides: bytes in and out, heartbeats, pauses, keepalive, lingering and the
+ * ways to end.
+ */
+import type { Socket } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import { clock } from '../clock.ts';
+import type { Traffic } from '../stats.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { Inbox } from './inbox.ts';
+import { Outbox } from './outbox.ts';
+
+/** Who a transport belongs to. */
+export interface TransportUser {
+  /** Bytes came; borrowed (`memory.ts`). */
+  received(chunk: Buffer): void;
+  /** The peer has ended its side. */
+  peerEnded(): void;
+  /** The socket is closed: the last call. */
+  transportClosed(error: Error | null): void;
+}
+
+/** Why a socket is not read for now: a set of these. */
+export const PAUSE = {
+  /** Too much waits to be scanned. */
+  INPUT: 1,
+  /** Too much waits to be read by this peer. */
+  OUTPUT: 2,
+  /** Too much waits to be taken by the peer of the other side. */
+  OTHER_SIDE: 4,
+} as const;
+
+/** Milliseconds a peer has to hang up once it has been told to. */
+const LINGER_MS = 5_000;
+/** Seconds of silence after which the kernel looks whether the peer is still there. */
+const KEEPALIVE_S = 30;
+
+const ignore = (): void => {};
+
+export class Transport {
+  readonly socket: Socket;
+  readonly out: Outbox;
+  readonly heartbeat: Heartbeat;
+  private readonly inbox: Inbox;
+  /** The TCP socket beneath, where TLS is spoken. */
+  private readonly tcp: Socket;
+  private readonly traffic: Traffic;
+  private user: TransportUser | null = null;
+  private pauses = 0;
+  private error: Error | null = null;
+  /** Coarse time up to which we wait for the peer to hang up. */
+  private lingersUntil: number | null = null;
+  private takenSeen = 0;
+  private takenAt = 0;
+  private keptAlive = false;
+  private toEnd = false;
+
+  /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
+  constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket) {
+    this.socket = socket;
+    this.tcp = tcp;
+    this.inbox = inbox;
+    this.traffic = traffic;
+    this.out = new Outbox(socket, traffic);
+    this.heartbeat = new Heartbeat(this.out, clock.now);
+  }
+
+  /** Takes over a socket that a listener has accepted, paused; with a context, TLS is spoken on it. */
+  static accept(accepted: Socket, tls: SecureContext | null, traffic: Traffic): Transport {
+    const inbox = new Inbox();
+    if (tls === null) return new Transport(inbox.adopt(accepted), inbox, traffic);
+    const socket = new TLSSocket(accepted, { isServer: true, secureContext: tls });
+    return new Transport(inbox.adopt(socket), inbox, traffic, accepted);
+  }
+
+  /** Begins to read. */
+  start(user: TransportUser): void {
+    this.user = user;
+    const { socket, traffic, heartbeat } = this;
+    this.inbox.consume = chunk => {
+      heartbeat.lastRead = clock.now;
+      traffic.bytesIn += chunk.length;
+      user.received(chunk);
+    };
+    socket.on('error', error => {
+      this.error = error;
+    });
+    socket.on('end', () => user.peerEnded());
+    socket.on('close', () => this.closed());
+    if (this.isTls) this.tcp.on('error', ignore); // the TLS socket tells
+  }
+
+  private closed(): void {
+    this.inbox.close();
+    this.out.close();
+    // the runtime keeps a closed socket until the next full collection: it shall not keep us, too
+    this.socket.removeAllListeners();
+    this.socket.on('error', ignore);
+    const { user } = this;
+    this.user = null;
+    user?.transportClosed(this.error);
+  }
+
+  get isTls(): boolean {
+    return this.tcp !== this.socket;
+  }
+
+  /** The peer's address and port, for people. */
+  get peer(): string {
+    return `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.tcp.remoteAddress;
+  }
+
+  // ---- reading
+
+  /** Nothing keeps it from being read. */
+  get reading(): boolean {
+    return this.pauses === 0;
+  }
+
+  pause(why: number): void {
+    if (this.toEnd) return; // so that the peer is seen to hang up
+    if (this.pauses === 0) this.socket.pause();
+    this.pauses |= why;
+  }
+
+  resume(why: number): void {
+    if ((this.pauses & why) === 0) return;
+    this.pauses &= ~why;
+    if (this.pauses === 0) this.readOn();
+  }
+
+  private readOn(): void {
+    if (this.socket.destroyed) return;
+    this.heartbeat.lastRead = clock.now;
+    this.socket.resume();
+  }
+
+  // ---- periodic
+
+  /**
+   * Sends a heartbeat if one is due, and destroys a peer that should have hung up. `now` as of the coarse clock.
+   * `judge` unless we have been standing still: then the peer's silence may be ours. True while the peer seems alive.
+   */
+  tick(now: number, judge: boolean): boolean {
+    const { heartbeat } = this;
+    if (this.lingersUntil !== null) {
+      if (now > this.lingersUntil) this.destroy();
+      return true;
+    }
+    if (!this.keptAlive) {
+      this.keptAlive = true;
+      this.tcp.setKeepAlive(true, KEEPALIVE_S * 1000);
+    }
+    heartbeat.send(now);
+    if (this.pauses !== 0 || !judge) heartbeat.lastRead = now;
+    return !heartbeat.silent(now);
+  }
+
+  /** Milliseconds in which the peer has taken nothing of what waits for it; 0 when nothing waits. To be asked periodically. */
+  stuckFor(now: number): number {
+    const { out } = this;
+    const { taken } = out;
+    if (out.pending === 0 || taken !== this.takenSeen) {
+      this.takenSeen = taken;
+      this.takenAt = now;
+    }
+    return now - this.takenAt;
+  }
+
+  // ---- the end
+
+  /** Waits that many milliseconds, and no longer, for the peer to hang up. */
+  linger(ms = LINGER_MS): void {
+    this.lingersUntil ??= clock.now + ms;
+  }
+
+  get lingering(): boolean {
+    return this.lingersUntil !== null;
+  }
+
+  /** Reads on to the end, whatever it was paused for. */
+  readToEnd(): void {
+    this.toEnd = true;
+    if (this.pauses === 0) return;
+    this.pauses = 0;
+    this.readOn();
+  }
+
+  /** Sends what is queued, then ends our side. */
+  end(): void {
+    this.out.end();
+  }
+
+  /** Both sides have ended: with nothing left to say, closing sends what shutting down would have sent, in one system call. */
+  endBoth(): void {
+    if (this.out.pending === 0 && !this.isTls) this.socket.destroy();
+    else this.out.end();
+  }
+
+  /** At once, without a word. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** At once, with a reset: the peer's next write fails. */
+  reset(): void {
+    if (this.tcp.destroyed) this.socket.destroy();
+    else this.tcp.resetAndDestroy();
+  }
+}

@@ -1,0 +1,244 @@
+/** All accounts and pools, and the limits that hold for all of them together. */
+import { reason } from '../amqp/errors.ts';
+import type { Credentials } from '../amqp/sasl.ts';
+import type { Config } from '../config/options.ts';
+import type { Stats } from '../stats.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { Account } from './account.ts';
+import { Pool, type PoolContext } from './pool.ts';
+import { ChannelQuota } from './quota.ts';
+import { loginKey } from './secrets.ts';
+import { type Denial, Waiters } from './waiters.ts';
+
+/** What a client asked for may not be had. */
+export class Denied extends Error {
+  readonly denial: Denial;
+
+  constructor(denial: Denial) {
+    super(denial.why.text);
+    this.denial = denial;
+  }
+}
+
+/** How upstreams come to be. */
+export interface Opener {
+  /** Logs in, as far as the tune, in a place that was taken; named for a vhost. */
+  authenticate(account: Account, vhost: string): Promise<Upstream>;
+  /** Opens the vhost over `tuned`, or over a new upstream. */
+  open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream>;
+  /** Hangs up on an upstream that waits for a login; false when there is none. */
+  dropSpare(): boolean;
+}
+
+interface RegistryContext {
+  readonly config: Config;
+  readonly stats: Stats;
+  report: PoolContext['report'];
+}
+
+export class Registry implements PoolContext {
+  private readonly context: RegistryContext;
+  private readonly opener: Opener;
+  /** By `loginKey`. */
+  private readonly accounts = new Map<string, Account<Pool>>();
+  private readonly quotas = new Map<string, ChannelQuota>();
+  readonly pools = new Set<Pool>();
+  private readonly waitingPools = new Set<Pool>();
+  /** Logins that wait for a place for their upstream. */
+  private readonly logins = new Waiters(() => {});
+  /** The vhost each user asked for last: the likely one of its next login. */
+  private readonly lastVhost = new Map<string, string>();
+  /** Connections to brokers, from before the dial to their end. */
+  private places = 0;
+  private givingWay = false;
+  private serving = false;
+
+  constructor(context: RegistryContext, opener: Opener) {
+    this.context = context;
+    this.opener = opener;
+  }
+
+  get config(): Config {
+    return this.context.config;
+  }
+
+  get stats(): Stats {
+    return this.context.stats;
+  }
+
+  report: PoolContext['report'] = (level, pool, message, facts) =>
+    this.context.report(level, pool, message, facts);
+
+  // ---- what clients ask for
+
+  account({ user, secret }: Credentials): Account<Pool> {
+    const key = loginKey(user, secret);
+    let account = this.accounts.get(key);
+    if (account === undefined) {
+      let quota = this.quotas.get(user);
+      if (quota === undefined) this.quotas.set(user, (quota = new ChannelQuota(user)));
+      account = new Account(key, user, secret, quota);
+      this.accounts.set(key, account);
+    }
+    return account;
+  }
+
+  /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
+  prove(account: Account<Pool>): Promise<void> | null {
+    if (account.proven) return null;
+    const vhost = this.lastVhost.get(account.user) ?? '/';
+    return account.prove(vhost, async () => {
+      const placed = await this.place(account.pools.get(vhost) ?? null, () => account.proven);
+      return placed ? this.opener.authenticate(account, vhost) : null;
+    });
+  }
+
+  pool(proven: Account<Pool>, vhost: string): Pool {
+    // a client that took its time may have been forgotten
+    const account = this.accounts.get(proven.key) ?? proven;
+    this.accounts.set(account.key, account);
+    let pool = account.pools.get(vhost);
+    if (pool === undefined) {
+      pool = new Pool(this, account, vhost);
+      account.pools.set(vhost, pool);
+      this.pools.add(pool);
+      this.stats.pools++;
+    }
+    return pool;
+  }
+
+  // ---- what pools ask for
+
+  async open(pool: Pool, tuned: Upstream | null): Promise<Upstream> {
+    const { account, vhost } = pool;
+    const upstream = await this.opener.open(account, vhost, tuned);
+    this.lastVhost.set(account.user, vhost);
+    this.report('info', pool, 'Upstream opened', { upstream: upstream.address });
+    return upstream;
+  }
+
+  waitingChanged(pool: Pool): void {
+    if (pool.waitsSince === Number.POSITIVE_INFINITY) this.waitingPools.delete(pool);
+    else this.waitingPools.add(pool);
+    this.logins.serve();
+  }
+
+  // ---- places
+
+  reserve(): boolean {
+    const { maxUpstreamsTotal } = this.config;
+    if (maxUpstreamsTotal === 0 || this.places < maxUpstreamsTotal) {
+      this.places++;
+      return true;
+    }
+    this.askToGiveWay();
+    return false;
+  }
+
+  /** The upstream that was dialed in a place has ended, or could not be had. */
+  release(): void {
+    this.places--;
+    this.givingWay = false;
+    if (this.serving) return;
+    // not in the middle of what ends it
+    this.serving = true;
+    queueMicrotask(() => {
+      this.serving = false;
+      this.serve();
+    });
+  }
+
+  /** Takes the place of an upstream that has just ended, for another in its stead. */
+  retake(): void {
+    this.places++;
+  }
+
+  place(pool: Pool | null, needless: () => boolean): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const take = (): { placed: boolean } | null => {
+        if (needless()) return { placed: false };
+        return (pool === null || pool.mayGrow()) && this.reserve() ? { placed: true } : null;
+      };
+      this.logins.wait('login', this.config.leaseTimeout, take, outcome =>
+        outcome.ok ? resolve(outcome.value.placed) : reject(new Denied(outcome)),
+      );
+      this.logins.serve();
+    });
+  }
+
+  /** There is room: logins and pools get it in their order. */
+  private serve(): void {
+    this.logins.serve();
+    const pools = [...this.waitingPools].sort((a, b) => a.waitsSince - b.waitsSince);
+    for (const pool of pools) pool.serve();
+  }
+
+  /** The upstream that has been idle for the longest time, of all pools, is closed for one that is wanted. */
+  private askToGiveWay(): void {
+    if (this.givingWay) return; // one is on its way
+    this.givingWay = true;
+    if (this.opener.dropSpare()) return;
+    for (const account of this.accounts.values()) if (account.drop()) return;
+    let found: { pool: Pool; upstream: Upstream } | null = null;
+    for (const pool of this.pools) {
+      const { idlest: upstream } = pool;
+      if (upstream !== null && (found === null || upstream.idleSince < found.upstream.idleSince))
+        found = { pool, upstream };
+    }
+    if (found === null) this.givingWay = false;
+    else found.pool.giveWay(found.upstream);
+  }
+
+  // ---- maintenance
+
+  /** `now` as of the coarse clock; `judge` unless we have been standing still. */
+  maintain(now: number, judge: boolean): void {
+    const text = `no upstream could be had within ${this.config.leaseTimeout} s: there are max_upstreams of this pool, or max_upstreams_total of all`;
+    this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    for (const [key, account] of this.accounts) {
+      for (const [vhost, pool] of account.pools) {
+        pool.maintain(now);
+        for (const upstream of [...pool.upstreams]) upstream.tick(now, judge);
+        if (!pool.empty || pool.clients > 0) continue;
+        account.pools.delete(vhost);
+        this.pools.delete(pool);
+        this.waitingPools.delete(pool);
+        this.stats.pools--;
+      }
+      if (account.empty) this.accounts.delete(key);
+    }
+    if (this.accounts.size === 0) this.quotas.clear();
+  }
+
+  /** New leases go to the brokers that are named now; upstreams to the earlier ones end with their last lease. */
+  leaveBrokers(): void {
+    this.dropTuned();
+    for (const pool of this.pools) pool.leaveBrokers();
+  }
+
+  forgetLimits(): void {
+    for (const pool of this.pools) pool.forgetLimits();
+  }
+
+  dropTuned(): void {
+    for (const account of this.accounts.values()) account.drop();
+  }
+
+  /** Whether a client that came now would be served. */
+  get ready(): boolean {
+    for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;
+    return true;
+  }
+
+  /** Closes all upstreams politely. */
+  close(): void {
+    this.logins.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });
+    for (const pool of this.pools) pool.close();
+  }
+
+  /** At once. */
+  destroy(): void {
+    this.dropTuned();
+    for (const pool of this.pools) for (const upstream of [...pool.upstreams]) upstream.destroy();
+  }
+}

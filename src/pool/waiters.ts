@@ -1,0 +1,121 @@
+/**
+ * Who waits for a lease, in their order. Within a kind, who cannot be served holds up only those behind it, who cannot be
+ * served either.
+ */
+import type { CloseReason } from '../amqp/errors.ts';
+
+/** Why a client may not have what it asks for: for the client, and the name under which it counts. */
+export interface Denial {
+  cause: string;
+  why: CloseReason;
+}
+
+/** What a waiter gets. */
+export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
+
+/** A wait under way. */
+export interface Wait {
+  /** Gives up; `done` is not called. */
+  cancel(): void;
+}
+
+interface Waiter<T = unknown> {
+  kind: string;
+  /** What it waits for; null when there is none now. */
+  take(): T | Denial | null;
+  done(outcome: Outcome<T>): void;
+  /** Monotonic milliseconds. */
+  since: number;
+  deadline: number;
+}
+
+const isDenial = (value: object): value is Denial => 'cause' in value;
+
+export class Waiters {
+  private readonly queues = new Map<string, Waiter[]>();
+  private readonly served: (seconds: number) => void;
+  length = 0;
+
+  /** `served` is told how long each one has waited. */
+  constructor(served: (seconds: number) => void) {
+    this.served = served;
+  }
+
+  /** Waits up to `seconds` for what `take` gives; `done` may be called at once. */
+  wait<T extends object>(
+    kind: string,
+    seconds: number,
+    take: () => T | Denial | null,
+    done: (outcome: Outcome<T>) => void,
+  ): Wait {
+    const since = performance.now();
+    const waiter = { kind, take, done, since, deadline: since + seconds * 1000 } as unknown as Waiter;
+    const queue = this.queues.get(kind) ?? [];
+    this.queues.set(kind, queue);
+    queue.push(waiter);
+    this.length++;
+    return {
+      cancel: () => {
+        const at = queue.indexOf(waiter);
+        if (at >= 0) this.remove(queue, at);
+      },
+    };
+  }
+
+  /** How many wait, by kind. */
+  *counts(): Iterable<[kind: string, count: number]> {
+    for (const [kind, queue] of this.queues) yield [kind, queue.length];
+  }
+
+  /** Since when the one that has waited longest waits; Infinity when nobody does. */
+  get oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const queue of this.queues.values()) oldest = Math.min(oldest, queue[0].since);
+    return oldest;
+  }
+
+  /** Serves all that can be. A waiter has left before it is told: what it then does may serve others. */
+  serve(): void {
+    const stuck = new Set<Waiter[]>();
+    for (let queue = this.longestWaiting(stuck); queue !== null; queue = this.longestWaiting(stuck)) {
+      const value = queue[0].take() as object | null;
+      if (value === null) {
+        stuck.add(queue);
+        continue;
+      }
+      const { since, done } = this.remove(queue, 0);
+      if (isDenial(value)) done({ ok: false, ...value });
+      else {
+        this.served((performance.now() - since) / 1000);
+        done({ ok: true, value });
+      }
+    }
+  }
+
+  private longestWaiting(stuck: Set<Waiter[]>): Waiter[] | null {
+    let found: Waiter[] | null = null;
+    for (const queue of this.queues.values())
+      if (!stuck.has(queue) && (found === null || queue[0].since < found[0].since)) found = queue;
+    return found;
+  }
+
+  private remove(queue: Waiter[], at: number): Waiter {
+    const [waiter] = queue.splice(at, 1);
+    this.length--;
+    if (queue.length === 0) this.queues.delete(waiter.kind);
+    return waiter;
+  }
+
+  /** Turns away all whose time is up. */
+  expire(now: number, denial: Denial): void {
+    for (const queue of [...this.queues.values()])
+      while (queue.length > 0 && queue[0].deadline <= now)
+        this.remove(queue, 0).done({ ok: false, ...denial });
+  }
+
+  /** Turns everybody away. */
+  deny(denial: Denial): void {
+    for (const queue of [...this.queues.values()])
+      while (queue.length > 0) this.remove(queue, 0).done({ ok: false, ...denial });
+  }
+}

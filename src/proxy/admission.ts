@@ -1,0 +1,119 @@
+/** Which clients may come in: the list of those that are there, and the limits on them. */
+import { type ReplyName, reason } from '../amqp/errors.ts';
+import type { Client } from '../client/client.ts';
+import type { Config } from '../config/options.ts';
+import type { Denial } from '../pool/waiters.ts';
+import type { Stats } from '../stats.ts';
+
+interface AdmissionContext {
+  readonly config: Config;
+  readonly stats: Stats;
+  readonly stopping: boolean;
+}
+
+export class Admission {
+  private readonly context: AdmissionContext;
+  private readonly list: Client[] = [];
+  private readonly clientsOfUser = new Map<string, number>();
+  private onEmpty: (() => void) | null = null;
+
+  constructor(context: AdmissionContext) {
+    this.context = context;
+  }
+
+  get clients(): readonly Client[] {
+    return this.list;
+  }
+
+  /** Whether one more connection may be taken at all. It is told at connection.open that it is one too many, like every refusal. */
+  hasRoom(): boolean {
+    const { maxClients } = this.context.config;
+    if (maxClients === 0 || this.list.length < maxClients * 2 + 100) return true;
+    // but not more than as many again may wait to be told
+    this.context.stats.refuse('max_clients');
+    return false;
+  }
+
+  add(client: Client): void {
+    client.slot = this.list.length;
+    this.list.push(client);
+    this.count();
+  }
+
+  private count(): void {
+    const { stats } = this.context;
+    stats.clients = this.list.length;
+    if (stats.clients > stats.clientsPeak) stats.clientsPeak = stats.clients;
+  }
+
+  remove(client: Client): void {
+    // the last one takes its place: a Set would be made anew again and again, and its old tables keep clients in memory
+    const last = this.list.pop()!;
+    if (last !== client) {
+      this.list[client.slot] = last;
+      last.slot = client.slot;
+    }
+    this.count();
+    if (client.counted) {
+      const left = (this.clientsOfUser.get(client.user) ?? 1) - 1;
+      if (left > 0) this.clientsOfUser.set(client.user, left);
+      else this.clientsOfUser.delete(client.user);
+    }
+    if (this.list.length === 0) this.onEmpty?.();
+  }
+
+  /** Why a client that opens its connection may not come in now, null if it may. */
+  admit(client: Client): Denial | null {
+    const { config, stopping } = this.context;
+    const { user } = client;
+    const mine = (this.clientsOfUser.get(user) ?? 0) + 1;
+    this.clientsOfUser.set(user, mine);
+    client.counted = true;
+    const deny = (cause: string, code: ReplyName, text: string): Denial => ({
+      cause,
+      why: reason(code, text),
+    });
+    if (stopping) return deny('shutdown', 'CONNECTION_FORCED', 'amqproxy is shutting down');
+    if (config.maxClients > 0 && this.list.length > config.maxClients)
+      return deny(
+        'max_clients',
+        'NOT_ALLOWED',
+        `amqproxy has max_clients (${config.maxClients}) clients already`,
+      );
+    if (config.maxClientsPerUser > 0 && mine > config.maxClientsPerUser)
+      return deny(
+        'max_clients_per_user',
+        'NOT_ALLOWED',
+        `user '${user}' has max_clients_per_user (${config.maxClientsPerUser}) clients already`,
+      );
+    if (this.isLocalOnly(user) && !isLoopback(client.transport.remoteAddress))
+      return deny(
+        'remote_guest',
+        'ACCESS_REFUSED',
+        `user '${user}' can only connect via localhost (${user === 'guest' ? 'allow_remote_guest' : 'loopback_users'})`,
+      );
+    return null;
+  }
+
+  /** The broker trusts this user from its own host only. */
+  private isLocalOnly(user: string): boolean {
+    const { loopbackUsers, allowRemoteGuest } = this.context.config;
+    return loopbackUsers.includes(user) && !(user === 'guest' && allowRemoteGuest);
+  }
+
+  /** Resolves when there are no clients, or after that many seconds. */
+  empty(seconds: number): Promise<void> {
+    if (this.list.length === 0 || seconds === 0) return Promise.resolve();
+    return new Promise(resolve => {
+      const timer = Number.isFinite(seconds) ? setTimeout(() => this.onEmpty?.(), seconds * 1000) : null;
+      this.onEmpty = () => {
+        if (timer) clearTimeout(timer);
+        this.onEmpty = null;
+        resolve();
+      };
+    });
+  }
+}
+
+const isLoopback = (address = ''): boolean =>
+  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');

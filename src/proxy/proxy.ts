@@ -1,0 +1,162 @@
+/** The owner of all that lives: start, reload, drain. */
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import type { Logger } from 'pino';
+import { reason } from '../amqp/errors.ts';
+import { Client, type ClientContext } from '../client/client.ts';
+import { clock } from '../clock.ts';
+import type { Config } from '../config/options.ts';
+import { Transport } from '../io/transport.ts';
+import type { Pool } from '../pool/pool.ts';
+import { Registry } from '../pool/registry.ts';
+import type { Denial } from '../pool/waiters.ts';
+import { Stats } from '../stats.ts';
+import { addressName, Dialer } from '../upstream/dialer.ts';
+import { BrokerProfile } from '../upstream/profile.ts';
+import { Admission } from './admission.ts';
+import { Greeter } from './greeter.ts';
+import { Janitor } from './janitor.ts';
+import { type GivenSocket, Listeners } from './listeners.ts';
+
+/** How full the buffers of one kind are: all of them together, the fullest, and what each may hold. */
+export interface Fill {
+  total: number;
+  largest: number;
+  limit: number;
+}
+
+export class Proxy implements ClientContext {
+  config: Config;
+  readonly stats = new Stats();
+  readonly profile: BrokerProfile;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Draining, or ending at once. */
+  stopping = false;
+  private readonly dialer: Dialer;
+  private readonly greeter: Greeter;
+  private readonly clients: Admission;
+  private readonly listeners: Listeners;
+  private readonly janitor: Janitor;
+
+  constructor(config: Config, log: Logger) {
+    this.config = config;
+    this.log = log;
+    this.profile = new BrokerProfile(config.heartbeat);
+    this.dialer = new Dialer(config, this.profile, this.stats);
+    this.greeter = new Greeter(this, this.dialer);
+    this.registry = new Registry(this, this.greeter);
+    this.clients = new Admission(this);
+    this.listeners = new Listeners(this);
+    this.janitor = new Janitor(this);
+  }
+
+  get clientCount(): number {
+    return this.stats.clients;
+  }
+
+  /** The buffers by the settings that bound them. */
+  get buffers(): Record<'client_buffer' | 'upstream_buffer' | 'message_buffer', Fill> {
+    const { stats, config } = this;
+    return {
+      client_buffer: { ...stats.clientTraffic.backlog.fill, limit: config.clientBuffer },
+      upstream_buffer: { ...stats.upstreamTraffic.backlog.fill, limit: config.upstreamBuffer },
+      message_buffer: { ...stats.messages.fill, limit: config.messageBuffer },
+    };
+  }
+
+  /** Whether a client that came now would be served. */
+  ready(): boolean {
+    return !this.stopping && this.registry.ready;
+  }
+
+  /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). */
+  async listen(given: GivenSocket[] = []): Promise<void> {
+    for (const { host, port, tls } of this.config.upstream)
+      this.log.info(`Proxy upstream: ${addressName({ host, port, tls })}${tls ? ' TLS' : ''}`);
+    if (!this.config.tlsVerify && this.config.upstream.some(address => address.tls))
+      this.log.warn(
+        'tls_verify = no: the broker’s certificate is not checked, anybody on the way can read and change everything',
+      );
+    await this.listeners.listen(given);
+    this.janitor.start();
+  }
+
+  accept(socket: Socket, tls: SecureContext | null): void {
+    this.stats.clientsAccepted++;
+    if (!this.clients.hasRoom()) {
+      socket.destroy();
+      return;
+    }
+    const transport = Transport.accept(socket, tls, this.stats.clientTraffic);
+    this.clients.add(new Client(transport, this, clock.now));
+  }
+
+  // ---- what clients and pools ask for
+
+  meetBroker(): Promise<void> {
+    return this.greeter.meet();
+  }
+
+  admission(client: Client): Denial | null {
+    return this.clients.admit(client);
+  }
+
+  clientGone(client: Client): void {
+    this.clients.remove(client);
+  }
+
+  report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts: object = {}): void {
+    this.log[level]({ user: pool.user, vhost: pool.vhost, ...facts }, message);
+  }
+
+  maintain(now: number, judge: boolean): void {
+    for (const client of this.clients.clients) client.maintain(now, judge);
+    this.registry.maintain(now, judge);
+  }
+
+  /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
+  reload(config: Config): void {
+    const brokers = JSON.stringify([config.upstream, config.tlsCa, config.tlsVerify]);
+    const changed =
+      brokers !== JSON.stringify([this.config.upstream, this.config.tlsCa, this.config.tlsVerify]);
+    this.config = config;
+    this.dialer.configure(config);
+    if (changed) {
+      this.greeter.leaveBrokers();
+      this.registry.leaveBrokers();
+    } else this.registry.forgetLimits();
+    this.listeners.reload();
+  }
+
+  // ---- the end
+
+  /** Stops accepting, lets clients leave, closes those that stay, then the upstreams. Resolves when all is closed. */
+  async drain(): Promise<void> {
+    this.stopping = true;
+    this.listeners.close();
+    this.greeter.dropSpare();
+    this.registry.dropTuned();
+    const { termClientCloseTimeout, termTimeout } = this.config;
+    if (termClientCloseTimeout > 0) await this.clients.empty(termClientCloseTimeout);
+    for (const client of [...this.clients.clients])
+      client.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+    await this.clients.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
+    for (const client of [...this.clients.clients]) client.destroy();
+    this.registry.close();
+    const until = performance.now() + 3000;
+    while (this.stats.upstreams > 0 && performance.now() < until)
+      await new Promise(resolve => setTimeout(resolve, 10));
+    this.abort();
+  }
+
+  /** Ends everything at once. */
+  abort(): void {
+    this.stopping = true;
+    this.janitor.stop();
+    this.greeter.dropSpare();
+    this.listeners.close();
+    for (const client of [...this.clients.clients]) client.destroy();
+    this.registry.destroy();
+  }
+}

@@ -1,0 +1,43 @@
+/** An upstream and a client as they see each other. */
+import type { CloseReason } from '../amqp/errors.ts';
+import type { Outbox } from '../io/outbox.ts';
+
+/** The client behind a lease, as an upstream sees it. */
+export interface Peer {
+  readonly out: Outbox;
+  /** Largest payload the client takes in one frame; frame_max - 8. */
+  readonly framePayload: number;
+  /** Wants basic.cancel when a queue goes away under a consumer. */
+  readonly cancelNotify: boolean;
+  /** Called after something was written to `out`. */
+  written(from: Carrier): void;
+  /** The broker has blocked an upstream that this client uses. */
+  upstreamBlocked(upstream: Carrier): void;
+  /** An upstream that this client was told of is blocked no more, or is gone. */
+  upstreamUnblocked(upstream: Carrier): void;
+}
+
+/** An upstream, as its channels and their users see it. */
+export interface Carrier {
+  readonly out: Outbox;
+  /** The broker, as host:port. */
+  readonly address: string;
+  /** Largest frame the broker takes. */
+  readonly frameMax: number;
+  /** The reason the broker has given with connection.blocked; null while it reads. */
+  readonly blocked: string | null;
+  /** It takes no new leases. */
+  readonly retired: boolean;
+  /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes). */
+  forward(piece: Buffer, frameMax: number): void;
+  /** The broker owes an answer, and has given it. */
+  answerDue(): void;
+  answerCame(): void;
+  /** Tells a client that this upstream is blocked, and later that it is no more. */
+  tell(peer: Peer): void;
+  /** A client that was told has gone. */
+  forget(peer: Peer): void;
+  /** Tells `who`, once, when the broker has taken what waits for it. */
+  whenDrained(who: { upstreamDrained(): void }): void;
+  destroy(why: CloseReason | null): void;
+}

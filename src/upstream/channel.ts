@@ -1,0 +1,148 @@
+/**
+ * One channel on an upstream, from channel.open to channel.close-ok, through any number of leases.
+ *
+ *   leased ──end, clean──▶ resetting ──barrier answered──▶ parked ──lease──▶ leased
+ *      │                       └─barrier answered, cannot be parked─▶ closing
+ *      └──end, dirty──▶ closing ──close-ok──▶ gone
+ */
+import { Confirms } from '../amqp/confirms.ts';
+import type { CloseReason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { clock } from '../clock.ts';
+import type { Carrier } from './carrier.ts';
+import { CLEAN, type Lease, type LeasedChannel } from './lease.ts';
+
+export type ChannelState = 'leased' | 'resetting' | 'parked' | 'closing' | 'gone';
+
+/** What a channel tells its upstream. */
+export interface ChannelOwner extends Carrier {
+  /** Whether this channel, which is clean, may wait for another lease. */
+  mayPark(channel: UpstreamChannel): boolean;
+  channelParked(channel: UpstreamChannel): void;
+  channelGone(channel: UpstreamChannel): void;
+  /** A barrier was answered after that many seconds. */
+  barrierAnswered(seconds: number): void;
+}
+
+export class UpstreamChannel implements LeasedChannel {
+  readonly upstream: ChannelOwner;
+  readonly id: number;
+  readonly openedAt = clock.now;
+  state: ChannelState = 'leased';
+  lease: Lease | null = null;
+  confirms: Confirms | null = null;
+  delivered = 0;
+  hasDeclared = false;
+  qosSet = false;
+  swallowQosOk = 0;
+  clientFlows = 0;
+  /** Whether the content that follows on this channel is dropped, its addressee being gone. */
+  dropping = false;
+  /** The broker has closed it, and waits for close-ok. */
+  private owesCloseOk = false;
+  private barrierAt = 0;
+
+  constructor(upstream: ChannelOwner, id: number) {
+    this.upstream = upstream;
+    this.id = id;
+  }
+
+  open(): void {
+    this.upstream.answerDue();
+    this.upstream.out.write(frames.channelOpen(this.id));
+  }
+
+  begin(lease: Lease): void {
+    this.state = 'leased';
+    this.lease = lease;
+    this.dropping = false;
+  }
+
+  detach(): void {
+    this.lease = null;
+  }
+
+  /** Puts the channel in confirm mode by the proxy's own request. */
+  selectConfirms(): void {
+    this.upstream.out.write(frames.confirmSelect(this.id, true));
+    this.confirms = new Confirms();
+  }
+
+  reset(dirty: boolean): void {
+    if (dirty) {
+      this.close();
+      return;
+    }
+    this.state = 'resetting';
+    this.barrierAt = performance.now();
+    const { out } = this.upstream;
+    if (this.qosSet) {
+      this.qosSet = false;
+      this.swallowQosOk++;
+      out.write(frames.qos(this.id, 0));
+    }
+    this.upstream.answerDue();
+    out.write(frames.barrier(this.id));
+  }
+
+  close(): void {
+    this.state = 'closing';
+    this.upstream.answerDue();
+    this.upstream.out.write(frames.channelClose(this.id, { code: 200, text: 'OK', classId: 0, methodId: 0 }));
+  }
+
+  /** The broker has answered a channel.flow: true when the client asked for it. */
+  flowAnswered(): boolean {
+    if (this.clientFlows > 0) {
+      this.clientFlows--;
+      return true;
+    }
+    if (this.state !== 'resetting') return false;
+    const { upstream, lease } = this;
+    upstream.answerCame();
+    upstream.barrierAnswered((performance.now() - this.barrierAt) / 1000);
+    this.lease = null;
+    this.dropping = true;
+    // publishes of an ended lease that are not confirmed yet would hold up the next one
+    const confirmed = this.confirms === null || this.confirms.outstanding === 0;
+    if (confirmed && upstream.mayPark(this)) {
+      this.state = 'parked';
+      upstream.channelParked(this);
+    } else this.close();
+    lease?.ended(CLEAN);
+    return false;
+  }
+
+  /** The broker closes the channel, for what was done on it. */
+  closedByBroker(why: CloseReason): void {
+    const { lease, upstream } = this;
+    const crossing = this.state === 'closing'; // our close, whose close-ok is still to come
+    if (!crossing && lease?.streaming) {
+      // a method in the middle of a message would end the connection (505)
+      this.state = 'closing';
+      this.owesCloseOk = true;
+    } else {
+      if (this.state === 'resetting') upstream.answerCame();
+      upstream.out.write(frames.channelCloseOk(this.id));
+      if (!crossing) upstream.channelGone(this);
+    }
+    this.lease = null;
+    lease?.ended({ how: 'closed', why });
+  }
+
+  answerClose(): void {
+    if (!this.owesCloseOk || this.state === 'gone') return;
+    this.owesCloseOk = false;
+    this.upstream.out.write(frames.channelCloseOk(this.id));
+    this.upstream.channelGone(this);
+  }
+
+  /** The broker has answered our close. */
+  closeAnswered(): void {
+    const { lease, upstream } = this;
+    upstream.answerCame();
+    this.lease = null;
+    upstream.channelGone(this);
+    lease?.ended(CLEAN);
+  }
+}
