@@ -13,7 +13,7 @@ import type { Account } from './account.ts';
 import { BEST, GOOD, rank } from './placement.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { isConnectionLimit } from './quota.ts';
-import { type Denial, type Outcome, type Wait, Waiters } from './waiters.ts';
+import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
 /** What a pool needs from its surroundings. */
 export interface PoolContext {
@@ -227,6 +227,14 @@ export class Pool implements UpstreamOwner {
     take: () => T | Denial | null,
     done: (outcome: Outcome<T>) => void,
   ): Wait {
+    if (this.waiters.length === 0) {
+      const value = take();
+      if (value !== null && !isDenial(value)) {
+        this.context.stats.leaseWaitSeconds.add(0);
+        done({ ok: true, value });
+        return NO_WAIT;
+      }
+    }
     const wait = this.waiters.wait(kind, this.context.config.leaseTimeout, take, done);
     this.serve();
     return wait;

@@ -29,7 +29,10 @@ interface Waiter<T = unknown> {
   deadline: number;
 }
 
-const isDenial = (value: object): value is Denial => 'cause' in value;
+/** Of one who was served at once. */
+export const NO_WAIT: Wait = { cancel: () => {} };
+
+export const isDenial = (value: object): value is Denial => 'cause' in value;
 
 export class Waiters {
   private readonly queues = new Map<string, Waiter[]>();

@@ -1,11 +1,15 @@
 /** The pool, with plain objects for upstreams. */
 import { expect } from 'chai';
 import { defaults } from '../../src/config/options.ts';
-import { Logins } from '../../src/pool/logins.ts';
+import { Account } from '../../src/pool/account.ts';
 import { Pool, type PoolContext } from '../../src/pool/pool.ts';
+import type { PrivateLease } from '../../src/pool/private-lease.ts';
+import { ChannelQuota } from '../../src/pool/quota.ts';
 import { loginKey } from '../../src/pool/secrets.ts';
+import type { Outcome, Wait } from '../../src/pool/waiters.ts';
 import { Stats } from '../../src/stats.ts';
-import { Refused } from '../../src/upstream/login.ts';
+import { Refused } from '../../src/upstream/handshake.ts';
+import type { Lease, Purpose } from '../../src/upstream/lease.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
 
 class FakeUpstream {
@@ -20,22 +24,35 @@ class FakeUpstream {
   owner: Pool | null = null;
   address = 'fake:5672';
   capacity = 2;
-  parkedPlain = [];
-  parkedConfirm = [];
+  suspect = false;
+  readonly id = 1;
+  readonly stats = new Stats();
+  readonly channels = { parked: 0, ending: 0, unparkOpenedBefore: () => [] };
   closed = false;
 
-  takeChannel(): object | null {
+  lease(): object | null {
     if (this.busy >= this.capacity) return null;
     this.busy++;
     return { upstream: this };
   }
 
+  whenClosed(listener: () => void): void {
+    listener();
+  }
+
   close(): void {
+    if (this.closed) return;
     this.closed = true;
     this.state = 'closed';
     this.owner?.upstreamClosed(this as never, null);
   }
 }
+
+const HOLDER = {} as never;
+const leaseNow = (pool: Pool, purpose: Purpose): Lease | null => pool.lease(HOLDER, purpose, false);
+const lease = (pool: Pool, purpose: Purpose, done: (outcome: Outcome<Lease>) => void): Wait =>
+  pool.waitForLease(HOLDER, purpose, false, done);
+const owner = { peer: HOLDER, updateSecretOk: () => {}, privateLost: () => {} };
 
 const tick = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
@@ -52,7 +69,9 @@ describe('A pool', () => {
     const context: PoolContext = {
       config: { ...defaults(), ...settings },
       stats,
-      totalUpstreams: () => opened.filter(upstream => !upstream.closed).length,
+      reserve: () => true,
+      place: async () => true,
+      waitingChanged: () => {},
       open: async () => {
         await tick();
         if (failure) throw failure;
@@ -61,10 +80,13 @@ describe('A pool', () => {
         opened.push(upstream);
         return upstream as unknown as Upstream;
       },
-      blockedChanged: () => {},
       report: () => {},
     };
-    return new Pool(context, new Logins('key', 'user', Buffer.from('secret')), '/');
+    return new Pool(
+      context,
+      new Account('key', 'user', Buffer.from('secret'), new ChannelQuota('user')),
+      '/',
+    );
   };
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 5; i++) await tick();
@@ -79,11 +101,11 @@ describe('A pool', () => {
   it('fills an upstream before it opens another, and serves waiters in turn', async () => {
     const pool = make();
     await pool.admit();
-    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
-    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
-    expect(pool.leaseNow(false, 'publish')).to.equal(null);
+    expect(leaseNow(pool, 'publish')).not.to.equal(null);
+    expect(leaseNow(pool, 'publish')).not.to.equal(null);
+    expect(leaseNow(pool, 'publish')).to.equal(null);
     const served: number[] = [];
-    for (const n of [1, 2, 3]) pool.lease(false, 'publish', outcome => outcome.ok && served.push(n));
+    for (const n of [1, 2, 3]) lease(pool, 'publish', outcome => outcome.ok && served.push(n));
     await settle();
     expect(served).to.deep.equal([1, 2, 3]);
     expect(opened.length).to.be.within(2, 4);
@@ -93,12 +115,11 @@ describe('A pool', () => {
     const pool = make({ maxUpstreamChannels: 100 });
     capacity = 100;
     let leases = 0;
-    for (let i = 0; i < 150; i++) pool.lease(false, 'publish', () => leases++);
+    for (let i = 0; i < 150; i++) lease(pool, 'publish', () => leases++);
     await settle();
     expect(leases).to.equal(150);
     expect(opened).to.have.length(2);
-    const holder = { updateSecretOk: () => {}, holderLost: () => {} };
-    for (let i = 0; i < 3; i++) pool.acquire(holder, () => {});
+    for (let i = 0; i < 3; i++) pool.leaseUpstream(owner, () => {});
     await settle();
     expect(opened).to.have.length(5);
   });
@@ -108,10 +129,10 @@ describe('A pool', () => {
     await pool.admit();
     const waits: number[] = [];
     stats.leaseWaitSeconds.observe = seconds => waits.push(seconds);
-    pool.leaseNow(false, 'publish');
-    pool.lease(false, 'publish', () => {});
-    expect(pool.leaseNow(false, 'publish')).to.equal(null);
-    pool.lease(false, 'publish', () => {});
+    leaseNow(pool, 'publish');
+    lease(pool, 'publish', () => {});
+    expect(leaseNow(pool, 'publish')).to.equal(null);
+    lease(pool, 'publish', () => {});
     expect(waits).to.deep.equal([0, 0]);
     await settle();
     opened[0].busy--;
@@ -123,10 +144,10 @@ describe('A pool', () => {
   it('keeps to max_upstreams, and fails who waits longer than lease_timeout', async () => {
     const pool = make({ maxUpstreams: 1, leaseTimeout: 1 });
     await pool.admit();
-    pool.leaseNow(false, 'publish');
-    pool.leaseNow(false, 'publish');
+    leaseNow(pool, 'publish');
+    leaseNow(pool, 'publish');
     let why = '';
-    pool.lease(false, 'publish', outcome => {
+    lease(pool, 'publish', outcome => {
       if (!outcome.ok) why = outcome.why.text;
     });
     await settle();
@@ -140,32 +161,31 @@ describe('A pool', () => {
   it('lends a private upstream to one client only, and takes it back', async () => {
     const pool = make();
     await pool.admit();
-    const holder = { updateSecretOk: () => {}, holderLost: () => {} };
-    let mine: Upstream | null = null;
-    pool.acquire(holder, outcome => {
+    let mine: PrivateLease | null = null;
+    pool.leaseUpstream(owner, outcome => {
       if (outcome.ok) mine = outcome.value;
     });
-    expect(mine).to.equal(opened[0]);
-    expect(pool.leaseNow(false, 'publish')).to.equal(null);
-    pool.giveBack(mine!, false);
-    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
+    expect(mine!.upstream).to.equal(opened[0]);
+    expect(leaseNow(pool, 'publish')).to.equal(null);
+    (mine as unknown as PrivateLease).end(null);
+    expect(leaseNow(pool, 'publish')).not.to.equal(null);
   });
 
   it('serves a waiter once, also one that gives back at once because it is leaving', async () => {
     const pool = make({ maxUpstreams: 1 });
     await pool.admit();
-    let first: Upstream | null = null;
-    pool.acquire({} as never, outcome => {
+    let first: PrivateLease | null = null;
+    pool.leaseUpstream(owner, outcome => {
       if (outcome.ok) first = outcome.value;
     });
     let served = 0;
     let after = 0;
-    pool.acquire({} as never, outcome => {
+    pool.leaseUpstream(owner, outcome => {
       served++;
-      if (outcome.ok) pool.giveBack(outcome.value, false);
+      if (outcome.ok) outcome.value.end(null);
     });
-    pool.acquire({} as never, () => after++);
-    pool.giveBack(first!, false);
+    pool.leaseUpstream(owner, () => after++);
+    (first as unknown as PrivateLease).end(null);
     expect(served).to.equal(1);
     expect(after).to.equal(1);
   });
@@ -173,8 +193,12 @@ describe('A pool', () => {
   it('closes a private upstream that is spent', async () => {
     const pool = make();
     await pool.admit();
-    pool.acquire({ updateSecretOk: () => {}, holderLost: () => {} }, () => {});
-    pool.giveBack(opened[0] as never, true);
+    let spent: PrivateLease | null = null;
+    pool.leaseUpstream(owner, outcome => {
+      if (outcome.ok) spent = outcome.value;
+    });
+    (spent as unknown as PrivateLease).spent = true;
+    (spent as unknown as PrivateLease).end(null);
     expect(opened[0].closed).to.equal(true);
     expect(pool.live).to.equal(false);
   });
@@ -183,10 +207,11 @@ describe('A pool', () => {
     const pool = make();
     await pool.admit();
     opened[0].blocked = 'low on memory';
-    expect(pool.leaseNow(false, 'publish')).not.to.equal(null);
-    expect(pool.leaseNow(false, 'other')).to.equal(null);
+    pool.blockedChanged(opened[0] as never);
+    expect(leaseNow(pool, 'publish')).not.to.equal(null);
+    expect(leaseNow(pool, 'other')).to.equal(null);
     let other: unknown = null;
-    pool.lease(false, 'other', outcome => {
+    lease(pool, 'other', outcome => {
       if (outcome.ok) other = outcome.value.upstream;
     });
     await settle();
@@ -196,19 +221,19 @@ describe('A pool', () => {
   it('lets consumers share upstreams with consumers only, as far as there are enough', async () => {
     const pool = make({ maxUpstreams: 2 });
     await pool.admit();
-    pool.leaseNow(false, 'other');
-    expect(pool.leaseNow(false, 'consume')).to.equal(null);
+    leaseNow(pool, 'other');
+    expect(leaseNow(pool, 'consume')).to.equal(null);
     let consuming: unknown = null;
-    pool.lease(false, 'consume', outcome => {
+    lease(pool, 'consume', outcome => {
       if (outcome.ok) consuming = outcome.value.upstream;
     });
     await settle();
     expect(consuming).to.equal(opened[1]);
-    expect(pool.leaseNow(false, 'publish')?.upstream).to.equal(opened[0]);
-    expect(pool.leaseNow(false, 'consume')?.upstream).to.equal(opened[1]);
+    expect(leaseNow(pool, 'publish')?.upstream).to.equal(opened[0]);
+    expect(leaseNow(pool, 'consume')?.upstream).to.equal(opened[1]);
     // both are full and no more may be opened: better together than not at all
     opened[1].capacity = 3;
-    expect(pool.leaseNow(false, 'publish')?.upstream).to.equal(opened[1]);
+    expect(leaseNow(pool, 'publish')?.upstream).to.equal(opened[1]);
     expect(opened[1].consuming).to.equal(true);
   });
 
@@ -216,7 +241,7 @@ describe('A pool', () => {
     const pool = make();
     failure = new Error('the broker is down');
     let served = false;
-    pool.lease(false, 'publish', outcome => {
+    lease(pool, 'publish', outcome => {
       served = outcome.ok;
     });
     await settle();
@@ -231,7 +256,7 @@ describe('A pool', () => {
     const why = { code: 403, text: 'ACCESS_REFUSED', classId: 0, methodId: 0 };
     const told: unknown[] = [];
     failure = new Refused(why);
-    for (let i = 0; i < 3; i++) pool.lease(false, 'publish', outcome => told.push(outcome));
+    for (let i = 0; i < 3; i++) lease(pool, 'publish', outcome => told.push(outcome));
     await settle();
     expect(told).to.deep.equal(Array(3).fill({ ok: false, cause: 'refused', why }));
   });
@@ -239,9 +264,9 @@ describe('A pool', () => {
   it('closes idle upstreams but min_upstreams, and old ones when they are free', async () => {
     const pool = make({ idleConnectionTimeout: 10, minUpstreams: 1, maxLifetime: 100 });
     await pool.admit();
-    pool.leaseNow(false, 'publish');
-    pool.leaseNow(false, 'publish');
-    pool.lease(false, 'publish', () => {});
+    leaseNow(pool, 'publish');
+    leaseNow(pool, 'publish');
+    lease(pool, 'publish', () => {});
     await settle();
     for (const upstream of opened) upstream.busy = 0;
     pool.maintain(11_000);

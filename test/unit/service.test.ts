@@ -21,19 +21,19 @@ function keeper() {
 }
 
 const idle = () => ({
-  clientCount: 3,
-  upstreamCount: 2,
-  sharedCount: 1,
-  privateCount: 1,
-  parkedCount: 4,
-  leasedCount: 5,
-  poolCount: 1,
   buffers: {
     client_buffer: { total: 1_500_000, largest: 800_000, limit: 1_048_576 },
     upstream_buffer: { total: 0, largest: 0, limit: 4_194_304 },
     message_buffer: { total: 20, largest: 20, limit: 1_048_576 },
   },
-  stats: new Stats(),
+  stats: Object.assign(new Stats(), {
+    clients: 3,
+    upstreams: 2,
+    upstreamsPrivate: 1,
+    channelsParked: 4,
+    channelsLeased: 5,
+    pools: 1,
+  }),
   config: defaults(),
 });
 
