@@ -5,6 +5,7 @@ import { M, METHODS } from '../amqp/methods.ts';
 import { AGAIN, type BadFrame, type FrameSink, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import type { ClientChannel } from './channel.ts';
 import type { ClientChannels } from './channels.ts';
+import type { DiscardedContent } from './discarded.ts';
 import { METHOD } from './message.ts';
 import type { Methods } from './methods.ts';
 import * as offences from './offences.ts';
@@ -27,12 +28,20 @@ export class ClientFrames implements FrameSink {
   private readonly connection: Connection;
   private readonly channels: ClientChannels;
   private readonly publisher: Publisher;
+  private readonly discarded: DiscardedContent;
   private readonly methods: Methods;
 
-  constructor(connection: Connection, channels: ClientChannels, publisher: Publisher, methods: Methods) {
+  constructor(
+    connection: Connection,
+    channels: ClientChannels,
+    publisher: Publisher,
+    discarded: DiscardedContent,
+    methods: Methods,
+  ) {
     this.connection = connection;
     this.channels = channels;
     this.publisher = publisher;
+    this.discarded = discarded;
     this.methods = methods;
   }
 
@@ -117,9 +126,9 @@ export class ClientFrames implements FrameSink {
 
   /** A channel that was closed on the client: all is discarded until close-ok, but must still be well-formed. */
   private discard(channel: ClientChannel, type: number, buf: Buffer, at: number, size: number): Verdict {
-    const { connection, publisher } = this;
-    if (type === frames.FRAME_HEADER) return publisher.discardHeader(channel, buf, at, size);
-    if (type === frames.FRAME_BODY) return publisher.discardBody(channel, buf, at, size);
+    const { connection, discarded } = this;
+    if (type === frames.FRAME_HEADER) return discarded.header(channel, buf, at, size);
+    if (type === frames.FRAME_BODY) return discarded.body(channel, buf, at, size);
     const payload = payloadOf(buf, at, size);
     if (type !== frames.FRAME_METHOD) return connection.offend(offences.misplacedFrame(type, payload));
     if (size < 4) return connection.offend(offences.unknownFrame(type, payload));
@@ -133,7 +142,7 @@ export class ClientFrames implements FrameSink {
     if (methodKey === M.CHANNEL_CLOSE_OK) channel.closeAnswered();
     else if (methodKey === M.CHANNEL_CLOSE) connection.out.write(frames.channelCloseOk(channel.id));
     else if (methodKey === M.CHANNEL_OPEN) return connection.offend(offences.secondOpen());
-    else if (method.content) publisher.discardContent(channel);
+    else if (method.content) discarded.begins(channel);
     return NEXT;
   }
 

@@ -4,7 +4,7 @@
  *
  *   header ▶ start ▶ proving ▶ tune ▶ open ▶ opening ▶ (running)
  */
-import { type CloseReason, reason } from '../amqp/errors.ts';
+import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
@@ -18,8 +18,9 @@ import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { BrokerProfile } from '../upstream/profile.ts';
+import type { Ending } from './ending.ts';
 import * as negotiation from './negotiation.ts';
-import { type Offence, SILENCE, wrongState } from './offences.ts';
+import { SILENCE, wrongState } from './offences.ts';
 
 export type HandshakeState = 'header' | 'start' | 'proving' | 'tune' | 'open' | 'opening' | 'over';
 
@@ -39,20 +40,14 @@ export interface Newcomer {
   readonly negotiated: negotiation.Negotiated;
   /** Why this login may not come in now, null if it may. */
   admission(): Denial | null;
-  /** Has what follows the protocol header scanned. */
-  scan(rest: Buffer): void;
-  /** What was fed to the scanner, or is to be fed, waits until `goOn`. */
-  halt(): void;
+  /** Has what follows the protocol header scanned, `later` only after `goOn`. */
+  scan(rest: Buffer, later: boolean): void;
   goOn(): void;
   /** Gets an upstream for itself (pool_mode = session), then calls `ready`. */
   requestUpstream(ready: () => void): void;
   /** The handshake is over; connection.open-ok is to be sent. */
   opened(pool: Pool): void;
-  offend(why: Offence): Verdict;
-  /** Its login is turned down in these words, or by the end of the connection (null). */
-  refuse(cause: string, why: CloseReason | null, text: string): void;
-  /** Its protocol header is not ours. */
-  refuseHeader(): void;
+  readonly ending: Pick<Ending, 'offend' | 'refuse' | 'refuseHeader'>;
 }
 
 export class ClientHandshake {
@@ -87,7 +82,7 @@ export class ClientHandshake {
       return;
     }
     if (!negotiation.isProtocolHeader(bytes)) {
-      this.client.refuseHeader();
+      this.client.ending.refuseHeader();
       return;
     }
     this.headerBytes = Buffer.alloc(0);
@@ -96,11 +91,10 @@ export class ClientHandshake {
     const rest = bytes.subarray(8);
     if (this.context.profile.met) {
       this.start();
-      if (rest.length > 0) this.client.scan(rest);
+      this.client.scan(rest, false);
       return;
     }
-    this.client.halt();
-    if (rest.length > 0) this.client.scan(rest);
+    this.client.scan(rest, true);
     void this.context.meetBroker().then(() => {
       if (this.state !== 'start') return;
       this.start();
@@ -118,7 +112,7 @@ export class ClientHandshake {
     if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) return this.startOk(args);
     if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
       const fault = negotiation.readTuneOk(args, this.context.profile, this.client.negotiated);
-      if (fault !== null) return this.client.offend(fault);
+      if (fault !== null) return this.client.ending.offend(fault);
       this.state = 'open';
       return NEXT;
     }
@@ -128,15 +122,16 @@ export class ClientHandshake {
       this.openVhost();
       return this.waits ? STOP : NEXT;
     }
-    return this.client.offend(this.state === 'open' ? wrongState('opening', methodKey) : SILENCE);
+    return this.client.ending.offend(this.state === 'open' ? wrongState('opening', methodKey) : SILENCE);
   }
 
   private startOk(args: Buffer): Verdict {
     const { context, client } = this;
     const login = negotiation.readStartOk(args, context.profile);
-    if (typeof login === 'string') return client.offend(reason('SYNTAX_ERROR', login, M.CONNECTION_START_OK));
+    if (typeof login === 'string')
+      return client.ending.offend(reason('SYNTAX_ERROR', login, M.CONNECTION_START_OK));
     const { credentials } = login;
-    if (credentials === null) return client.offend(SILENCE); // so ends RabbitMQ what it cannot read
+    if (credentials === null) return client.ending.offend(SILENCE); // so ends RabbitMQ what it cannot read
     this.login = login;
     client.negotiated.login(login);
     this.account = context.registry.account(credentials);
@@ -176,12 +171,12 @@ export class ClientHandshake {
         text: error.why.text.replace('mechanism PLAIN', `mechanism ${this.login!.mechanism}`),
       };
       const told = why !== null && (why.code !== 403 || this.login!.failureClose);
-      this.client.refuse('refused', told ? why : null, error.message);
+      this.client.ending.refuse('refused', told ? why : null, error.message);
     }
   }
 
   private refuse({ cause, why }: Denial): void {
-    this.client.refuse(cause, why, why.text);
+    this.client.ending.refuse(cause, why, why.text);
   }
 
   private openVhost(): void {

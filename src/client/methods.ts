@@ -261,10 +261,7 @@ export class Methods {
   /** Something was declared that may not survive a restart of the broker: then neither does this client. */
   private declared({ upstream }: Lease, flags: number, transient: number): void {
     if (flags & DECLARE_PASSIVE || (flags & DECLARE_DURABLE && !(flags & transient))) return;
-    const { pool } = this.session;
-    const brokers = pool.topologies.get(this.session);
-    if (brokers === undefined) pool.topologies.set(this.session, new Set([upstream.address]));
-    else brokers.add(upstream.address);
+    this.session.pool.topologies.declared(this.session, upstream.address);
   }
 }
 

@@ -12,6 +12,7 @@ import { release } from '../memory.ts';
 import type { Lease } from '../upstream/lease.ts';
 import type { ClientChannel } from './channel.ts';
 import type { ClientChannels } from './channels.ts';
+import type { DiscardedContent } from './discarded.ts';
 import { Held } from './held.ts';
 import { BODY, HEADER, METHOD, Reserved } from './message.ts';
 import * as offences from './offences.ts';
@@ -31,6 +32,7 @@ export class Publisher {
   private readonly channels: ClientChannels;
   private readonly promotion: Promotion;
   private readonly runs: Runs;
+  private readonly discarded: DiscardedContent;
   /** Has bytes of earlier frames scanned again. */
   private readonly rewind: (bytes: Buffer) => void;
   /** Bytes of incomplete messages, in all channels: those held back and those that their headers announce. */
@@ -46,12 +48,14 @@ export class Publisher {
     channels: ClientChannels,
     promotion: Promotion,
     runs: Runs,
+    discarded: DiscardedContent,
     rewind: (bytes: Buffer) => void,
   ) {
     this.session = session;
     this.channels = channels;
     this.promotion = promotion;
     this.runs = runs;
+    this.discarded = discarded;
     this.rewind = rewind;
   }
 
@@ -191,10 +195,8 @@ export class Publisher {
   /** A body frame begins whose end is still to come; AGAIN when its channel must wait. */
   bodyBegins(channel: ClientChannel, buf: Buffer, at: number, end: number, size: number): Verdict {
     if (channel.state.is === 'closing') {
-      const verdict = this.discardBodyFrame(channel, buf, at, size);
       this.openChannel = channel;
-      this.forwardRest(channel, buf, at, end, false);
-      return verdict;
+      return this.discarded.bodyBegins(channel, buf, at, end, size);
     }
     const { is: state } = channel.state;
     if (state !== 'bound' && state !== 'unbound') return AGAIN;
@@ -207,7 +209,7 @@ export class Publisher {
     if (channel === null) return;
     if (last) this.openChannel = null;
     if (channel.state.is === 'closing') {
-      this.forwardRest(channel, buf, at, end, last);
+      this.discarded.bodyPart(channel, buf, at, end, last);
       return;
     }
     if (channel.lease === null) return;
@@ -296,51 +298,6 @@ export class Publisher {
     if (message.reserved > 0) this.reserve(channel, 0);
     // the rest of it may still come, and will be discarded; of its last frame the scanner takes care
     if (message.expect === BODY && message.bodyLeft === 0) message.expect = METHOD;
-  }
-
-  // ---- content for a channel that was closed on the client
-
-  /** A method's content is to follow, of which nothing will be used. */
-  discardContent(channel: ClientChannel): void {
-    channel.message.expect = HEADER;
-  }
-
-  discardHeader(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    const { message } = channel;
-    if (message.expect !== HEADER) return this.session.offend(offences.unexpectedFrame(message.expect));
-    const fault = offences.badHeader(buf, at, size);
-    if (fault !== null) return this.session.offend(fault);
-    message.bodyLeft = readTag(buf, at + 11);
-    message.expect = message.bodyLeft === 0 ? METHOD : BODY;
-    return NEXT;
-  }
-
-  discardBody(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    const verdict = this.discardBodyFrame(channel, buf, at, size);
-    this.forwardRest(channel, buf, at, at + 8 + size, true);
-    return verdict;
-  }
-
-  private discardBodyFrame(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
-    const { message, state } = channel;
-    if (message.expect !== BODY) return this.session.offend(offences.unexpectedFrame(message.expect));
-    message.bodyLeft -= size;
-    if (state.is === 'closing' && state.rest !== null) {
-      const { id } = state.rest.channel;
-      buf[at + 1] = id >>> 8;
-      buf[at + 2] = id;
-    }
-    if (message.bodyLeft === 0) message.expect = METHOD;
-    return NEXT;
-  }
-
-  /** Sends on what the broker must have of a message before it can hear that its channel is closed. */
-  private forwardRest(channel: ClientChannel, buf: Buffer, at: number, end: number, last: boolean): void {
-    const { state, message } = channel;
-    if (state.is !== 'closing' || state.rest === null) return;
-    this.runs.forward(state.rest.upstream, buf, at, end);
-    this.runs.send();
-    if (last && message.expect === METHOD) channel.restSent();
   }
 
   // ---- chunks

@@ -1,20 +1,17 @@
 /** A client's connection, as its parts see it. */
 
-import type { CloseReason } from '../amqp/errors.ts';
 import type { Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
-import type { Pool, TopologyOwner } from '../pool/pool.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { PrivateHolder } from '../pool/private-lease.ts';
+import type { TopologyOwner } from '../pool/topologies.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
 import type { ChannelOwner } from './channel.ts';
 import type { Offence } from './offences.ts';
 
-/**
- *   handshake ─▶ running ─┬─ client closes ──▶ leaving ──▶ closed
- *                         └─ we close ──▶ closing ──▶ closed
- */
+/** See ending.ts. */
 export type ClientState = 'handshake' | 'running' | 'leaving' | 'closing' | 'closed';
 
 export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
@@ -29,8 +26,6 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   offend(why: Offence): Verdict;
   /** Closes it because something cannot be had. */
   deny(denial: Denial): void;
-  /** Closes it from our side. */
-  close(why: CloseReason): void;
   /** A consumer of this client is on a shared upstream. */
   sharesConsumer(): void;
   /** Reads it no more until an upstream has taken what waits for it. */

@@ -102,7 +102,7 @@ export class Account<P extends AccountPool = AccountPool> {
     const upstreams = [...this.pools.values()].flatMap(pool => pool.upstreams);
     return (
       upstreams.some(({ channels }) => channels.ending > 0) ||
-      upstreams.some(upstream => upstream.closeParked())
+      upstreams.some(upstream => upstream.channels.closeParked())
     );
   }
 }

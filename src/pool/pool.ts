@@ -6,13 +6,13 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Peer } from '../upstream/carrier.ts';
-import { Refused } from '../upstream/handshake.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
-import { BEST, GOOD, rank } from './placement.ts';
+import { type Grower, Growth } from './growth.ts';
+import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
-import { isConnectionLimit } from './quota.ts';
+import { Topologies } from './topologies.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
 /** What a pool needs from its surroundings. */
@@ -30,18 +30,7 @@ export interface PoolContext {
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
 }
 
-/** A client that has declared what a restart of the broker takes away. */
-export interface TopologyOwner {
-  topologyLost(why: CloseReason | null): void;
-}
-
-/** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
-const BACKOFF_MS = 100;
-const BACKOFF_MAX_MS = 5000;
-/** Upstreams that a pool logs in at once, at most. */
-const MAX_CONNECTING = 64;
-
-export class Pool implements UpstreamOwner {
+export class Pool implements UpstreamOwner, Grower {
   readonly account: Account;
   readonly vhost: string;
   readonly upstreams: Upstream[] = [];
@@ -49,20 +38,11 @@ export class Pool implements UpstreamOwner {
   clients = 0;
   /** The broker has blocked some of the upstreams. */
   alarm = false;
-  /** Clients that have declared what a restart of the broker takes away, and the brokers they did it at. */
-  readonly topologies = new Map<TopologyOwner, Set<string>>();
+  readonly topologies = new Topologies();
   private readonly context: PoolContext;
-  /** Upstreams that may have a channel to lend, or be lent as a whole: neither private, nor retired, nor known to be full. */
-  private readonly lendable = new Set<Upstream>();
+  private readonly lending = new Lending();
   private readonly waiters: Waiters;
-  private connecting = 0;
-  /** How many upstreams the broker lets this user or vhost have, once it has refused one more. */
-  private learnedMax = Number.POSITIVE_INFINITY;
-  private failures = 0;
-  private retryTimer: NodeJS.Timeout | null = null;
-  private closed = false;
-  /** The first attempt, shared by all who log in meanwhile (single flight). */
-  private firstLogin: Promise<void> | null = null;
+  private readonly growth: Growth = new Growth(this);
 
   constructor(context: PoolContext, account: Account, vhost: string) {
     this.context = context;
@@ -84,12 +64,8 @@ export class Pool implements UpstreamOwner {
     return this.upstreams.some(upstream => !upstream.retired);
   }
 
-  get size(): number {
-    return this.upstreams.length + this.connecting;
-  }
-
   get empty(): boolean {
-    return this.size === 0 && this.waiters.length === 0 && this.firstLogin === null;
+    return this.upstreams.length === 0 && this.waiters.length === 0 && this.growth.idle;
   }
 
   /** Since when the one that has waited longest waits; Infinity when nobody does. */
@@ -99,17 +75,7 @@ export class Pool implements UpstreamOwner {
 
   /** Resolves when the broker has let this login in; rejects with Refused, Unreachable or Denied. */
   admit(): Promise<void> {
-    if (this.live) return Promise.resolve();
-    this.firstLogin ??= this.firstUpstream().finally(() => {
-      this.firstLogin = null;
-    });
-    return this.firstLogin;
-  }
-
-  private async firstUpstream(): Promise<void> {
-    const tuned = this.account.take(this.vhost);
-    if (tuned === null && !(await this.context.place(this, () => this.live))) return;
-    await this.openUpstream(tuned);
+    return this.live ? Promise.resolve() : this.growth.first();
   }
 
   // ---- leases
@@ -152,35 +118,7 @@ export class Pool implements UpstreamOwner {
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
-    const limit = this.mayGrow() ? GOOD : Number.POSITIVE_INFINITY; // a better one can be had
-    let passedOver: Set<Upstream> | null = null;
-    for (;;) {
-      const upstream = this.best(purpose, limit, passedOver);
-      if (upstream === null) return null;
-      const lease = upstream.lease(holder, purpose, confirm, max);
-      if (lease !== null) {
-        if (upstream.busy === 1) upstream.consuming = purpose === 'consume';
-        return lease;
-      }
-      passedOver ??= new Set();
-      passedOver.add(upstream);
-      if (upstream.channels.parked === 0 && max > 0) this.lendable.delete(upstream);
-    }
-  }
-
-  /** The one that suits a purpose best, if it is not worse than `limit`. */
-  private best(purpose: Purpose, limit: number, passedOver: Set<Upstream> | null): Upstream | null {
-    let found: Upstream | null = null;
-    let least = limit + 1;
-    for (const upstream of this.lendable) {
-      if (passedOver?.has(upstream)) continue;
-      const value = rank(upstream, purpose, this.alarm);
-      if (value >= least) continue;
-      found = upstream;
-      least = value;
-      if (value === BEST) break;
-    }
-    return found;
+    return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
@@ -196,12 +134,8 @@ export class Pool implements UpstreamOwner {
   }
 
   private takeUpstream(holder: PrivateHolder): PrivateLease | null {
-    for (const upstream of this.lendable) {
-      if (upstream.busy > 0) continue;
-      this.lendable.delete(upstream);
-      return new PrivateLease(upstream, holder, this);
-    }
-    return null;
+    const upstream = this.lending.takeIdle();
+    return upstream === null ? null : new PrivateLease(upstream, holder, this);
   }
 
   giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null): void {
@@ -215,7 +149,7 @@ export class Pool implements UpstreamOwner {
     if (upstream.state !== 'live') return;
     if (upstream.retired) this.retire(upstream);
     else {
-      this.lendable.add(upstream);
+      this.lending.add(upstream);
       this.serve();
     }
   }
@@ -244,19 +178,9 @@ export class Pool implements UpstreamOwner {
   serve(): void {
     if (this.waiters.length > 0) {
       this.waiters.serve();
-      this.grow();
+      this.growth.to(this.wanted());
     }
     this.context.waitingChanged(this);
-  }
-
-  private grow(): void {
-    if (this.retryTimer !== null) return;
-    const wanted = Math.min(this.wanted(), MAX_CONNECTING);
-    while (this.connecting < wanted && this.mayGrow()) {
-      const tuned = this.account.take(this.vhost);
-      if (tuned === null && !this.context.reserve()) return;
-      this.openUpstream(tuned).catch(() => {});
-    }
   }
 
   /** Upstreams that would serve all who wait. */
@@ -269,73 +193,61 @@ export class Pool implements UpstreamOwner {
     return n;
   }
 
-  // ---- opening and losing upstreams
+  // ---- more upstreams, and fewer
 
-  /** Whether this pool may have one more upstream. */
-  mayGrow(): boolean {
-    const { maxUpstreams } = this.context.config;
-    return !this.closed && this.size < Math.min(maxUpstreams || Number.POSITIVE_INFINITY, this.learnedMax);
+  get stats(): Stats {
+    return this.context.stats;
   }
 
-  private async openUpstream(tuned: Upstream | null): Promise<void> {
-    const { stats } = this.context;
-    this.connecting++;
-    stats.upstreams++;
-    stats.upstreamsConnecting++;
-    let upstream: Upstream;
-    try {
-      upstream = await this.context.open(this, tuned);
-    } catch (error) {
-      this.connecting--;
-      stats.upstreams--;
-      stats.upstreamsConnecting--;
-      this.failed(error as Error);
-      throw error;
-    }
-    this.connecting--;
-    stats.upstreamsConnecting--;
-    this.failures = 0;
-    if (upstream.state !== 'live' || this.closed) {
-      stats.upstreams--;
-      upstream.close('amqproxy is shutting down');
-      if (!this.closed) this.failed(new Error('the broker closed the connection'));
-      return;
-    }
+  get waiting(): number {
+    return this.waiters.length;
+  }
+
+  get maxUpstreams(): number {
+    return this.context.config.maxUpstreams || Number.POSITIVE_INFINITY;
+  }
+
+  mayGrow(): boolean {
+    return this.growth.possible;
+  }
+
+  reserve(): boolean {
+    return this.context.reserve();
+  }
+
+  place(): Promise<boolean> {
+    return this.context.place(this, () => this.live);
+  }
+
+  takeTuned(): Upstream | null {
+    return this.account.take(this.vhost);
+  }
+
+  open(tuned: Upstream | null): Promise<Upstream> {
+    return this.context.open(this, tuned);
+  }
+
+  joins(upstream: Upstream): void {
     upstream.owner = this;
     this.upstreams.push(upstream);
-    this.lendable.add(upstream);
-    stats.upstreamsOpened++;
+    this.lending.add(upstream);
+    this.stats.upstreams++;
+    this.stats.upstreamsOpened++;
     this.serve();
   }
 
-  private failed(error: Error): void {
-    if (error instanceof Refused && error.why !== null) {
-      if (isConnectionLimit(error.why) && this.upstreams.length > 0) {
-        // the broker allows no more than there are: who waits is served when one of them is free
-        this.learnedMax = this.upstreams.length;
-        this.context.report('warn', this, `The broker allows no further upstream: ${error.why.text}`);
-        return;
-      }
-      this.waiters.deny({ cause: 'refused', why: error.why });
-      return;
-    }
-    if (this.waiters.length === 0) return;
-    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);
-    this.retryTimer ??= setTimeout(() => {
-      this.retryTimer = null;
-      this.serve();
-    }, wait);
+  refused(why: CloseReason): void {
+    this.waiters.deny({ cause: 'refused', why });
   }
 
-  private stopRetrying(): void {
-    if (this.retryTimer) clearTimeout(this.retryTimer);
-    this.retryTimer = null;
+  limitLearned({ text }: CloseReason): void {
+    this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
   }
 
   channelFreed(upstream: Upstream): void {
     if (upstream.holder === null) {
       if (upstream.retired && upstream.busy === 0) upstream.close();
-      else if (!upstream.retired && upstream.state === 'live') this.lendable.add(upstream);
+      else if (!upstream.retired && upstream.state === 'live') this.lending.add(upstream);
     }
     if (this.waiters.length > 0) this.serve();
   }
@@ -350,9 +262,9 @@ export class Pool implements UpstreamOwner {
     const at = this.upstreams.indexOf(upstream);
     if (at >= 0) this.upstreams.splice(at, 1);
     this.context.stats.upstreams--;
-    this.lendable.delete(upstream);
+    this.lending.delete(upstream);
     this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
-    if (this.upstreams.length === 0) this.learnedMax = Number.POSITIVE_INFINITY;
+    if (this.upstreams.length === 0) this.growth.forgetLimit();
     if (!upstream.retired) {
       this.context.stats.upstreamsLost++;
       this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
@@ -360,8 +272,7 @@ export class Pool implements UpstreamOwner {
       });
       if (this.account.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      for (const [owner, brokers] of [...this.topologies])
-        if (brokers.has(upstream.address)) owner.topologyLost(why);
+      this.topologies.lost(upstream.address, why);
     }
     this.serve();
   }
@@ -382,22 +293,21 @@ export class Pool implements UpstreamOwner {
   /** No new leases; closed when the last lease ends, at once if there is none. */
   private retire(upstream: Upstream): void {
     upstream.retired = true;
-    this.lendable.delete(upstream);
+    this.lending.delete(upstream);
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
   /** Other brokers are named: upstreams to the earlier ones end with their last lease, new ones are opened at once. */
   leaveBrokers(): void {
     for (const upstream of [...this.upstreams]) this.retire(upstream);
-    this.stopRetrying();
-    this.failures = 0;
+    this.growth.retryNow();
     this.forgetLimits();
     this.serve();
   }
 
   /** The broker's limits may have been changed. */
   forgetLimits(): void {
-    this.learnedMax = Number.POSITIVE_INFINITY;
+    this.growth.forgetLimit();
     this.account.quota.forget();
   }
 
@@ -426,8 +336,7 @@ export class Pool implements UpstreamOwner {
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     let staying = this.upstreams.length;
     for (const upstream of [...this.upstreams]) {
-      for (const channel of upstream.channels.unparkOpenedBefore(now - this.channelLifetime * 1000))
-        channel.close();
+      upstream.channels.closeOld(now);
       const old = config.maxLifetime > 0 && now - upstream.openedAt > config.maxLifetime * 1000;
       if (upstream.retired || old || this.idleTooLong(upstream, staying, now)) {
         staying--;
@@ -440,7 +349,7 @@ export class Pool implements UpstreamOwner {
   private idleTooLong(upstream: Upstream, staying: number, now: number): boolean {
     const { idleConnectionTimeout, minUpstreams } = this.context.config;
     // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(minUpstreams, this.topologies.size > 0 ? 1 : 0);
+    const least = Math.max(minUpstreams, this.topologies.any ? 1 : 0);
     return (
       idleConnectionTimeout > 0 &&
       staying > least &&
@@ -452,8 +361,7 @@ export class Pool implements UpstreamOwner {
 
   /** Ends everything: used when the proxy stops. */
   close(): void {
-    this.closed = true;
-    this.stopRetrying();
+    this.growth.close();
     this.waiters.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });
     for (const upstream of [...this.upstreams]) upstream.close('amqproxy is shutting down');
   }

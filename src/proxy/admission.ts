@@ -54,7 +54,7 @@ export class Admission {
       last.slot = client.slot;
     }
     this.count();
-    if (client.counted) {
+    if (client.admitted) {
       const left = (this.clientsOfUser.get(client.user) ?? 1) - 1;
       if (left > 0) this.clientsOfUser.set(client.user, left);
       else this.clientsOfUser.delete(client.user);
@@ -68,7 +68,7 @@ export class Admission {
     const { user } = client;
     const mine = (this.clientsOfUser.get(user) ?? 0) + 1;
     this.clientsOfUser.set(user, mine);
-    client.counted = true;
+    client.admitted = true;
     const deny = (cause: string, code: ReplyName, text: string): Denial => ({
       cause,
       why: reason(code, text),

@@ -140,9 +140,9 @@ export class Proxy implements ClientContext {
     const { termClientCloseTimeout, termTimeout } = this.config;
     if (termClientCloseTimeout > 0) await this.clients.empty(termClientCloseTimeout);
     for (const client of [...this.clients.clients])
-      client.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+      client.ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
     await this.clients.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
-    for (const client of [...this.clients.clients]) client.destroy();
+    for (const client of [...this.clients.clients]) client.transport.destroy();
     this.registry.close();
     const until = performance.now() + 3000;
     while (this.stats.upstreams > 0 && performance.now() < until)
@@ -156,7 +156,7 @@ export class Proxy implements ClientContext {
     this.janitor.stop();
     this.greeter.dropSpare();
     this.listeners.close();
-    for (const client of [...this.clients.clients]) client.destroy();
+    for (const client of [...this.clients.clients]) client.transport.destroy();
     this.registry.destroy();
   }
 }

@@ -1,6 +1,7 @@
 /** An upstream and a client as they see each other. */
 import type { CloseReason } from '../amqp/errors.ts';
 import type { Outbox } from '../io/outbox.ts';
+import type { Answers } from './answers.ts';
 
 /** The client behind a lease, as an upstream sees it. */
 export interface Peer {
@@ -30,9 +31,7 @@ export interface Carrier {
   readonly retired: boolean;
   /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes). */
   forward(piece: Buffer, frameMax: number): void;
-  /** The broker owes an answer, and has given it. */
-  answerDue(): void;
-  answerCame(): void;
+  readonly answers: Answers;
   /** Tells a client that this upstream is blocked, and later that it is no more. */
   tell(peer: Peer): void;
   /** A client that was told has gone. */

@@ -4,6 +4,7 @@ import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
 import type { Stats } from '../stats.ts';
+import type { Answers } from './answers.ts';
 import type { UpstreamChannel } from './channel.ts';
 import type { Delivery } from './delivery.ts';
 import type { Lease } from './lease.ts';
@@ -12,7 +13,7 @@ import type { Lease } from './lease.ts';
 interface Receiver {
   readonly stats: Stats;
   readonly delivery: Delivery;
-  answerCame(): void;
+  readonly answers: Answers;
 }
 
 /** Handles a method on a channel; true when it goes on to the client. */
@@ -53,7 +54,7 @@ export function channelMethod(
       return true;
     }
     case M.CHANNEL_OPEN_OK:
-      upstream.answerCame();
+      upstream.answers.came();
       return false;
     case M.CHANNEL_FLOW_OK:
       return channel.flowAnswered();

@@ -14,8 +14,8 @@ import { CLEAN, type Lease, type LeasedChannel } from './lease.ts';
 
 export type ChannelState = 'leased' | 'resetting' | 'parked' | 'closing' | 'gone';
 
-/** What a channel tells its upstream. */
-export interface ChannelOwner extends Carrier {
+/** What a channel tells those that it is one of. */
+export interface ChannelOwner {
   /** Whether this channel, which is clean, may wait for another lease. */
   mayPark(channel: UpstreamChannel): boolean;
   channelParked(channel: UpstreamChannel): void;
@@ -25,7 +25,8 @@ export interface ChannelOwner extends Carrier {
 }
 
 export class UpstreamChannel implements LeasedChannel {
-  readonly upstream: ChannelOwner;
+  readonly upstream: Carrier;
+  private readonly owner: ChannelOwner;
   readonly id: number;
   readonly openedAt = clock.now;
   state: ChannelState = 'leased';
@@ -42,13 +43,14 @@ export class UpstreamChannel implements LeasedChannel {
   private owesCloseOk = false;
   private barrierAt = 0;
 
-  constructor(upstream: ChannelOwner, id: number) {
+  constructor(upstream: Carrier, owner: ChannelOwner, id: number) {
     this.upstream = upstream;
+    this.owner = owner;
     this.id = id;
   }
 
   open(): void {
-    this.upstream.answerDue();
+    this.upstream.answers.asked();
     this.upstream.out.write(frames.channelOpen(this.id));
   }
 
@@ -81,13 +83,13 @@ export class UpstreamChannel implements LeasedChannel {
       this.swallowQosOk++;
       out.write(frames.qos(this.id, 0));
     }
-    this.upstream.answerDue();
+    this.upstream.answers.asked();
     out.write(frames.barrier(this.id));
   }
 
   close(): void {
     this.state = 'closing';
-    this.upstream.answerDue();
+    this.upstream.answers.asked();
     this.upstream.out.write(frames.channelClose(this.id, { code: 200, text: 'OK', classId: 0, methodId: 0 }));
   }
 
@@ -98,16 +100,16 @@ export class UpstreamChannel implements LeasedChannel {
       return true;
     }
     if (this.state !== 'resetting') return false;
-    const { upstream, lease } = this;
-    upstream.answerCame();
-    upstream.barrierAnswered((performance.now() - this.barrierAt) / 1000);
+    const { upstream, owner, lease } = this;
+    upstream.answers.came();
+    owner.barrierAnswered((performance.now() - this.barrierAt) / 1000);
     this.lease = null;
     this.dropping = true;
     // publishes of an ended lease that are not confirmed yet would hold up the next one
     const confirmed = this.confirms === null || this.confirms.outstanding === 0;
-    if (confirmed && upstream.mayPark(this)) {
+    if (confirmed && owner.mayPark(this)) {
       this.state = 'parked';
-      upstream.channelParked(this);
+      owner.channelParked(this);
     } else this.close();
     lease?.ended(CLEAN);
     return false;
@@ -122,9 +124,9 @@ export class UpstreamChannel implements LeasedChannel {
       this.state = 'closing';
       this.owesCloseOk = true;
     } else {
-      if (this.state === 'resetting') upstream.answerCame();
+      if (this.state === 'resetting') upstream.answers.came();
       upstream.out.write(frames.channelCloseOk(this.id));
-      if (!crossing) upstream.channelGone(this);
+      if (!crossing) this.owner.channelGone(this);
     }
     this.lease = null;
     lease?.ended({ how: 'closed', why });
@@ -134,15 +136,15 @@ export class UpstreamChannel implements LeasedChannel {
     if (!this.owesCloseOk || this.state === 'gone') return;
     this.owesCloseOk = false;
     this.upstream.out.write(frames.channelCloseOk(this.id));
-    this.upstream.channelGone(this);
+    this.owner.channelGone(this);
   }
 
   /** The broker has answered our close. */
   closeAnswered(): void {
     const { lease, upstream } = this;
-    upstream.answerCame();
+    upstream.answers.came();
     this.lease = null;
-    upstream.channelGone(this);
+    this.owner.channelGone(this);
     lease?.ended(CLEAN);
   }
 }

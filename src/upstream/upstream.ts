@@ -12,18 +12,18 @@ import { FrameSplitter } from '../amqp/split.ts';
 import { clock } from '../clock.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
+import { Answers } from './answers.ts';
+import { Blockage } from './blockage.ts';
 import type { Peer } from './carrier.ts';
-import type { ChannelOwner, UpstreamChannel } from './channel.ts';
 import { channelMethod } from './channel-methods.ts';
-import { ChannelTable } from './channel-table.ts';
+import { type ChannelsOwner, UpstreamChannels } from './channels.ts';
 import { Delivery } from './delivery.ts';
 import { Refused, UpstreamHandshake } from './handshake.ts';
-import { Lease, type LeaseHolder, type Purpose } from './lease.ts';
+import type { Lease, LeaseHolder, Purpose } from './lease.ts';
 import type { BrokerProfile } from './profile.ts';
 
 /** What an upstream tells its pool. */
 export interface UpstreamOwner {
-  /** Seconds after which an open channel is not parked again, Infinity for never. */
   readonly channelLifetime: number;
   /** A channel was parked, or is gone: another lease may be possible. */
   channelFreed(upstream: Upstream): void;
@@ -49,7 +49,7 @@ const SUSPECT_MS = 2000;
 
 let made = 0;
 
-export class Upstream implements ChannelOwner, TransportUser, FrameSink {
+export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   /** Its number in this process. */
   readonly id = ++made;
   state: UpstreamState = 'handshake';
@@ -65,17 +65,16 @@ export class Upstream implements ChannelOwner, TransportUser, FrameSink {
   holder: Holder | null = null;
   /** Takes no new leases; closed when the last one ends. */
   retired = false;
-  blocked: string | null = null;
   /** For consumers only, as long as it is in use: a publish during an alarm would stop their acks. */
   consuming = false;
   /** When the last lease ended, for the idle time-out. */
   idleSince = clock.now;
-  readonly channels: ChannelTable;
+  readonly channels: UpstreamChannels;
   readonly delivery: Delivery;
   /** Told, once, when the connection has ended. */
   private readonly closeListeners: (() => void)[] = [];
-  /** Clients that were told that it is blocked. */
-  private readonly told = new Set<Peer>();
+  readonly answers = new Answers();
+  private readonly blockage: Blockage = new Blockage(this);
   /** Those whose input waits until this upstream's socket drains. */
   private waitingForDrain: { upstreamDrained(): void }[] = [];
   private handshake: UpstreamHandshake | null;
@@ -83,15 +82,13 @@ export class Upstream implements ChannelOwner, TransportUser, FrameSink {
   private splitter: FrameSplitter | null = null;
   /** Why the connection ended, in the words of the side that ended it. */
   private closeWhy: CloseReason | null = null;
-  private answersDue = 0;
-  private dueSince = 0;
 
   constructor(transport: Transport, address: string, profile: BrokerProfile, stats: Stats) {
     this.transport = transport;
     this.out = transport.out;
     this.address = address;
     this.stats = stats;
-    this.channels = new ChannelTable(stats);
+    this.channels = new UpstreamChannels(this, stats);
     this.handshake = new UpstreamHandshake(transport.out, profile);
     this.scanner = new FrameScanner(this, 131072);
     this.delivery = new Delivery(this);
@@ -144,56 +141,19 @@ export class Upstream implements ChannelOwner, TransportUser, FrameSink {
     return this.channels.busy;
   }
 
-  /**
-   * A lease of a channel, parked before or newly opened; null when the upstream has none to give. Then a parked channel of
-   * the other kind makes room, if there is one.
-   */
+  get channelLifetime(): number {
+    return this.owner?.channelLifetime ?? Number.POSITIVE_INFINITY;
+  }
+
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
-    const { channels, stats } = this;
-    let channel = channels.unpark(confirm);
-    if (channel !== null) stats.leasesReused++;
-    else if (channels.count < Math.min(maxChannels, channels.max)) {
-      channel = channels.open(this);
-      stats.channelsOpened++;
-      this.owner?.channelsChanged(1);
-    } else {
-      channels.unpark(!confirm)?.close();
-      return null;
-    }
-    stats.leases++;
-    const lease = new Lease(channel, holder, purpose);
-    channel.begin(lease);
-    if (confirm && holder.confirm && channel.confirms === null) {
-      channel.selectConfirms();
-      lease.confirmBase = -holder.published;
-    }
-    return lease;
+    return this.channels.lease(holder, purpose, confirm, maxChannels);
   }
 
-  /** Closes a parked channel; false when there is none. */
-  closeParked(): boolean {
-    const channel = this.channels.unpark(false) ?? this.channels.unpark(true);
-    channel?.close();
-    return channel !== null;
+  channelsChanged(by: number): void {
+    this.owner?.channelsChanged(by);
   }
 
-  mayPark(channel: UpstreamChannel): boolean {
-    const { owner } = this;
-    return !this.retired && (owner === null || clock.now - channel.openedAt < owner.channelLifetime * 1000);
-  }
-
-  channelParked(channel: UpstreamChannel): void {
-    this.channels.park(channel);
-    this.freed();
-  }
-
-  channelGone(channel: UpstreamChannel): void {
-    this.channels.remove(channel);
-    this.owner?.channelsChanged(-1);
-    this.freed();
-  }
-
-  private freed(): void {
+  channelFreed(): void {
     if (this.channels.busy === 0) {
       this.idleSince = clock.now;
       this.consuming = false;
@@ -201,31 +161,10 @@ export class Upstream implements ChannelOwner, TransportUser, FrameSink {
     this.owner?.channelFreed(this);
   }
 
-  barrierAnswered(seconds: number): void {
-    this.delivery.sendRun();
-    this.stats.barriers++;
-    this.stats.barrierSeconds.add(seconds);
-  }
-
-  // ---- answers of the broker
-
-  answerDue(): void {
-    if (this.answersDue++ === 0) this.dueSince = clock.now;
-  }
-
-  answerCame(): void {
-    this.answersDue--;
-    this.dueSince = clock.now;
-  }
-
   /** The broker owes an answer and has sent nothing for a while: another upstream is the better choice. */
   get suspect(): boolean {
-    return this.answersDue > 0 && this.silence > SUSPECT_MS;
-  }
-
-  private get silence(): number {
-    if (this.blocked !== null) return 0; // it does not read, and has said so
-    return clock.now - Math.max(this.dueSince, this.transport.heartbeat.lastRead);
+    // one that does not read because of an alarm has said so
+    return this.blocked === null && this.answers.silence(this.transport.heartbeat.lastRead) > SUSPECT_MS;
   }
 
   // ---- frames to the broker
@@ -324,36 +263,30 @@ export class Upstream implements ChannelOwner, TransportUser, FrameSink {
 
   // ---- alarms
 
+  get blocked(): string | null {
+    return this.blockage.why;
+  }
+
   private block(why: string): void {
-    this.blocked = why;
+    this.blockage.why = why;
     if (this.holder !== null) this.tell(this.holder.peer);
     for (const { lease } of this.channels) if (lease !== null) this.tell(lease.peer);
     this.owner?.blockedChanged(this);
   }
 
-  /** Tells a client that this upstream is blocked, and later that it is no more. */
   tell(peer: Peer): void {
-    if (this.blocked === null || this.told.has(peer)) return;
-    this.told.add(peer);
-    peer.upstreamBlocked(this);
+    this.blockage.tell(peer);
   }
 
-  /** A client that was told has gone. */
   forget(peer: Peer): void {
-    this.told.delete(peer);
+    this.blockage.forget(peer);
   }
 
   private unblock(): void {
-    this.blocked = null;
-    this.dueSince = clock.now;
+    this.blockage.why = null;
+    this.answers.restart();
     this.owner?.blockedChanged(this);
-    this.tellUnblocked();
-  }
-
-  private tellUnblocked(): void {
-    const told = [...this.told];
-    this.told.clear();
-    for (const peer of told) peer.upstreamUnblocked(this);
+    this.blockage.end();
   }
 
   // ---- back-pressure
@@ -419,15 +352,13 @@ export class Upstream implements ChannelOwner, TransportUser, FrameSink {
     this.handshake?.fail(new Refused(this.closeWhy));
     this.handshake = null;
     this.drained();
-    this.owner?.channelsChanged(-this.channels.count);
     const leases = this.channels.close();
     this.owner?.upstreamClosed(this, this.closeWhy);
     for (const lease of leases) lease.ended({ how: 'lost', why });
     const { holder } = this;
     this.holder = null;
     holder?.upstreamLost(why);
-    this.blocked = null;
-    this.tellUnblocked();
+    this.blockage.end();
     for (const listener of this.closeListeners.splice(0)) listener();
   }
 }

@@ -27,7 +27,7 @@ class FakeUpstream {
   suspect = false;
   readonly id = 1;
   readonly stats = new Stats();
-  readonly channels = { parked: 0, ending: 0, unparkOpenedBefore: () => [] };
+  readonly channels = { parked: 0, ending: 0, closeOld: () => {} };
   closed = false;
 
   lease(): object | null {

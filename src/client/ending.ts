@@ -1,0 +1,204 @@
+/**
+ * The state of a client's connection, and every way it ends.
+ *
+ *   handshake ─▶ running ─┬─ the client closes ──▶ leaving ──▶ closed
+ *                         └─ we close ──▶ closing ──▶ closed
+ */
+import type { Logger } from 'pino';
+import { type CloseReason, reason } from '../amqp/errors.ts';
+import * as frames from '../amqp/frame.ts';
+import { type BadFrame, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import type { Transport } from '../io/transport.ts';
+import type { Denial } from '../pool/waiters.ts';
+import type { Stats } from '../stats.ts';
+import { badFrame, type Offence, SILENCE } from './offences.ts';
+import type { ClientState } from './session.ts';
+
+/** Milliseconds in which a client that did not read may still hear why it was closed. */
+const SLEEP_MS = 60_000;
+
+const LOST: CloseReason = reason('CONNECTION_FORCED', 'the connection to the broker was lost');
+
+interface EndingContext {
+  readonly transport: Transport;
+  readonly stats: Stats;
+  readonly log: Logger;
+  /** Who it is, for the log. */
+  readonly facts: object;
+  /** In the handshake: it has come so far that it is told with connection.close. */
+  readonly toldInHandshake: boolean;
+  /** Ends what it has upstream, and the handshake; it hears no more of it. */
+  endParts(): void;
+  /** Takes nothing more from it. */
+  stopScanning(): void;
+  goOn(): void;
+}
+
+export class Ending {
+  private current: ClientState = 'handshake';
+  private readonly client: EndingContext;
+  /** The client broke the framing: what it sends from here on is not looked at. */
+  private rawDiscard = false;
+
+  constructor(client: EndingContext) {
+    this.client = client;
+  }
+
+  get state(): ClientState {
+    return this.current;
+  }
+
+  /** The handshake is over. */
+  opened(): void {
+    this.current = 'running';
+  }
+
+  /** The client has sent connection.close. */
+  leaves(): void {
+    this.current = 'leaving';
+  }
+
+  private count(cause: string, text: string): void {
+    const { client } = this;
+    client.stats.refuse(cause);
+    client.log.info(client.facts, text);
+  }
+
+  // ---- for what it did
+
+  /** Closes the client's connection; the reason is the broker's own. */
+  offend(why: Offence): Verdict {
+    const told = why !== SILENCE && (this.state === 'running' || this.client.toldInHandshake);
+    const text = why === SILENCE ? 'a malformed frame' : told ? `${why.code} ${why.text}` : why.text;
+    this.count(told ? String(why.code) : 'protocol', `Client closed: ${text}`);
+    if (!told) {
+      this.finish();
+      return STOP;
+    }
+    this.close(why);
+    return NEXT;
+  }
+
+  badFrame(bad: BadFrame): void {
+    if (this.state === 'closing') {
+      this.finish();
+      return;
+    }
+    this.offend(badFrame(bad));
+    this.rawDiscard = true;
+  }
+
+  /** True for bytes that are not to be scanned. */
+  discards(chunk: Buffer): boolean {
+    if (this.rawDiscard && chunk.includes(frames.CONNECTION_CLOSE_OK)) this.finish();
+    return this.rawDiscard || this.state === 'closed';
+  }
+
+  /** It does not read: so many bytes wait for it. */
+  overrun(pending: number): void {
+    const { client } = this;
+    client.stats.refuse('client_buffer');
+    client.log.warn(
+      client.facts,
+      `Client closed: it does not read, ${pending} bytes wait for it (client_buffer)`,
+    );
+    client.transport.linger(SLEEP_MS); // it is told when it wakes
+    this.close(
+      reason('RESOURCE_ERROR', `${pending} bytes are waiting to be read, more than client_buffer allows`),
+    );
+  }
+
+  /** It does not log in. */
+  tooSlow(): void {
+    this.count('handshake_timeout', 'Client closed: the handshake took longer than handshake_timeout');
+    this.client.transport.destroy();
+  }
+
+  /** Ends it with a reset, so that its next write fails, as RabbitMQ does. */
+  cut(cause: string, why: string): void {
+    this.count(cause, `Client closed: ${why}`);
+    this.client.transport.reset();
+  }
+
+  // ---- for what cannot be had
+
+  /** Its login is turned down in these words, or by the end of the connection (null). */
+  refuse(cause: string, why: CloseReason | null, text: string): void {
+    this.client.stats.loginsRefused++;
+    this.count(cause, `Login refused: ${text}`);
+    if (why === null) this.finish();
+    else this.close(why);
+  }
+
+  refuseHeader(): void {
+    this.count('protocol_header', 'Client refused: its protocol header is not AMQP 0-9-1');
+    this.client.transport.out.write(frames.PROTOCOL_HEADER);
+    this.finish();
+  }
+
+  deny({ cause, why }: Denial): void {
+    if (this.state === 'handshake') {
+      this.refuse(cause, why, why.text);
+      return;
+    }
+    this.count(cause, `Client closed: ${why.text}`);
+    this.close(why);
+  }
+
+  // ---- for what is lost
+
+  /** What the client has done over an upstream is lost with it. */
+  lose(why: CloseReason | null): void {
+    if (this.state === 'running') {
+      this.count('upstream_lost', `Client closed: ${why?.text ?? LOST.text}`);
+      this.close(why ?? LOST);
+    } else if (this.state === 'leaving') {
+      // no close-ok, as from a broker that dies
+      this.count('upstream_lost', `Client closed: ${why?.text ?? LOST.text}, before its close was answered`);
+      this.finish();
+    }
+  }
+
+  // ---- how
+
+  /** The proxy is shutting down. Who is leaving already is told when that is done. */
+  shutdown(why: CloseReason): void {
+    if (this.state !== 'leaving') this.close(why);
+  }
+
+  /** Ends the connection from our side: connection.close, then the socket once it is answered. Frames that follow are ignored. */
+  close(why: CloseReason): void {
+    if (this.state === 'closing' || this.state === 'closed') return;
+    const { client } = this;
+    this.current = 'closing';
+    client.transport.out.write(frames.connectionClose(why));
+    client.endParts();
+    client.goOn();
+    client.transport.linger();
+  }
+
+  /** Answers the client's close. Hanging up is the client's part then: RabbitMQ waits for that, too. */
+  farewell(): void {
+    if (this.state !== 'leaving') return;
+    this.client.transport.out.write(frames.CONNECTION_CLOSE_OK);
+    this.finish(false);
+  }
+
+  /** Our side is done: sends what is queued, half-closes, and reads on (no reset) until the client hangs up. */
+  finish(hangUp = true): void {
+    if (this.state === 'closed') return;
+    const { transport } = this.client;
+    this.gone();
+    if (hangUp) transport.end();
+    transport.readToEnd();
+    transport.linger();
+  }
+
+  /** Nothing goes on with this connection. */
+  gone(): void {
+    if (this.state === 'closed') return;
+    this.current = 'closed';
+    this.client.stopScanning();
+    this.client.endParts();
+  }
+}

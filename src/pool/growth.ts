@@ -1,0 +1,153 @@
+/** How a pool comes to more upstreams: for the first login, for those who wait, and again after failures. */
+import type { CloseReason } from '../amqp/errors.ts';
+import type { Stats } from '../stats.ts';
+import { Refused } from '../upstream/handshake.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { isConnectionLimit } from './quota.ts';
+
+/** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
+const BACKOFF_MS = 100;
+const BACKOFF_MAX_MS = 5000;
+/** Upstreams that a pool logs in at once, at most. */
+const MAX_CONNECTING = 64;
+
+/** The pool that grows. */
+export interface Grower {
+  readonly stats: Stats;
+  /** Upstreams that it has. */
+  readonly upstreams: readonly Upstream[];
+  readonly live: boolean;
+  /** Clients that wait. */
+  readonly waiting: number;
+  /** The most it may have by the settings. */
+  readonly maxUpstreams: number;
+  /** Takes a place for one more; false when there is none. */
+  reserve(): boolean;
+  /** The same for a login, in its turn; false when that has become needless meanwhile. Rejects with Denied. */
+  place(): Promise<boolean>;
+  /** An upstream that has logged in already, and has its place; null when there is none. */
+  takeTuned(): Upstream | null;
+  /** Logs one in, in a place that was taken. */
+  open(tuned: Upstream | null): Promise<Upstream>;
+  /** It is live. */
+  joins(upstream: Upstream): void;
+  /** The broker has refused the login. */
+  refused(why: CloseReason): void;
+  /** It will not have more than there are. */
+  limitLearned(why: CloseReason): void;
+  /** It is time to try again. */
+  serve(): void;
+}
+
+export class Growth {
+  private readonly pool: Grower;
+  private connecting = 0;
+  /** How many upstreams the broker lets this user or vhost have, once it has refused one more. */
+  private learnedMax = Number.POSITIVE_INFINITY;
+  private failures = 0;
+  private retryTimer: NodeJS.Timeout | null = null;
+  private closed = false;
+  /** The first attempt, shared by all who log in meanwhile (single flight). */
+  private firstLogin: Promise<void> | null = null;
+
+  constructor(pool: Grower) {
+    this.pool = pool;
+  }
+
+  get size(): number {
+    return this.pool.upstreams.length + this.connecting;
+  }
+
+  get idle(): boolean {
+    return this.connecting === 0 && this.firstLogin === null;
+  }
+
+  /** Whether the pool may have one more upstream. */
+  get possible(): boolean {
+    return !this.closed && this.size < Math.min(this.pool.maxUpstreams, this.learnedMax);
+  }
+
+  /** Opens the first upstream. Rejects with Refused, Unreachable or Denied. */
+  first(): Promise<void> {
+    this.firstLogin ??= this.openFirst().finally(() => {
+      this.firstLogin = null;
+    });
+    return this.firstLogin;
+  }
+
+  private async openFirst(): Promise<void> {
+    const tuned = this.pool.takeTuned();
+    if (tuned === null && !(await this.pool.place())) return;
+    await this.open(tuned);
+  }
+
+  /** Opens as many as are wanted, unless they are being opened, or the last attempt has failed just now. */
+  to(wanted: number): void {
+    if (this.retryTimer !== null) return;
+    while (this.connecting < Math.min(wanted, MAX_CONNECTING) && this.possible) {
+      const tuned = this.pool.takeTuned();
+      if (tuned === null && !this.pool.reserve()) return;
+      this.open(tuned).catch(() => {});
+    }
+  }
+
+  private async open(tuned: Upstream | null): Promise<void> {
+    const { stats } = this.pool;
+    this.connecting++;
+    stats.upstreams++;
+    stats.upstreamsConnecting++;
+    const settled = (): void => {
+      this.connecting--;
+      stats.upstreams--;
+      stats.upstreamsConnecting--;
+    };
+    let upstream: Upstream;
+    try {
+      upstream = await this.pool.open(tuned);
+    } catch (error) {
+      settled();
+      this.failed(error as Error);
+      throw error;
+    }
+    settled();
+    this.failures = 0;
+    if (this.closed) upstream.close('amqproxy is shutting down');
+    else if (upstream.state === 'live') this.pool.joins(upstream);
+    else this.failed(new Error('the broker closed the connection'));
+  }
+
+  private failed(error: Error): void {
+    const { pool } = this;
+    if (error instanceof Refused && error.why !== null) {
+      if (isConnectionLimit(error.why) && pool.upstreams.length > 0) {
+        // who waits is served when one of those that there are is free
+        this.learnedMax = pool.upstreams.length;
+        pool.limitLearned(error.why);
+      } else pool.refused(error.why);
+      return;
+    }
+    if (pool.waiting === 0) return;
+    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);
+    this.retryTimer ??= setTimeout(() => {
+      this.retryTimer = null;
+      pool.serve();
+    }, wait);
+  }
+
+  /** The broker's limits may have been changed, or it has room again. */
+  forgetLimit(): void {
+    this.learnedMax = Number.POSITIVE_INFINITY;
+  }
+
+  /** Other brokers are named: the next attempt need not wait. */
+  retryNow(): void {
+    if (this.retryTimer) clearTimeout(this.retryTimer);
+    this.retryTimer = null;
+    this.failures = 0;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.retryNow();
+  }
+}

@@ -1,0 +1,69 @@
+/** The upstreams of a pool that may have a channel to lend, or be lent as a whole, and the choice among them. */
+import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { BEST, GOOD, rank } from './placement.ts';
+
+export class Lending {
+  /** Neither private, nor retired, nor known to be full. */
+  private readonly upstreams = new Set<Upstream>();
+
+  add(upstream: Upstream): void {
+    this.upstreams.add(upstream);
+  }
+
+  delete(upstream: Upstream): void {
+    this.upstreams.delete(upstream);
+  }
+
+  /**
+   * A lease on the upstream that suits the purpose best; null when there is none, or none that is as good as a new one
+   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some.
+   */
+  lease(
+    holder: LeaseHolder,
+    purpose: Purpose,
+    confirm: boolean,
+    maxChannels: number,
+    alarm: boolean,
+    mayGrow: boolean,
+  ): Lease | null {
+    const worst = mayGrow ? GOOD : Number.POSITIVE_INFINITY;
+    let full: Set<Upstream> | null = null;
+    for (;;) {
+      const upstream = this.best(purpose, alarm, worst, full);
+      if (upstream === null) return null;
+      const lease = upstream.lease(holder, purpose, confirm, maxChannels);
+      if (lease !== null) {
+        if (upstream.busy === 1) upstream.consuming = purpose === 'consume';
+        return lease;
+      }
+      full ??= new Set();
+      full.add(upstream);
+      if (upstream.channels.parked === 0 && maxChannels > 0) this.upstreams.delete(upstream);
+    }
+  }
+
+  private best(purpose: Purpose, alarm: boolean, worst: number, full: Set<Upstream> | null): Upstream | null {
+    let found: Upstream | null = null;
+    let least = worst + 1;
+    for (const upstream of this.upstreams) {
+      if (full?.has(upstream)) continue;
+      const value = rank(upstream, purpose, alarm);
+      if (value >= least) continue;
+      found = upstream;
+      least = value;
+      if (value === BEST) break;
+    }
+    return found;
+  }
+
+  /** One that nobody uses, taken out; null when there is none. */
+  takeIdle(): Upstream | null {
+    for (const upstream of this.upstreams) {
+      if (upstream.busy > 0) continue;
+      this.upstreams.delete(upstream);
+      return upstream;
+    }
+    return null;
+  }
+}

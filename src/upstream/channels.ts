@@ -1,0 +1,187 @@
+/**
+ * The channels of one upstream: by number, those that are parked, and their leases. Numbers are given out densely and used
+ * again.
+ */
+import { clock } from '../clock.ts';
+import type { Stats } from '../stats.ts';
+import type { Carrier } from './carrier.ts';
+import { type ChannelOwner, UpstreamChannel } from './channel.ts';
+import type { Delivery } from './delivery.ts';
+import { Lease, type LeaseHolder, type Purpose } from './lease.ts';
+
+/** What the channels tell their upstream. */
+export interface ChannelsOwner extends Carrier {
+  /** Seconds after which an open channel is not parked again, Infinity for never. */
+  readonly channelLifetime: number;
+  /** It takes no new leases. */
+  readonly retired: boolean;
+  readonly delivery: Delivery;
+  /** A channel was parked, or is gone. */
+  channelFreed(): void;
+  /** A channel was opened (+1), or has ended (-1). */
+  channelsChanged(by: number): void;
+}
+
+export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel> {
+  /** The broker's channel_max. */
+  max = 2047;
+  /** Channels that are open, or about to be opened or closed. */
+  count = 0;
+  private readonly upstream: ChannelsOwner;
+  private readonly stats: Stats;
+  private readonly byNumber: (UpstreamChannel | undefined)[] = [];
+  private readonly freeNumbers: number[] = [];
+  private readonly parkedPlain: UpstreamChannel[] = [];
+  private readonly parkedConfirm: UpstreamChannel[] = [];
+
+  constructor(upstream: ChannelsOwner, stats: Stats) {
+    this.upstream = upstream;
+    this.stats = stats;
+  }
+
+  get(number: number): UpstreamChannel | undefined {
+    return this.byNumber[number];
+  }
+
+  *[Symbol.iterator](): Iterator<UpstreamChannel> {
+    for (const channel of this.byNumber) if (channel !== undefined) yield channel;
+  }
+
+  get parked(): number {
+    return this.parkedPlain.length + this.parkedConfirm.length;
+  }
+
+  get busy(): number {
+    return this.count - this.parked;
+  }
+
+  /** Those whose lease has ended, and that are on their way to be parked or closed. */
+  get ending(): number {
+    let n = 0;
+    for (const { state } of this) if (state === 'resetting' || state === 'closing') n++;
+    return n;
+  }
+
+  // ---- leases
+
+  /**
+   * A lease of a channel, parked before or newly opened; null when there is none to be had. Then a parked channel of the
+   * other kind makes room, if there is one.
+   */
+  lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
+    const { stats } = this;
+    let channel = this.unpark(confirm);
+    if (channel !== null) stats.leasesReused++;
+    else if (this.count < Math.min(maxChannels, this.max)) channel = this.open();
+    else {
+      this.unpark(!confirm)?.close();
+      return null;
+    }
+    stats.leases++;
+    const lease = new Lease(channel, holder, purpose);
+    channel.begin(lease);
+    if (confirm && holder.confirm && channel.confirms === null) {
+      channel.selectConfirms();
+      lease.confirmBase = -holder.published;
+    }
+    return lease;
+  }
+
+  private open(): UpstreamChannel {
+    const number = this.freeNumbers.pop() ?? this.count + 1;
+    const channel = new UpstreamChannel(this.upstream, this, number);
+    this.byNumber[number] = channel;
+    this.count++;
+    this.stats.channelsLeased++;
+    this.stats.channelsOpened++;
+    this.upstream.channelsChanged(1);
+    channel.open();
+    return channel;
+  }
+
+  barrierAnswered(seconds: number): void {
+    this.upstream.delivery.sendRun();
+    this.stats.barriers++;
+    this.stats.barrierSeconds.add(seconds);
+  }
+
+  // ---- parked channels
+
+  mayPark(channel: UpstreamChannel): boolean {
+    const { retired, channelLifetime } = this.upstream;
+    return !retired && clock.now - channel.openedAt < channelLifetime * 1000;
+  }
+
+  channelParked(channel: UpstreamChannel): void {
+    (channel.confirms ? this.parkedConfirm : this.parkedPlain).push(channel);
+    this.countParked(1);
+    this.upstream.channelFreed();
+  }
+
+  private countParked(by: number): void {
+    this.stats.channelsParked += by;
+    this.stats.channelsLeased -= by;
+  }
+
+  /** The channel of a kind that was parked last, taken out; null when there is none. */
+  private unpark(confirm: boolean): UpstreamChannel | null {
+    const channel = (confirm ? this.parkedConfirm : this.parkedPlain).pop();
+    if (channel === undefined) return null;
+    this.countParked(-1);
+    return channel;
+  }
+
+  /** Closes a parked channel; false when there is none. */
+  closeParked(): boolean {
+    const channel = this.unpark(false) ?? this.unpark(true);
+    channel?.close();
+    return channel !== null;
+  }
+
+  /** Closes those that are parked and have lived too long. */
+  closeOld(now: number): void {
+    const time = now - this.upstream.channelLifetime * 1000;
+    for (const parked of [this.parkedPlain, this.parkedConfirm])
+      for (let i = parked.length - 1; i >= 0; i--)
+        if (parked[i].openedAt <= time) {
+          const [channel] = parked.splice(i, 1);
+          this.countParked(-1);
+          channel.close();
+        }
+  }
+
+  // ---- their end
+
+  channelGone(channel: UpstreamChannel): void {
+    if (channel.state === 'parked') {
+      const parked = channel.confirms ? this.parkedConfirm : this.parkedPlain;
+      parked.splice(parked.indexOf(channel), 1);
+      this.countParked(-1);
+    }
+    this.stats.channelsLeased--;
+    channel.state = 'gone';
+    this.byNumber[channel.id] = undefined;
+    this.count--;
+    this.freeNumbers.push(channel.id);
+    this.upstream.channelsChanged(-1);
+    this.upstream.channelFreed();
+  }
+
+  /** The connection is lost: gives the leases that end with it. */
+  close(): Lease[] {
+    const leases: Lease[] = [];
+    for (const channel of this) {
+      channel.state = 'gone';
+      if (channel.lease !== null) leases.push(channel.lease);
+      channel.lease = null;
+    }
+    this.stats.channelsLeased -= this.busy;
+    this.stats.channelsParked -= this.parked;
+    this.parkedPlain.length = 0;
+    this.parkedConfirm.length = 0;
+    const { count } = this;
+    this.count = 0;
+    this.upstream.channelsChanged(-count);
+    return leases;
+  }
+}
