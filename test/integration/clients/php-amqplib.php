@@ -43,7 +43,9 @@ switch ($pattern) {
         }
         $connection = open();
         $channel = $connection->channel();
-        [, $count] = $channel->queue_declare($queue, true);
+        // close = instant promises no order between the last publish and another connection's question
+        for ($n = 0, $count = 0; $n < 100 && $count < 50; $n++, usleep(50000))
+            [, $count] = $channel->queue_declare($queue, true);
         check($count === 50, "50 messages, but $count");
         $channel->queue_delete($queue);
         $connection->close();
