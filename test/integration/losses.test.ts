@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
 import { queueName } from '../support/fixture.ts';
 import type { Link } from '../support/frame-relay.ts';
-import { sharedBroker, until } from '../support/rabbitmq.ts';
+import { until } from '../support/rabbitmq.ts';
 import { closeOf, type Frame, RawClient } from '../support/raw-client.ts';
 import { relayed } from '../support/relayed.ts';
 
@@ -127,7 +127,7 @@ describe('A loss while a lease is given back', () => {
     expect((await client.next(ends))?.name).to.equal('connection.close-ok');
     client.destroy();
     expect(await to.proxy.exited()).to.equal(0);
-    const check = await RawClient.start((await sharedBroker()).port);
+    const check = await RawClient.start(to.broker.port);
     await check.open(1);
     const { payload } = (await check.call(f.declare(1, queue, f.PASSIVE), 'queue.declare-ok'))!;
     expect(payload.readUInt32BE(5 + queue.length)).to.equal(1);

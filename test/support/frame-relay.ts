@@ -88,6 +88,8 @@ export class FrameRelay {
   fromProxy: Rule | null = null;
   /** The connections that are open, oldest first. */
   readonly links: Link[] = [];
+  /** Most connections that were open at a time. */
+  peak = 0;
   private readonly server: Server;
   private accepted = 0;
 
@@ -96,6 +98,7 @@ export class FrameRelay {
       const far = connect({ port: to, host: '127.0.0.1', allowHalfOpen: true });
       const link = new Link(++this.accepted, near, far);
       this.links.push(link);
+      this.peak = Math.max(this.peak, this.links.length);
       near.on('close', () => this.links.splice(this.links.indexOf(link), 1));
       link.carry(near, far, () => this.fromProxy);
       link.carry(far, near, () => this.fromBroker);

@@ -1,9 +1,9 @@
 /** What tests of losses share: a proxy of their own that reaches the broker by a relay which sees frames. */
 import * as f from '../differential/frames.ts';
-import { proxyOnly, settingsFile } from './fixture.ts';
+import { peopledBroker, proxyOnly, settingsFile } from './fixture.ts';
 import { FrameRelay, type Link } from './frame-relay.ts';
 import { AmqProxy } from './proxy.ts';
-import { type RabbitMQ, sharedBroker } from './rabbitmq.ts';
+import type { RabbitMQ } from './rabbitmq.ts';
 import { type Frame, type LoginOptions, RawClient } from './raw-client.ts';
 
 /** What the proxy may ask of the broker to learn whether it has handled everything before. */
@@ -16,7 +16,7 @@ export class Relayed {
   private readonly clients: RawClient[] = [];
 
   async begin(settings: string[]): Promise<void> {
-    this.broker = await sharedBroker();
+    this.broker = await peopledBroker();
     this.relay = await FrameRelay.start(this.broker.port);
     this.proxy = await AmqProxy.withMetrics(this.relay.url, ['-c', settingsFile(...settings)]);
   }
@@ -30,6 +30,13 @@ export class Relayed {
   async finish(): Promise<void> {
     await this.proxy?.stop();
     await this.relay?.end();
+  }
+
+  /** A client that has connected, and sent nothing; gone after the test. */
+  async connect(): Promise<RawClient> {
+    const client = await RawClient.connect(this.proxy.port);
+    this.clients.push(client);
+    return client;
   }
 
   /** A client that has logged in; gone after the test. */
