@@ -22,6 +22,13 @@ async function addPeople(broker: RabbitMQ): Promise<void> {
   await broker.addUser('bob', 'builder', '/', 'one', 'two');
 }
 
+/** The shared broker, with the users alice and bob. */
+export async function peopledBroker(): Promise<RabbitMQ> {
+  const broker = await sharedBroker();
+  await (people ??= addPeople(broker));
+  return broker;
+}
+
 export class Fixture {
   broker!: RabbitMQ;
   proxy!: AmqProxy;
@@ -30,8 +37,7 @@ export class Fixture {
 
   /** Starts the shared broker if need be, and a proxy with these flags in front of it. */
   async start(args: string[] = [], broker?: RabbitMQ): Promise<void> {
-    this.broker = broker ?? (await sharedBroker());
-    if (broker === undefined) await (people ??= addPeople(this.broker));
+    this.broker = broker ?? (await peopledBroker());
     if (direct) {
       this.port = this.broker.port;
       return;

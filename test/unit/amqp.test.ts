@@ -290,4 +290,30 @@ describe('Confirms', () => {
       ),
     );
   });
+
+  it('take no memory for those that come after one that is missing, however many', function () {
+    this.timeout(60_000);
+    const confirms = new Confirms();
+    const before = process.memoryUsage().heapUsed;
+    confirms.published = 17_000_000; // more than a Set holds
+    for (let tag = 2; tag <= confirms.published; tag++) confirms.confirm(tag, false);
+    const grown = process.memoryUsage().heapUsed - before;
+    expect(confirms.outstanding).to.equal(1);
+    expect(grown / 1024 / 1024, 'MiB').to.be.below(64);
+    confirms.confirm(1, false);
+    expect(confirms.outstanding).to.equal(0);
+  });
+
+  it('take no memory for those that are confirmed from the last to the first', function () {
+    this.timeout(60_000);
+    const confirms = new Confirms();
+    const before = process.memoryUsage().heapUsed;
+    confirms.published = 3_000_000;
+    for (let tag = confirms.published; tag > 1; tag--) confirms.confirm(tag, false);
+    const grown = process.memoryUsage().heapUsed - before;
+    expect(confirms.outstanding).to.equal(1);
+    expect(grown / 1024 / 1024, 'MiB').to.be.below(64);
+    confirms.confirm(confirms.published, true);
+    expect(confirms.outstanding).to.equal(0);
+  });
 });

@@ -52,6 +52,22 @@ export const argumentsCutOff = offence(() => [
   f.method(1, 50, 10, w().short(0).octet(9).bytes(Buffer.from('abc')).take()),
 ]);
 export const noArguments = offence(() => [f.method(1, 60, 10)]);
+export const noArgumentsInTheFirstPublishOfAChannel = offence(() => [f.method(1, 60, 40)]);
+export const noArgumentsInTheFirstPublishOfAMessage = offence(() => [
+  f.method(1, 60, 40),
+  f.headerWith(1, 1, 0),
+  f.bodyFrame(1, Buffer.from('x')),
+]);
+export const noArgumentsInTheFirstPublishOfAChannelOpenedAnew = offence(run => [
+  f.publish(1, run.name('q'), 'x'),
+  f.channelClose(1),
+  f.channelOpen(1),
+  f.method(1, 60, 40),
+]);
+export const noArgumentsInThePublishAfterAnother = offence(run => [
+  f.publish(1, run.name('q'), 'x'),
+  f.method(1, 60, 40),
+]);
 export const argumentsTooLong = offence(() => [
   f.method(1, 60, 10, w().long(0).short(1).octet(0).octet(0).take()),
 ]);
