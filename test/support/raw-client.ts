@@ -13,9 +13,9 @@ const CAPABILITIES: Table = { authentication_failure_close: true };
 const BY_NAME = new Map([...METHODS.values()].map(method => [method.name, method.key]));
 
 /** A connected socket to a port of this machine. */
-export function dial(port: number): Promise<Socket> {
+export function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => {
+    const socket = connect({ port, host, allowHalfOpen: true }, () => {
       socket.off('error', reject);
       resolve(socket);
     });
@@ -28,6 +28,8 @@ export class RawClient {
   readonly frames: Frame[] = [];
   /** The peer has ended the connection; RabbitMQ resets its sockets when it is done, so how does not count. */
   ended = false;
+  /** It has reset it: a write after that fails, where after a mere end it would seem to succeed. */
+  wasReset = false;
   private readonly reader = new FrameReader(frame => this.received(frame));
   private wake: (() => void)[] = [];
 
@@ -35,7 +37,10 @@ export class RawClient {
     this.socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.read(chunk));
-    socket.on('error', () => this.end());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.wasReset ||= error.code === 'ECONNRESET';
+      this.end();
+    });
     socket.on('close', () => this.end());
     socket.on('end', () => this.end());
   }
@@ -59,8 +64,8 @@ export class RawClient {
     this.frames.push(frame);
   }
 
-  static async connect(port: number): Promise<RawClient> {
-    return new RawClient(await dial(port));
+  static async connect(port: number, host?: string): Promise<RawClient> {
+    return new RawClient(await dial(port, host));
   }
 
   send(...bytes: Buffer[]): void {
@@ -148,7 +153,7 @@ export class RawClient {
 
   /** Connects and logs in; fails when refused. */
   static async start(port: number, options: LoginOptions = {}): Promise<RawClient> {
-    const client = await RawClient.connect(port);
+    const client = await RawClient.connect(port, options.host);
     const answer = await client.login(options);
     if (answer?.name === 'connection.open-ok') return client;
     client.destroy();
@@ -161,6 +166,8 @@ export class RawClient {
 }
 
 export interface LoginOptions {
+  /** Address to connect to; loopback unless given. */
+  host?: string;
   user?: string;
   secret?: string;
   vhost?: string;
