@@ -72,7 +72,8 @@ export class Ending {
     const text = why === SILENCE ? 'a malformed frame' : told ? `${why.code} ${why.text}` : why.text;
     this.count(told ? String(why.code) : 'protocol', `Client closed: ${text}`);
     if (!told) {
-      this.finish();
+      this.gone();
+      this.client.transport.reset();
       return STOP;
     }
     this.close(why);
@@ -111,7 +112,7 @@ export class Ending {
   /** It does not log in. */
   tooSlow(): void {
     this.count('handshake_timeout', 'Client closed: the handshake took longer than handshake_timeout');
-    this.client.transport.destroy();
+    this.client.transport.reset();
   }
 
   /** Ends it with a reset, so that its next write fails, as RabbitMQ does. */

@@ -148,7 +148,7 @@ export class Transport {
   tick(now: number, judge: boolean): boolean {
     const { heartbeat } = this;
     if (this.lingersUntil !== null) {
-      if (now > this.lingersUntil) this.destroy();
+      if (now > this.lingersUntil) this.reset();
       return true;
     }
     if (!this.keptAlive) {

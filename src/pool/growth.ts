@@ -42,6 +42,8 @@ export interface Grower {
 export class Growth {
   private readonly pool: Grower;
   private connecting = 0;
+  /** Upstreams that have ended, whose sockets are not closed yet. */
+  private ending = 0;
   /** How many upstreams the broker lets this user or vhost have, once it has refused one more. */
   private learnedMax = Number.POSITIVE_INFINITY;
   private failures = 0;
@@ -55,7 +57,7 @@ export class Growth {
   }
 
   get size(): number {
-    return this.pool.upstreams.length + this.connecting;
+    return this.pool.upstreams.length + this.connecting + this.ending;
   }
 
   get idle(): boolean {
@@ -132,6 +134,15 @@ export class Growth {
       this.retryTimer = null;
       pool.serve();
     }, wait);
+  }
+
+  /** An upstream has ended; `gone` when its socket is closed, too. */
+  ends(): void {
+    this.ending++;
+  }
+
+  gone(): void {
+    this.ending--;
   }
 
   /** The broker's limits may have been changed, or it has room again. */

@@ -25,6 +25,8 @@ export interface PoolContext {
   place(pool: Pool, needless: () => boolean): Promise<boolean>;
   /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
   open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
+  /** An upstream is used by nobody: another pool may have its place. */
+  upstreamIdle(): void;
   /** Somebody waits in this pool, or nobody does. */
   waitingChanged(pool: Pool): void;
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
@@ -65,7 +67,7 @@ export class Pool implements UpstreamOwner, Grower {
   }
 
   get empty(): boolean {
-    return this.upstreams.length === 0 && this.waiters.length === 0 && this.growth.idle;
+    return this.growth.size === 0 && this.waiters.length === 0 && this.growth.idle;
   }
 
   /** Since when the one that has waited longest waits; Infinity when nobody does. */
@@ -151,6 +153,7 @@ export class Pool implements UpstreamOwner, Grower {
     else {
       this.lending.add(upstream);
       this.serve();
+      this.context.upstreamIdle();
     }
   }
 
@@ -250,6 +253,7 @@ export class Pool implements UpstreamOwner, Grower {
       else if (!upstream.retired && upstream.state === 'live') this.lending.add(upstream);
     }
     if (this.waiters.length > 0) this.serve();
+    else if (upstream.busy === 0) this.context.upstreamIdle();
   }
 
   channelsChanged(by: number): void {
@@ -264,6 +268,7 @@ export class Pool implements UpstreamOwner, Grower {
     this.context.stats.upstreams--;
     this.lending.delete(upstream);
     this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
+    this.growth.ends();
     if (this.upstreams.length === 0) this.growth.forgetLimit();
     if (!upstream.retired) {
       this.context.stats.upstreamsLost++;
@@ -274,6 +279,11 @@ export class Pool implements UpstreamOwner, Grower {
         this.context.report('warn', this, "The broker's limit is kept from now on");
       this.topologies.lost(upstream.address, why);
     }
+    this.serve();
+  }
+
+  upstreamGone(): void {
+    this.growth.gone();
     this.serve();
   }
 

@@ -117,6 +117,10 @@ export class Registry implements PoolContext {
     return upstream;
   }
 
+  upstreamIdle(): void {
+    if (this.logins.length > 0 || this.waitingPools.size > 0) this.serveSoon();
+  }
+
   waitingChanged(pool: Pool): void {
     if (pool.waitsSince === Number.POSITIVE_INFINITY) this.waitingPools.delete(pool);
     else this.waitingPools.add(pool);
@@ -139,8 +143,12 @@ export class Registry implements PoolContext {
   release(): void {
     this.places--;
     this.givingWay = false;
+    this.serveSoon();
+  }
+
+  /** Not in the middle of what makes room. */
+  private serveSoon(): void {
     if (this.serving) return;
-    // not in the middle of what ends it
     this.serving = true;
     queueMicrotask(() => {
       this.serving = false;
@@ -193,7 +201,7 @@ export class Registry implements PoolContext {
 
   /** `now` as of the coarse clock; `judge` unless we have been standing still. */
   maintain(now: number, judge: boolean): void {
-    const text = `no upstream could be had within ${this.config.leaseTimeout} s: there are max_upstreams of this pool, or max_upstreams_total of all`;
+    const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
     this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
       for (const [vhost, pool] of account.pools) {

@@ -78,7 +78,7 @@ export class Greeter implements Opener {
     const { registry } = this.context;
     try {
       const upstream = await this.dialer.dial();
-      upstream.whenClosed(() => registry.release());
+      upstream.whenGone(() => registry.release());
       return upstream;
     } catch (error) {
       registry.release();

@@ -142,7 +142,7 @@ export class Proxy implements ClientContext {
     for (const client of [...this.clients.clients])
       client.ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
     await this.clients.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
-    for (const client of [...this.clients.clients]) client.transport.destroy();
+    for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.close();
     const until = performance.now() + 3000;
     while (this.stats.upstreams > 0 && performance.now() < until)
@@ -156,7 +156,7 @@ export class Proxy implements ClientContext {
     this.janitor.stop();
     this.greeter.dropSpare();
     this.listeners.close();
-    for (const client of [...this.clients.clients]) client.transport.destroy();
+    for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.destroy();
   }
 }

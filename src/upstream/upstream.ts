@@ -30,6 +30,8 @@ export interface UpstreamOwner {
   /** A channel was opened (+1) or has ended (-1). */
   channelsChanged(by: number): void;
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void;
+  /** Its socket is closed, too: the broker counts it no more. */
+  upstreamGone(upstream: Upstream): void;
   blockedChanged(upstream: Upstream): void;
 }
 
@@ -71,8 +73,9 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   idleSince = clock.now;
   readonly channels: UpstreamChannels;
   readonly delivery: Delivery;
-  /** Told, once, when the connection has ended. */
+  /** Told, once, when the connection has ended, and when the socket is closed, too. */
   private readonly closeListeners: (() => void)[] = [];
+  private goneListener: (() => void) | null = null;
   readonly answers = new Answers();
   private readonly blockage: Blockage = new Blockage(this);
   /** Those whose input waits until this upstream's socket drains. */
@@ -341,6 +344,13 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   transportClosed(error: Error | null): void {
     if (error !== null) this.handshake?.fail(error);
     this.lost();
+    this.owner?.upstreamGone(this);
+    this.goneListener?.();
+  }
+
+  /** Has `listener` called when the socket is closed. */
+  whenGone(listener: () => void): void {
+    this.goneListener = listener;
   }
 
   private lost(): void {

@@ -98,8 +98,16 @@ export class FrameRelay {
       const far = connect({ port: to, host: '127.0.0.1', allowHalfOpen: true });
       const link = new Link(++this.accepted, near, far);
       this.links.push(link);
-      this.peak = Math.max(this.peak, this.links.length);
-      near.on('close', () => this.links.splice(this.links.indexOf(link), 1));
+      // one that the proxy has ended before it opened this one may be seen to end only now
+      setImmediate(() => {
+        this.peak = Math.max(this.peak, this.links.length);
+      });
+      const ended = (): void => {
+        const at = this.links.indexOf(link);
+        if (at >= 0) this.links.splice(at, 1);
+      };
+      near.on('end', ended);
+      near.on('close', ended);
       link.carry(near, far, () => this.fromProxy);
       link.carry(far, near, () => this.fromBroker);
     });

@@ -45,6 +45,7 @@ class FakeUpstream {
     this.closed = true;
     this.state = 'closed';
     this.owner?.upstreamClosed(this as never, null);
+    this.owner?.upstreamGone();
   }
 }
 
@@ -72,6 +73,7 @@ describe('A pool', () => {
       reserve: () => true,
       place: async () => true,
       waitingChanged: () => {},
+      upstreamIdle: () => {},
       open: async () => {
         await tick();
         if (failure) throw failure;
