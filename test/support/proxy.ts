@@ -97,6 +97,14 @@ export class AmqProxy {
     return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024;
   }
 
+  /** Seconds of processor time it has taken so far. */
+  get cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.process.pid}/stat`, 'utf8');
+    // the name in parentheses may have blanks; utime and stime are in hundredths of a second
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
   /** Sockets and files it has open. */
   get descriptors(): number {
     return readdirSync(`/proc/${this.process.pid}/fd`).length;
