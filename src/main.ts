@@ -11,6 +11,12 @@ import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { VERSION } from './version.ts';
 
+/**
+ * Signals that would end the process, or with SIGUSR1 open its debugger: sent by mistake (log rotation, profilers, somebody
+ * who thinks of another daemon), they must not cost every client its connection.
+ */
+const MEANINGLESS: NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGIO'];
+
 const settings = ({ flags, file }: CommandLine): Loaded => load({ flags, env: process.env, file });
 
 async function main(): Promise<void> {
@@ -58,6 +64,10 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
   process.stdout.on('error', () => {});
   // until it runs there is nothing to reload; by default the signal would end it
   process.on('SIGHUP', () => {});
+  for (const signal of MEANINGLESS) {
+    process.once(signal, () => log.info(`${signal}: it means nothing here, nothing is done`));
+    process.on(signal, () => {});
+  }
 
   const proxy = new Proxy(config, log);
   let service: Service;
