@@ -3,91 +3,14 @@ import { connect, type Socket } from 'node:net';
 import type { CloseReason } from '../../src/amqp/errors.ts';
 import { methodFrame, PROTOCOL_HEADER, readClose, Writer } from '../../src/amqp/frame.ts';
 import { key, METHODS } from '../../src/amqp/methods.ts';
-import { decodeTable, encodeTable, type Table } from '../../src/amqp/table.ts';
+import { encodeTable, type Table } from '../../src/amqp/table.ts';
+import { Frame, FrameReader } from './frame.ts';
 
-export class Frame {
-  readonly type: number;
-  readonly channel: number;
-  readonly payload: Buffer;
-  /** Name of the method, "header", "body", "heartbeat", or "protocol-header". */
-  readonly name: string;
-
-  constructor(type: number, channel: number, payload: Buffer, name = nameOf(type, payload)) {
-    this.type = type;
-    this.channel = channel;
-    this.payload = payload;
-    this.name = name;
-  }
-
-  /** A method's arguments in order. */
-  get args(): (string | number)[] {
-    return this.type === 1
-      ? decodeArgs(METHODS.get(this.payload.readInt32BE(0))?.args ?? '', this.payload)
-      : [];
-  }
-}
-
-function nameOf(type: number, payload: Buffer): string {
-  switch (type) {
-    case 1:
-      return (
-        METHODS.get(payload.readInt32BE(0))?.name ??
-        `method ${payload.readUInt16BE(0)}.${payload.readUInt16BE(2)}`
-      );
-    case 2:
-      return 'header';
-    case 3:
-      return 'body';
-    case 8:
-      return 'heartbeat';
-    default:
-      return `frame type ${type}`;
-  }
-}
+export { Frame };
 
 /** Announced unless a test says otherwise. */
 const CAPABILITIES: Table = { authentication_failure_close: true };
 const BY_NAME = new Map([...METHODS.values()].map(method => [method.name, method.key]));
-
-/** The arguments of a method as text and numbers, following its line in the method table. */
-function decodeArgs(spec: string, payload: Buffer): (string | number)[] {
-  const args: (string | number)[] = [];
-  let at = 4;
-  for (const letter of spec)
-    switch (letter) {
-      case 'o':
-      case 'b':
-        args.push(payload[at++]);
-        break;
-      case 's':
-        args.push(payload.readUInt16BE(at));
-        at += 2;
-        break;
-      case 'l':
-        args.push(payload.readUInt32BE(at));
-        at += 4;
-        break;
-      case 'L':
-        args.push(Number(payload.readBigUInt64BE(at)));
-        at += 8;
-        break;
-      case 'S':
-        args.push(payload.toString('utf8', at + 1, at + 1 + payload[at]));
-        at += 1 + payload[at];
-        break;
-      case 'T': {
-        const end = at + 4 + payload.readUInt32BE(at);
-        args.push(JSON.stringify(decodeTable(payload, at, end)));
-        at = end;
-        break;
-      }
-      default:
-        args.push(payload.toString('latin1', at + 4, at + 4 + payload.readUInt32BE(at)));
-        at += 4 + payload.readUInt32BE(at);
-    }
-  if (at !== payload.length) args.push(`and ${payload.length - at} bytes too many`);
-  return args;
-}
 
 /** A connected socket to a port of this machine. */
 export function dial(port: number): Promise<Socket> {
@@ -105,7 +28,7 @@ export class RawClient {
   readonly frames: Frame[] = [];
   /** The peer has ended the connection; RabbitMQ resets its sockets when it is done, so how does not count. */
   ended = false;
-  private input: Buffer = Buffer.alloc(0);
+  private readonly reader = new FrameReader(frame => this.received(frame));
   private wake: (() => void)[] = [];
 
   protected constructor(socket: Socket) {
@@ -127,18 +50,7 @@ export class RawClient {
   }
 
   protected read(chunk: Buffer): void {
-    this.input = this.input.length > 0 ? Buffer.concat([this.input, chunk]) : chunk;
-    while (this.input.length >= 8) {
-      if (this.input.toString('latin1', 0, 4) === 'AMQP') {
-        this.received(new Frame(0, 0, this.input.subarray(0, 8), 'protocol-header'));
-        this.input = this.input.subarray(8);
-        continue;
-      }
-      const size = this.input.readUInt32BE(3);
-      if (this.input.length < size + 8) break;
-      this.received(new Frame(this.input[0], this.input.readUInt16BE(1), this.input.subarray(7, 7 + size)));
-      this.input = this.input.subarray(size + 8);
-    }
+    this.reader.read(chunk);
     this.woken();
   }
 
