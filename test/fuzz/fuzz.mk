@@ -1,3 +1,4 @@
+# WITHOUT=losses,alarms,offences,visits,tls,numbers,guests leaves out what is known to fail.
 .PHONY: fuzz
-fuzz: deps ## Random frames beside a canary: make fuzz [MINUTES=5] [SEED=number]
-	@MINUTES=$(or $(MINUTES),5) $(if $(SEED),SEED=$(SEED)) $(NODE) test/fuzz/run.ts
+fuzz: deps ## Random frames, losses, alarms beside clients that must not notice: make fuzz [MINUTES=5] [SEED=number] [WITHOUT=losses,…]
+	@MINUTES=$(or $(MINUTES),5) $(if $(SEED),SEED=$(SEED)) $(if $(WITHOUT),WITHOUT=$(WITHOUT)) $(NODE) test/fuzz/run.ts
