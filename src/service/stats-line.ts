@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { statusLine } from '../log.ts';
 import type { Proxy } from '../proxy.ts';
 import type { Stats } from '../stats.ts';
+import { count } from '../words.ts';
 
 const LIVE_MS = 1000;
 const STATUS_MS = 5000;
@@ -84,9 +85,9 @@ export class Span {
       ([name, { total, largest, limit }]) => `${name} ${bytes(total)} (${bytes(largest)} of ${bytes(limit)})`,
     );
     return (
-      `${proxy.clientCount} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
+      `${count(proxy.clientCount, 'client')} (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
       `${rate(now.leases - last.leases, seconds)} leases/s, ${proxy.parkedCount} parked, ` +
-      `${proxy.upstreamCount} upstreams (${proxy.sharedCount} shared, ${proxy.privateCount} private), ` +
+      `${count(proxy.upstreamCount, 'upstream')} (${proxy.sharedCount} shared, ${proxy.privateCount} private), ` +
       `in ${rate(now.messagesIn - last.messagesIn, seconds)} msg/s ${bytes((now.bytesIn - last.bytesIn) / seconds || 0)}/s, ` +
       `out ${rate(now.messagesOut - last.messagesOut, seconds)} msg/s ${bytes((now.bytesOut - last.bytesOut) / seconds || 0)}/s, ` +
       `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +
@@ -144,7 +145,7 @@ export class StatsLine {
 
   private showLive(): void {
     const { clientCount, upstreamCount } = this.proxy;
-    process.stdout.write(`\r\x1b[K${clientCount} clients    ${upstreamCount} upstreams`);
+    process.stdout.write(`\r\x1b[K${count(clientCount, 'client')}    ${count(upstreamCount, 'upstream')}`);
     statusLine.shown = true;
   }
 }

@@ -259,7 +259,9 @@ describe('HTTP', () => {
           'amqproxy_buffer_limit_bytes{buffer="upstream_buffer"} 4194304',
         ])
           expect(text.split('\n')).to.include(line);
-        expect(text).to.match(/^amqproxy_identity_info\{version="[\d.]+.*",hostname=".+"\} 1$/m);
+        expect(text).to.match(
+          /^amqproxy_identity_info\{amqproxy_version="[\d.]+.*",amqproxy_hostname=".+"\} 1$/m,
+        );
       }
       expect((await get('/readyz')).status).to.equal(503);
       ready = true;
