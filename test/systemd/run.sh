@@ -22,7 +22,7 @@ unshare --mount --net --pid --fork true 2>/dev/null || cannot "namespaces are no
 packaging/install-debs mmdebstrap systemd-container iproute2 rpm dpkg-dev lintian rpmlint ||
   cannot "Debian packages cannot be installed"
 
-packages=systemd,systemd-sysv,dbus,libatomic1,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2
+packages=systemd,systemd-sysv,dbus,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2,curl
 root=$PWD/.cache/systemd-root-$(echo "$packages" | cksum | cut -d ' ' -f 1)
 if [ ! -d "$root" ]; then
   echo "building a Debian root in $root"

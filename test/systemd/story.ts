@@ -5,7 +5,7 @@
 
 import { contents } from './chapters/contents.ts';
 import { mistakes } from './chapters/mistakes.ts';
-import { installation, theEnd, theRpm } from './chapters/packages.ts';
+import { installation, theEnd, theOther, theRpm } from './chapters/packages.ts';
 import { reloads } from './chapters/reloads.ts';
 import { service } from './chapters/service.ts';
 import { sockets } from './chapters/sockets.ts';
@@ -25,6 +25,7 @@ try {
   await reloads();
   await sockets();
   await theEnd();
+  await theOther();
   await theRpm();
 } catch (error) {
   counts.failed++;

@@ -10,7 +10,7 @@ export const BROKER = {
     env: 'AMQP_URL',
     live: true,
     help: 'The broker, or the brokers of a cluster, tried in turn.',
-    more: 'Without user, password and vhost: each client brings its own. amqps speaks TLS. Default ports: 5672, with TLS 5671. When it changes, new leases go to the new brokers and the old upstreams drain.',
+    more: 'User, password and vhost in it are ignored: each client brings its own. amqps speaks TLS. Default ports: 5672, with TLS 5671. When it changes, new leases go to the new brokers and the old upstreams drain.',
   }),
   tlsCa: main('tls_ca', {
     group: 'Broker',
