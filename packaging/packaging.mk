@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: deb rpm packages packages-debs cross-debs repo release install uninstall
+.PHONY: deb rpm packages packages-debs cross-debs repo-debs repo release install uninstall
 
 packages-debs:
 	@packaging/install-debs binutils dpkg-dev git xz-utils rpm openssl
@@ -23,6 +23,15 @@ packages: build packages-debs cross-debs ## Builds both kinds for both architect
 	TARGET=x64 packaging/rpm.sh
 	TARGET=arm64 packaging/deb.sh
 	TARGET=arm64 packaging/rpm.sh
+
+repo-debs:
+	@packaging/install-debs apt-utils createrepo-c gnupg rpm
+
+repo: repo-debs ## Signed apt and yum repositories of the packages in dist/: dist/repo [REPO_KEY=fingerprint REPO_URL=https://…]
+	@packaging/repo.sh
+
+release: packages repo-debs ## All packages, repositories, checksums and the changelog's section: dist/release [REPO_KEY= REPO_URL=]
+	@packaging/release.sh
 
 install: build ## Installs below DESTDIR and PREFIX (/usr/local)
 	packaging/tree.sh '$(DESTDIR)' '$(PREFIX)' '$(SYSCONFDIR)' '$(UNITDIR)'

@@ -6,7 +6,9 @@
 import { contents } from './chapters/contents.ts';
 import { mistakes } from './chapters/mistakes.ts';
 import { installation, theEnd, theOther, theRpm } from './chapters/packages.ts';
+import { pages } from './chapters/pages.ts';
 import { reloads } from './chapters/reloads.ts';
+import { repository } from './chapters/repository.ts';
 import { service } from './chapters/service.ts';
 import { sockets } from './chapters/sockets.ts';
 import { watching } from './chapters/watching.ts';
@@ -24,8 +26,10 @@ try {
   await watching();
   await reloads();
   await sockets();
+  await pages();
   await theEnd();
   await theOther();
+  await repository();
   await theRpm();
 } catch (error) {
   counts.failed++;

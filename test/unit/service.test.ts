@@ -216,9 +216,9 @@ describe('the check of open files', () => {
   });
 });
 
-describe('The README', () => {
+describe('The page on operating', () => {
   it('names every metric', () => {
-    const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
+    const page = readFileSync(resolve(import.meta.dirname, '../../packaging/doc/operating.md'), 'utf8');
     const names = createMetrics(idle())
       .getMetricsAsArray()
       .map(({ name }) => name);
@@ -226,7 +226,7 @@ describe('The README', () => {
       .filter(name => name.startsWith('amqproxy_'))
       .map(name => name.slice('amqproxy_'.length));
     expect(own).not.to.be.empty;
-    expect(own.filter(name => !new RegExp(`\`${name}[\`{]`).test(readme))).to.deep.equal([]);
+    expect(own.filter(name => !new RegExp(`\`${name}[\`{]`).test(page))).to.deep.equal([]);
   });
 });
 

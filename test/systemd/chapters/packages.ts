@@ -47,7 +47,7 @@ export async function theEnd(): Promise<void> {
   const apt = 'apt-get -o Dpkg::Options::=--force-confold -y --allow-downgrades install';
 
   await step('an upgrade restarts the service and keeps the edited file', async () => {
-    const settings = 'printf "; new default\\n" >> up/etc/amqproxy.ini';
+    const settings = 'printf "; new default\\n" >> up/usr/share/amqproxy/amqproxy.ini';
     await machine.do(`cd /root && dpkg-deb -R ${machine.bring(deb)} up && ${settings}`);
     await machine.do(
       "cd /root && sed -i 's/^Version: .*/&+up/' up/DEBIAN/control && dpkg-deb -Zgzip -z1 -b up up.deb",
@@ -111,8 +111,12 @@ async function standIn(): Promise<string> {
     'WantedBy=multi-user.target',
   ]);
   await write('/root/theirs/usr/bin/amqproxy', ['#!/bin/sh', 'exec sleep 3600']);
+  const helper = (act: string): string => `deb-systemd-helper ${act} amqproxy.service`;
+  const invoke = (act: string): string => `deb-systemd-invoke ${act} amqproxy.service`;
+  await write('/root/theirs/DEBIAN/postinst', ['#!/bin/sh -e', helper('enable'), invoke('start')]);
+  await write('/root/theirs/DEBIAN/prerm', ['#!/bin/sh -e', invoke('stop'), helper('purge')]);
   await machine.do(
-    'chmod 755 /root/theirs/usr/bin/amqproxy && dpkg-deb -Zgzip -b /root/theirs /root/theirs.deb',
+    'chmod 755 /root/theirs/usr/bin/amqproxy /root/theirs/DEBIAN/p* && dpkg-deb -Zgzip -b /root/theirs /root/theirs.deb',
   );
   return '/root/theirs.deb';
 }
@@ -124,7 +128,7 @@ export async function theOther(): Promise<void> {
     'over AMQProxy 3.1.3: an upgrade without a question, the edited file and the service stay',
     async () => {
       await machine.do(`${apt} ${await standIn()}`);
-      await machine.do('systemctl daemon-reload && systemctl enable --now amqproxy');
+      assert.equal(await active(), true);
       const edited = `${broker.url}/vhost`.replace('//', '//user:hunter2@');
       await machine.do(`sed -i 's#^upstream = .*#upstream = ${edited}#' /etc/amqproxy.ini`);
       const settings = await machine.do('cat /etc/amqproxy.ini');
@@ -150,6 +154,7 @@ export async function theOther(): Promise<void> {
     );
     assert.match(await machine.do('dpkg -s amqproxy'), /^Version: 3\.1\.3$/m);
     assert.match(await machine.do('cat /etc/amqproxy.ini'), /hunter2/);
+    assert.equal(await active(), true);
     await machine.do('systemctl stop amqproxy; apt-get purge -y amqproxy; systemctl daemon-reload');
   });
 }

@@ -9,6 +9,7 @@ import {
   broker,
   configure,
   configureFor,
+  dropIn,
   journal,
   journalOfThisRun,
   machine,
