@@ -23,6 +23,7 @@ test-debs: broker-debs
 	@packaging/install-debs openssl php-cli php-amqplib php-amqp python3-pika
 
 node_modules/.complete: package.json package-lock.json | build-debs
+	@echo 'installing npm packages, the runtime among them'
 	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund --loglevel error --no-progress
 	packaging/addons.sh node_modules/sd-notify/build/Release/notify.node
 	touch $@

@@ -1,6 +1,6 @@
 /**
  * The life of the packages on a machine with systemd: what is in them, install, misuse, use, reload, hang, sockets,
- * upgrade, remove, purge; and the .rpm as far as rpm goes on Debian. run.sh starts it: `story.ts ROOT`.
+ * upgrade, remove, purge; and the .rpm as far as rpm goes on Debian. run.sh starts it: `story.ts ROOT [life]`, life without what is in them.
  */
 
 import { contents } from './chapters/contents.ts';
@@ -16,7 +16,7 @@ import { brokers, counts, machine } from './machine.ts';
 
 let boot = '';
 try {
-  await contents();
+  if (process.argv[3] !== 'life') await contents();
   await machine.boot(text => {
     boot += text;
   });
