@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 . packaging/target
 . packaging/publisher
 . packaging/signing
+dist=${DIST:-dist}
 [ -z "$(git status --porcelain)" ] || cannot "there are changes that are not committed (git status): a release is made of a commit"
 case $MAINTAINER in *.invalid\>) echo "make release: MAINTAINER is nobody's address yet, see packaging/publisher" >&2 ;; esac
 
@@ -17,14 +18,14 @@ notes=$(changes "$version")
 [ "$notes" ] || cannot "CHANGELOG.md has no section [$version]: write one"
 
 packaging/repo.sh >/dev/null
-release=dist/release
+release=$dist/release
 rm -rf "$release"
 mkdir -p "$release"
-for file in dist/amqproxy_"$package_version"_*.deb; do cp "$file" "$release/"; done
+for file in "$dist"/amqproxy_"$package_version"_*.deb; do cp "$file" "$release/"; done
 # signed, as they are in the repository
-for file in dist/repo/yum/*/amqproxy-"$package_version"-1.*.rpm; do cp "$file" "$release/"; done
-cp dist/repo/amqproxy.asc "$release/"
-tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C dist -cf "$release/amqproxy-$version-repo.tar" repo
+for file in "$dist"/repo/yum/*/amqproxy-"$package_version"-1.*.rpm; do cp "$file" "$release/"; done
+cp "$dist"/repo/amqproxy.asc "$release/"
+tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C "$dist" -cf "$release/amqproxy-$version-repo.tar" repo
 printf '# amqproxy %s\n\n%s\n' "$version" "$notes" >"$release/RELEASE.md"
 (cd "$release" && sha256sum -- * >SHA256SUMS && sign --armor --detach-sign -o SHA256SUMS.asc SHA256SUMS)
 find "$release" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
