@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: deb rpm packages packages-debs cross-debs repo-debs repo release install uninstall
+.PHONY: deb rpm packages packages-debs cross-debs repo-debs repo release-check release install uninstall
 
 packages-debs:
 	@packaging/install-debs binutils dpkg-dev git xz-utils rpm openssl
@@ -30,7 +30,10 @@ repo-debs:
 repo: repo-debs ## Signed apt and yum repositories of the packages in dist/: dist/repo [REPO_KEY=fingerprint REPO_URL=https://…]
 	@packaging/repo.sh
 
-release: packages repo-debs ## All packages, repositories, checksums and the changelog's section: dist/release [REPO_KEY= REPO_URL=]
+release-check: repo-debs
+	@packaging/release.sh --check
+
+release: release-check packages ## All packages, repositories, checksums and the changelog's section: dist/release [REPO_KEY= REPO_URL=]
 	@packaging/release.sh
 
 install: build ## Installs below DESTDIR and PREFIX (/usr/local)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What is published of a version: packages, repositories, checksums, and what the changelog says of it, in dist/release.
 # The same bytes from the same commit and key. `make packages` comes first. REPO_KEY, REPO_URL: see packaging/repo.sh.
+# --check: only whether it can be made.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
@@ -9,13 +10,15 @@ cd "$(dirname "$0")/.."
 . packaging/signing
 dist=${DIST:-dist}
 [ -z "$(git status --porcelain)" ] || cannot "there are changes that are not committed (git status): a release is made of a commit"
-case $MAINTAINER in *.invalid\>) echo "make release: MAINTAINER is nobody's address yet, see packaging/publisher" >&2 ;; esac
+[ "${1-}" != --check ] || case $MAINTAINER in *.invalid\>) echo "make release: MAINTAINER is nobody's address yet, see packaging/publisher" >&2 ;; esac
 
 # the section of this version; of an unreleased one what is new since the last
 changes() { awk -v wanted="$1" '/^## /{ on = index($0, "## [" wanted "]") == 1; next } on' CHANGELOG.md | sed -e '/./,$!d'; }
 notes=$(changes "$version")
 [ "$notes" ] || notes=$(changes Unreleased)
 [ "$notes" ] || cannot "CHANGELOG.md has no section [$version]: write one"
+
+[ "${1-}" != --check ] || exit 0
 
 packaging/repo.sh >/dev/null
 release=$dist/release
