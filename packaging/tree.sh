@@ -24,7 +24,7 @@ addons="$dest$home/lib/src/journal.node $dest$home/lib/node_modules/sd-notify/bu
 { rm -f $addons; packaging/addons.sh $addons; }
 install -m 755 "$runtime/bin/node" "$dest$home/node"
 install -m 755 dist/amqproxy "$dest$home/amqproxy"
-install -m 755 packaging/reload "$dest$home/reload"
+install -m 755 packaging/reload packaging/handover "$dest$home/"
 find "$dest$home" -name '*.node' -exec chmod 644 {} + -exec "${tool}strip" --strip-unneeded {} +
 "${tool}strip" --strip-unneeded "$dest$home/node"
 find "$dest$home/lib" -type f -exec chmod 644 {} +

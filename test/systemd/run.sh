@@ -57,17 +57,22 @@ first=${suites%% *}
 why=$(inside systemd-nspawn --quiet --register=no --keep-unit --volatile=overlay -D "$(root "$first")" true 2>&1) ||
   cannot "systemd-nspawn cannot run here: $why"
 
-passed=0 failed=0 status=0 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+passed=0 failed=0 status=0 dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+log=$dir/log
+mkfifo "$dir/output"
 # unshare itself is deaf to the other signals
-trap 'kill -KILL $! 2>/dev/null; exit 1' INT TERM HUP
+story=
+trap 'kill -KILL $story 2>/dev/null; exit 1' INT TERM HUP
 for suite in $suites; do
   echo "# Debian $suite"
   # what is in the packages is looked at once
   what=$([ "$suite" = "$first" ] && echo all || echo life)
-  (inside "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$(root "$suite")" "$what") >"$log" 2>&1 &
-  wait $! || status=1
-  cat "$log"
+  (inside "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$(root "$suite")" "$what") >"$dir/output" 2>&1 &
+  story=$!
+  tee "$log" <"$dir/output" &
+  wait $story || status=1
+  wait $!
   counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
   if [ "$counts" ]; then
     passed=$((passed + ${counts%% *}))

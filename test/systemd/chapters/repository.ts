@@ -107,13 +107,15 @@ export async function repository(): Promise<void> {
       assert.match(fetchFile, / \/etc\/yum\.repos\.d\/amqproxy\.repo /);
       await run('sh', ['-c', fetchFile.replace('/etc/yum.repos.d', repos)]);
       const [, ...args] = install.split(' ');
-      const options = ['reposdir', 'cachedir', 'logdir', 'persistdir'].map(name => {
-        return `--setopt=${name}=${name === 'reposdir' ? repos : join(root, name)}`;
+      const options = ['cachedir', 'logdir', 'persistdir'].map(name => {
+        mkdirSync(join(root, name), { recursive: true });
+        return `--setopt=${name}=${join(root, name)}`;
       });
       return run('dnf', [
         `--installroot=${root}`,
         '--releasever=1',
         '--setopt=tsflags=noscripts',
+        `--setopt=reposdir=${repos}`,
         ...options,
         ...args,
       ]);
