@@ -1,15 +1,18 @@
 /** Entry: reads the settings, runs the proxy, listens to signals. */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { httpAdvice } from './config/advice.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
 import { reloadedConfig } from './config/reload.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
-import { stdout } from './output.ts';
+import { stderr, stdout } from './output.ts';
 import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
+import { answerReload } from './service/reload-answer.ts';
 import { VERSION } from './version.ts';
+import { count } from './words.ts';
 
 /**
  * Signals that would end the process, or with SIGUSR1 open its debugger: sent by mistake (log rotation, profilers, somebody
@@ -29,10 +32,14 @@ async function main(): Promise<void> {
     loaded = settings(commandLine);
   } catch (error) {
     if (error instanceof UsageError) return fail({ code: EX.USAGE, text: error.message });
-    if (error instanceof ConfigError) return fail({ code: EX.CONFIG, text: error.message });
+    if (error instanceof ConfigError)
+      return fail({ code: error.usage ? EX.USAGE : EX.CONFIG, text: error.message });
     throw error;
   }
-  if (commandLine.asks === 'check-config') return print(describe(loaded));
+  if (commandLine.asks === 'check-config') {
+    for (const warning of loaded.warnings) stderr.write(`amqproxy: ${warning}\n`);
+    return print(describe(loaded));
+  }
   await run(commandLine, loaded);
 }
 
@@ -50,7 +57,8 @@ function nameProcess(): void {
   }
 }
 
-async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> {
+async function run(commandLine: CommandLine, loaded: Loaded): Promise<void> {
+  const { config } = loaded;
   nameProcess();
   const log = createLogger(config.logLevel, config.logFormat, {
     onUnwritable: code => fail(logFailure(code)),
@@ -69,6 +77,7 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
     process.on(signal, () => {});
   }
 
+  for (const warning of loaded.warnings) log.warn(warning);
   const proxy = new Proxy(config, log);
   let service: Service;
   try {
@@ -88,35 +97,41 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
   } catch (error) {
     return fail(listenFailure(error as NodeJS.ErrnoException, config));
   }
+  const advice = service.ownHttp ? httpAdvice(loaded) : undefined;
+  if (advice !== undefined) log.info(advice);
   service.ready();
   process.on('SIGHUP', () => {
     if (proxy.stopping) return;
     if (process.stdout.isTTY && !terminalIsThere()) return stop('The terminal has gone');
     service.reloading();
-    reload(proxy, commandLine);
+    const done = reload(proxy, commandLine);
     service.ready();
+    answerReload(done, log);
   });
 }
 
 /** The first signal drains, the second ends at once. Gives the function that does it. */
 function stopOnSignals(proxy: Proxy, service: Service): (why: string) => void {
   const { log } = proxy;
-  const end = (): never => {
+  const end = async (): Promise<never> => {
+    await service.stopped();
     if (statusLine.shown) stdout.write('\n');
     stdout.flush();
     process.exit(0);
   };
   const stop = (signal: string): void => {
+    const clients = count(proxy.clientCount, 'client');
     if (proxy.stopping) {
-      log.warn(`${signal} again: stopping at once with ${proxy.clientCount} clients`);
+      log.warn(`${signal} again: stopping at once with ${clients}`);
       proxy.abort();
-      end();
+      void end();
+      return;
     }
-    log.info(`${signal}: draining ${proxy.clientCount} clients`);
+    log.info(`${signal}: draining ${clients}`);
     service.stopping();
     void proxy.drain().then(() => {
       log.info('Stopped');
-      end();
+      return end();
     });
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
@@ -134,8 +149,8 @@ function terminalIsThere(): boolean {
   }
 }
 
-/** Reads the file again: what can change live does, what cannot is named in a warning; a bad file changes nothing. */
-function reload(proxy: Proxy, commandLine: CommandLine): void {
+/** Reads the files again: what can change live does, what cannot is named in a warning; a mistake changes nothing: false. */
+function reload(proxy: Proxy, commandLine: CommandLine): boolean {
   const { log } = proxy;
   let next: Loaded;
   try {
@@ -143,13 +158,16 @@ function reload(proxy: Proxy, commandLine: CommandLine): void {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const line of error.message.split('\n')) log.error(`Reload failed, nothing has changed: ${line}`);
-    return;
+    return false;
   }
+  for (const warning of next.warnings) log.warn(warning);
   const { config, changed, waiting } = reloadedConfig(proxy.config, next.config);
   for (const change of waiting) log.warn(`Reload: ${change}`);
   proxy.reload(config);
   log.level = config.logLevel;
-  log.info(`Reloaded: ${changed.length === 0 ? 'nothing has changed' : changed.join(', ')}`);
+  const nothing = `nothing ${waiting.length > 0 ? 'else ' : ''}has changed`;
+  log.info(`Reloaded: ${changed.length === 0 ? nothing : changed.join(', ')}`);
+  return true;
 }
 
 await main();

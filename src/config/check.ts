@@ -1,6 +1,7 @@
 /** What can only be checked when all settings are known: those that need one another, and the files they name. */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
+import { inWords } from '../words.ts';
 import { readText } from './ini.ts';
 import type { Config, OptionName } from './options.ts';
 
@@ -28,13 +29,8 @@ function checkFiles(config: Config, report: Report): void {
     try {
       act();
     } catch (error) {
-      const { message } = error as Error;
-      report(
-        name,
-        /mismatch/i.test(message)
-          ? 'is not the key of tls_cert'
-          : `cannot be used: ${message.split('\n')[0]}`,
-      );
+      const why = inWords(error as Error);
+      report(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
     }
   };
   const ca = pem(config, 'tlsCa', CERTIFICATE, report);

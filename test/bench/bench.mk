@@ -4,11 +4,11 @@
 haproxy:
 	@packaging/install-debs haproxy
 
-bench: build haproxy ## amqproxy beside no proxy, HAProxy and BENCH_PEER=127.0.0.1:port[,pid]; BENCH_ARGS='--only publish-1k'
+bench: build broker-debs haproxy ## amqproxy beside no proxy, HAProxy and BENCH_PEER=127.0.0.1:port[,pid]; BENCH_ARGS='--only publish-1k'
 	@BENCH_BUILT=1 $(NODE) test/bench/run.ts --json dist/bench.json --svg dist/bench.svg $(BENCH_ARGS)
 
-bench-readme: deps ## Puts the figures and the chart of the last `make bench` into the README
+bench-readme: deps ## Puts the figures and the chart of the last `make bench` into packaging/doc/performance.md
 	@$(NODE) test/bench/readme.ts
 
-bench-quick: deps haproxy ## The working tree against the last commit: fails on a clear loss of speed
+bench-quick: deps broker-debs haproxy ## The working tree against the last commit: fails on a clear loss of speed
 	@$(NODE) test/bench/quick.ts

@@ -1,4 +1,4 @@
-/** `make bench-readme`: the last `make bench` as the README's section, between two markers, and its chart. */
+/** `make bench-readme`: the last `make bench` as a section of packaging/doc/performance.md, between two markers, and its chart. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chart } from './chart.ts';
@@ -165,11 +165,11 @@ function section({ machine: facts, peer, results, others }: Report): string {
   return parts.filter(part => part.includes('\n') === false || part.split('\n').length > 2).join('\n\n');
 }
 
-const file = join(root, 'README.md');
-const readme = readFileSync(file, 'utf8');
-const begin = readme.indexOf(BEGIN);
-const end = readme.indexOf(END, begin);
-if (begin < 0 || end < 0) throw new Error(`README.md has no ${BEGIN} and ${END}`);
+const file = join(root, 'packaging/doc/performance.md');
+const page = readFileSync(file, 'utf8');
+const begin = page.indexOf(BEGIN);
+const end = page.indexOf(END, begin);
+if (begin < 0 || end < 0) throw new Error(`${file} has no ${BEGIN} and ${END}`);
 const report = JSON.parse(readFileSync(join(root, 'dist/bench.json'), 'utf8')) as Report;
-writeFileSync(file, `${readme.slice(0, begin + BEGIN.length)}\n\n${section(report)}\n\n${readme.slice(end)}`);
+writeFileSync(file, `${page.slice(0, begin + BEGIN.length)}\n\n${section(report)}\n\n${page.slice(end)}`);
 writeFileSync(join(root, 'packaging/readme/bench.svg'), chart(report.results, report.peer));

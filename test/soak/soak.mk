@@ -1,3 +1,3 @@
 .PHONY: soak
-soak: deps ## Clients of all kinds while brokers change, freeze and fail: make soak [MINUTES=5] [SEED=number]
+soak: deps test-debs ## Clients of all kinds while brokers change, freeze and fail: make soak [MINUTES=5] [SEED=number]
 	@MINUTES=$(or $(MINUTES),5) $(if $(SEED),SEED=$(SEED)) $(NODE) test/soak/run.ts

@@ -1,5 +1,6 @@
 /** A client of bytes: sends whatever a test wants, and shows the frames that come back. */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { CloseReason } from '../../src/amqp/errors.ts';
 import { methodFrame, PROTOCOL_HEADER, readClose, Writer } from '../../src/amqp/frame.ts';
 import { key, METHODS } from '../../src/amqp/methods.ts';
@@ -16,6 +17,17 @@ const BY_NAME = new Map([...METHODS.values()].map(method => [method.name, method
 export function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host, allowHalfOpen: true }, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+    socket.once('error', reject);
+  });
+}
+
+/** The same by TLS, whoever it is that answers. */
+export function dialTls(port: number, host = '127.0.0.1'): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host, rejectUnauthorized: false }, () => {
       socket.off('error', reject);
       resolve(socket);
     });
@@ -64,8 +76,8 @@ export class RawClient {
     this.frames.push(frame);
   }
 
-  static async connect(port: number, host?: string): Promise<RawClient> {
-    return new RawClient(await dial(port, host));
+  static async connect(port: number, { host, tls = false }: Reach = {}): Promise<RawClient> {
+    return new RawClient(await (tls ? dialTls(port, host) : dial(port, host)));
   }
 
   send(...bytes: Buffer[]): void {
@@ -153,7 +165,7 @@ export class RawClient {
 
   /** Connects and logs in; fails when refused. */
   static async start(port: number, options: LoginOptions = {}): Promise<RawClient> {
-    const client = await RawClient.connect(port, options.host);
+    const client = await RawClient.connect(port, options);
     const answer = await client.login(options);
     if (answer?.name === 'connection.open-ok') return client;
     client.destroy();
@@ -165,9 +177,15 @@ export class RawClient {
   }
 }
 
-export interface LoginOptions {
+/** How to connect. */
+export interface Reach {
   /** Address to connect to; loopback unless given. */
   host?: string;
+  /** The port speaks TLS. */
+  tls?: boolean;
+}
+
+export interface LoginOptions extends Reach {
   user?: string;
   secret?: string;
   vhost?: string;

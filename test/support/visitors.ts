@@ -40,7 +40,7 @@ export class Visitors {
     }
     if (how === 'hello') {
       // a handshake, and not a word of AMQP
-      const client = await RawClient.connect(this.port, true);
+      const client = await RawClient.connect(this.port, { tls: true });
       client.destroy();
       return null;
     }
