@@ -300,7 +300,8 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.channels.left();
   }
 
-  transportClosed(): void {
+  transportClosed(error: Error | null): void {
+    if (this.transport.unsecured) this.ending.noTls(error);
     this.ending.gone();
     this.context.clientGone(this);
   }

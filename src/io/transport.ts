@@ -54,6 +54,7 @@ export class Transport {
   private takenAt = 0;
   private keptAlive = false;
   private toEnd = false;
+  private shaken = false;
 
   /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
   constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket) {
@@ -87,7 +88,11 @@ export class Transport {
     });
     socket.on('end', () => user.peerEnded());
     socket.on('close', () => this.closed());
-    if (this.isTls) this.tcp.on('error', ignore); // the TLS socket tells
+    if (!this.isTls) return;
+    this.tcp.on('error', ignore); // the TLS socket tells
+    socket.once('secure', () => {
+      this.shaken = true;
+    });
   }
 
   private closed(): void {
@@ -103,6 +108,16 @@ export class Transport {
 
   get isTls(): boolean {
     return this.tcp !== this.socket;
+  }
+
+  /** Its TLS handshake is not over. */
+  get unsecured(): boolean {
+    return this.isTls && !this.shaken;
+  }
+
+  /** The peer has sent something, if only the beginning of a handshake. */
+  get hasRead(): boolean {
+    return this.tcp.bytesRead > 0;
   }
 
   /** The peer's address and port, for people. */
