@@ -70,6 +70,7 @@ export class Transport {
   static accept(accepted: Socket, tls: SecureContext | null, traffic: Traffic): Transport {
     const inbox = new Inbox();
     if (tls === null) return new Transport(inbox.adopt(accepted), inbox, traffic);
+    void accepted.remoteAddress; // looked up now, to be known after an early end, too
     const socket = new TLSSocket(accepted, { isServer: true, secureContext: tls });
     return new Transport(inbox.adopt(socket), inbox, traffic, accepted);
   }

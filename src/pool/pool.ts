@@ -2,7 +2,7 @@
  * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
  * which logs one in.
  */
-import { type CloseReason, reason } from '../amqp/errors.ts';
+import { type CloseReason, REPLY, reason } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Peer } from '../upstream/carrier.ts';
@@ -277,9 +277,15 @@ export class Pool implements UpstreamOwner, Grower {
       });
       if (this.account.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      this.topologies.lost(upstream.address, why);
+      if (this.mayHaveRestarted(upstream.address, why)) this.topologies.lost(upstream.address, why);
     }
     this.serve();
+  }
+
+  /** A broker that restarts ends all connections, and without naming a fault. */
+  private mayHaveRestarted(broker: string, why: CloseReason | null): boolean {
+    const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
+    return forced && !this.upstreams.some(({ address }) => address === broker);
   }
 
   upstreamGone(): void {
