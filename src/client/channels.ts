@@ -156,6 +156,7 @@ export class ClientChannels {
 
   /** Ends all leases, then gives the private upstream back; `done` when the broker has handled all that was sent. */
   leaveAll(done: () => void): void {
+    this.session.sendRun();
     this.onLeft = done;
     this.leaving = 1;
     for (const channel of [...this.byNumber.values()]) {
@@ -182,6 +183,7 @@ export class ClientChannels {
 
   /** Ends all leases for a client that hears no more of it. */
   abandonAll(): void {
+    this.session.sendRun(); // a barrier must not land in the middle of what is on its way
     this.onLeft = null;
     for (const channel of this.byNumber.values()) this.leaveHalf(channel);
     const { lease } = this.promotion;

@@ -220,7 +220,6 @@ export class Client implements Connection, Newcomer, TransportUser {
   // ---- connection methods while running
 
   clientCloses(): void {
-    this.runs.send();
     this.ending.leaves();
     if (this.config.close === 'instant') {
       this.channels.abandonAll();

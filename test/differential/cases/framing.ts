@@ -1,6 +1,6 @@
 /** Frames that are no frames, and methods that cannot be decoded (rabbit_reader:handle_input, rabbit_framing). */
 import * as f from '../frames.ts';
-import { offence } from '../run.ts';
+import { type Case, offence } from '../run.ts';
 
 const { w } = f;
 const declareWith = (args: Buffer, queue = Buffer.from('x')): Buffer =>
