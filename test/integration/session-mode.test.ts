@@ -50,7 +50,7 @@ describe('pool_mode = session', () => {
   const ofTheirOwn = (): Promise<number> => proxy.metric('upstream_connections_private');
 
   /** How an upstream may be lost. */
-  const LOSSES: Record<string, () => Promise<unknown> | void> = {
+  const LOSSES: Record<string, () => unknown> = {
     'by the network': () => relay.cut(),
     'by an operator at the broker': async () => {
       for (const [pid] of await broker.list('list_connections', 'pid'))
