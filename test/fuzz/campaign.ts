@@ -3,7 +3,7 @@
  * Nobody beside may notice (see `theatre.ts`), every client gets an answer or an end; the proxy must not fail, leak or grow.
  */
 import fc from 'fast-check';
-import type { RabbitMQ } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sleep } from '../support/rabbitmq.ts';
 import { scripts } from './generator.ts';
 import type { Script } from './steps.ts';
 import { type Setting, Theatre } from './theatre.ts';
@@ -34,14 +34,15 @@ const MiB = 1024 * 1024;
 const WARM = 200;
 /** What the proxy may keep, beyond what it had once warm. */
 const GROWTH = 64 * MiB;
+
 export async function campaign(broker: RabbitMQ, options: CampaignOptions): Promise<Campaign> {
   const theatre = await Theatre.open(broker, options);
   const { proxy, stage } = theatre;
   const result: Campaign = { scripts: 0, steps: 0, losses: 0, failure: null, worst: 0, rss: [0, 0] };
   const deadline = Date.now() + options.seconds * 1000;
   const check = async (script: Script): Promise<void> => {
-    // a proxy that has ended would fail every smaller script, too
-    if (Date.now() > deadline || !proxy.running) return;
+    // a proxy that has ended would fail every smaller script, too; the clock of those who run scripts has to go on
+    if (Date.now() > deadline || !proxy.running) return sleep(1);
     result.scripts++;
     result.steps += script.steps.length;
     if (result.scripts === WARM) result.rss[0] = proxy.rss;

@@ -172,6 +172,9 @@ export class RawClient {
   }
 }
 
+/** Whether an error is that of `next`: nothing came for as long as anybody waits. */
+export const inVain = (message: string): boolean => message.includes(' s; seen: ');
+
 export interface LoginOptions {
   /** The port speaks TLS. */
   tls?: boolean;
