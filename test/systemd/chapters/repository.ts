@@ -80,6 +80,8 @@ export async function repository(): Promise<void> {
       await machine.do(`${OTHERS}; true`);
       const lines = linesFor(/^Debian/, text);
       assert.equal(lines.length, 3);
+      const readme = readFileSync('README.md', 'utf8').replaceAll('https://packages.example', url);
+      assert.ok(readme.includes(`\n${lines.join('\n')}\n`), 'the README has other lines');
       for (const line of lines) await machine.do(line);
       assert.match(await machine.do('amqproxy --version'), /^amqproxy \d/);
       assert.match(await machine.do('apt-cache policy amqproxy'), new RegExp(url));
