@@ -34,8 +34,11 @@ describe('From another host', () => {
   });
 
   /** What a login from `host` comes to: its name, or the words of the refusal. */
-  const login = async (options: LoginOptions, host = remote): Promise<string | undefined> => {
-    const client = await RawClient.connect(to.port, host);
+  const login = async (
+    options: LoginOptions,
+    host: string | undefined = remote,
+  ): Promise<string | undefined> => {
+    const client = await RawClient.connect(to.port, host === undefined ? {} : { host });
     const answer = await client.login(options);
     client.destroy();
     return answer?.name === 'connection.close' ? closeOf(answer).text : answer?.name;

@@ -177,6 +177,9 @@ export class RawClient {
   }
 }
 
+/** Whether an error is that of `next`: nothing came for as long as anybody waits. */
+export const inVain = (message: string): boolean => message.includes(' s; seen: ');
+
 /** How to connect. */
 export interface Reach {
   /** Address to connect to; loopback unless given. */
