@@ -53,7 +53,7 @@ describe('A login that is longer than 4096 bytes', () => {
     };
     proxy = await AmqProxy.start(relay.url);
     client = await RawClient.connect(proxy.port);
-    await client.call(HEADER, 'connection.start');
+    await client.ask(HEADER, 'connection.start');
   });
   afterEach(async () => {
     client?.destroy();
@@ -67,11 +67,11 @@ describe('A login that is longer than 4096 bytes', () => {
     expect(answer?.name).to.equal('connection.tune');
     client.tuneOk(100, 131072, 0);
     client.openVhost('/');
-    await client.next('connection.open-ok');
+    await client.answered('connection.open-ok');
     await client.open(1);
     const queue = queueName('long');
-    await client.call(f.declare(1, queue), 'queue.declare-ok');
-    await client.call(f.remove(1, queue), 'queue.delete-ok');
+    await client.ask(f.declare(1, queue), 'queue.declare-ok');
+    await client.ask(f.remove(1, queue), 'queue.delete-ok');
   };
 
   for (const size of [5, 8, 20, 60])
@@ -110,7 +110,7 @@ describe('A login that is longer than 4096 bytes', () => {
     const { port } = await sharedBroker();
     const end = async (to: number): Promise<string | undefined> => {
       const one = await RawClient.connect(to);
-      await one.call(HEADER, 'connection.start');
+      await one.ask(HEADER, 'connection.start');
       one.send(startOk('PLAIN', plain('x'.repeat(20 * KIB))));
       const said = (await one.next(() => true))?.name;
       one.destroy();
@@ -130,7 +130,7 @@ describe('A login that is longer than 4096 bytes', () => {
     await works();
     relay.fromProxy = null; // the broker sees it as it is, and will not have it
     const other = await RawClient.connect(proxy.port);
-    await other.call(HEADER, 'connection.start');
+    await other.ask(HEADER, 'connection.start');
     other.send(startOk('PLAIN', plain(`${secret}x`)));
     expect((await other.next(() => true))?.name).to.equal(undefined);
     other.destroy();
@@ -151,7 +151,7 @@ describe('A login without end', () => {
   ] as const)
     it(what, async () => {
       const client = await RawClient.connect(proxy.port);
-      await client.call(HEADER, 'connection.start');
+      await client.ask(HEADER, 'connection.start');
       client.send(startOk('PLAIN', plain('x'.repeat(size))).subarray(0, sent));
       await client.closed();
       client.destroy();

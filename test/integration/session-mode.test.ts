@@ -39,12 +39,12 @@ describe('pool_mode = session', () => {
   const idle = async (): Promise<RawClient> => {
     const client = await login();
     await works(client);
-    await client.call(f.channelClose(1), 'channel.close-ok');
+    await client.ask(f.channelClose(1), 'channel.close-ok');
     await client.open(1);
     return client;
   };
   const works = async (client: RawClient): Promise<void> => {
-    expect(await client.call(f.declare(1, queue, f.DURABLE), 'queue.declare-ok')).not.to.equal(null);
+    await client.ask(f.declare(1, queue, f.DURABLE), 'queue.declare-ok');
   };
   const shared = (): Promise<number> => proxy.metric('upstream_connections_shared');
   const ofTheirOwn = (): Promise<number> => proxy.metric('upstream_connections_private');
@@ -80,7 +80,7 @@ describe('pool_mode = session', () => {
     await until('the loss', async () => (await proxy.metric('upstreams_lost_total')) === 1);
     client.send(f.declare(1, queue, f.DURABLE));
     relay = await Relay.start(broker.port, port);
-    expect(await client.next('queue.declare-ok', 20)).not.to.equal(null);
+    await client.answered('queue.declare-ok', 20);
     expect(await ofTheirOwn()).to.equal(1);
   });
 });

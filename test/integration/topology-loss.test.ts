@@ -18,18 +18,18 @@ type Act = (client: RawClient, name: string) => Promise<unknown>;
 const declares =
   (flags: number): Act =>
   (client, name) =>
-    client.call(f.declare(1, name, flags), 'queue.declare-ok');
+    client.ask(f.declare(1, name, flags), 'queue.declare-ok');
 const declaresExchange =
   (flags: number, type = 'fanout'): Act =>
   (client, name) =>
-    client.call(f.declareExchange(1, name, type, flags), 'exchange.declare-ok');
+    client.ask(f.declareExchange(1, name, type, flags), 'exchange.declare-ok');
 const pause: Act = (client, name) =>
-  client.call(f.declare(1, `${name}-durable`, f.DURABLE), 'queue.declare-ok');
+  client.ask(f.declare(1, `${name}-durable`, f.DURABLE), 'queue.declare-ok');
 
 /** What a restart of the broker ends, as far as the one who declared it can see. */
 const FORGOTTEN: Record<string, Act> = {
   'a queue that is not durable': declares(0),
-  'a queue that the broker has named': client => client.call(f.declare(1, ''), 'queue.declare-ok'),
+  'a queue that the broker has named': client => client.ask(f.declare(1, ''), 'queue.declare-ok'),
   'an auto-delete queue': declares(f.AUTO_DELETE),
   'a durable auto-delete queue': declares(f.DURABLE | f.AUTO_DELETE),
   'an exclusive queue': declares(f.EXCLUSIVE),
@@ -46,19 +46,19 @@ const FORGOTTEN: Record<string, Act> = {
   },
   'a queue that is not durable, on a channel that it has closed': async (client, name) => {
     await declares(0)(client, name);
-    await client.call(f.channelClose(1), 'channel.close-ok');
+    await client.ask(f.channelClose(1), 'channel.close-ok');
     await client.open(1);
   },
   'a queue that is not durable, a while ago': async (client, name) => {
     await declares(0)(client, name);
     for (let n = 0; n < 3; n++) await pause(client, `${name}-${n}`);
-    await client.call(f.channelClose(1), 'channel.close-ok');
+    await client.ask(f.channelClose(1), 'channel.close-ok');
     await client.open(1);
     await pause(client, name);
   },
   'a queue that is not durable, before it was promoted': async (client, name) => {
     await declares(0)(client, name);
-    await client.call(f.get(1, name), 'basic.get-empty');
+    await client.ask(f.get(1, name), 'basic.get-empty');
   },
 };
 
@@ -101,7 +101,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
         expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
         if (mode !== 'session') continue;
         // there a channel that has been used would be at stake as well
-        await client.call(f.channelClose(1), 'channel.close-ok');
+        await client.ask(f.channelClose(1), 'channel.close-ok');
         await client.open(1);
       }
       if (mode === 'shared')
@@ -138,7 +138,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       it(`ends nobody who has declared ${what}`, async () => {
         const client = clients.get(what)!;
         expect(client.ended).to.equal(false);
-        await client.call(f.declare(1, 'works again', f.DURABLE), 'queue.declare-ok');
+        await client.ask(f.declare(1, 'works again', f.DURABLE), 'queue.declare-ok');
         expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
       });
   });
@@ -163,7 +163,7 @@ describe('A loss of the broker, and one who has declared a queue that is not dur
     const client = await RawClient.start(to.port);
     clients.push(client);
     await client.open(1);
-    await client.call(f.declare(1, queueName('topology')), 'queue.declare-ok');
+    await client.ask(f.declare(1, queueName('topology')), 'queue.declare-ok');
     return client;
   };
 
@@ -173,7 +173,7 @@ describe('A loss of the broker, and one who has declared a queue that is not dur
     await until('its lease to end', async () => (await to.proxy.metric('channels_leased')) === 0);
     // idle after it, and so too long after it
     const later = await RawClient.start(to.port, { user: 'later', secret: 'x' });
-    await later.call(f.connectionClose(), 'connection.close-ok');
+    await later.ask(f.connectionClose(), 'connection.close-ok');
     await until('an upstream to be closed', async () =>
       (await broker.list('list_connections', 'user')).every(([user]) => user !== 'later'),
     );
@@ -193,12 +193,12 @@ describe('A loss of the broker, and one who has declared a queue that is not dur
     const busy = await declarer();
     const timer = setInterval(() => busy.send(f.publish(1, 'nowhere', 'x')), 300);
     const other = await declarer();
-    await other.call(f.txSelect(1), 'tx.select-ok');
+    await other.ask(f.txSelect(1), 'tx.select-ok');
     for (const [pid] of await broker.list('list_connections', 'pid'))
       if (pid !== first) await broker.ctl('close_connection', pid, 'this one only');
     await other.next('connection.close');
     clearInterval(timer);
-    for (const one of [client, busy]) await one.call(f.declare(1, queueName('topology')), 'queue.declare-ok');
+    for (const one of [client, busy]) await one.ask(f.declare(1, queueName('topology')), 'queue.declare-ok');
     expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
   });
 });
