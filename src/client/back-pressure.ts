@@ -11,8 +11,8 @@ interface BackPressureContext {
   readonly config: { readonly clientBuffer: number };
   /** The upstream that the client has for itself. */
   readonly privateUpstream: Upstream | null;
-  /** It is closed: so much waits for it. */
-  overrun(pending: number): void;
+  /** How it is closed when too much waits for it. */
+  readonly ending: { overrun(pending: number): void };
 }
 
 export class BackPressure {
@@ -54,7 +54,7 @@ export class BackPressure {
     if (privateUpstream !== null && from === privateUpstream) {
       if (this.pausedUpstream !== null) return;
       this.pausedUpstream = privateUpstream;
-      privateUpstream.pauseReading();
+      privateUpstream.transport.pause(PAUSE.OTHER_SIDE);
       return;
     }
     transport.pause(PAUSE.OUTPUT);
@@ -63,7 +63,7 @@ export class BackPressure {
     this.judging = true;
     setImmediate(() => {
       this.judging = false;
-      if (out.pending > this.most) this.client.overrun(out.pending);
+      if (out.pending > this.most) this.client.ending.overrun(out.pending);
     });
   }
 
@@ -80,7 +80,7 @@ export class BackPressure {
 
   /** The client's upstream is read again. */
   release(): void {
-    this.pausedUpstream?.resumeReading();
+    this.pausedUpstream?.transport.resume(PAUSE.OTHER_SIDE);
     this.pausedUpstream = null;
   }
 }

@@ -63,7 +63,7 @@ export class Transport {
     this.inbox = inbox;
     this.traffic = traffic;
     this.out = new Outbox(socket, traffic);
-    this.heartbeat = new Heartbeat(this.out, clock.now);
+    this.heartbeat = new Heartbeat(this.out);
   }
 
   /** Takes over a socket that a listener has accepted, paused; with a context, TLS is spoken on it. */
@@ -158,10 +158,10 @@ export class Transport {
   // ---- periodic
 
   /**
-   * Sends a heartbeat if one is due, and destroys a peer that should have hung up. `now` as of the coarse clock.
-   * `judge` unless we have been standing still: then the peer's silence may be ours. True while the peer seems alive.
+   * Sends a heartbeat if one is due, and resets a peer that should have hung up. `now` as of the coarse clock. True while
+   * the peer seems alive.
    */
-  tick(now: number, judge: boolean): boolean {
+  tick(now: number): boolean {
     const { heartbeat } = this;
     if (this.lingersUntil !== null) {
       if (now > this.lingersUntil) this.reset();
@@ -171,8 +171,8 @@ export class Transport {
       this.keptAlive = true;
       this.tcp.setKeepAlive(true, KEEPALIVE_S * 1000);
     }
-    heartbeat.send(now);
-    if (this.pauses !== 0 || !judge) heartbeat.lastRead = now;
+    heartbeat.send(clock.real);
+    if (this.pauses !== 0) heartbeat.lastRead = now;
     return !heartbeat.silent(now);
   }
 
