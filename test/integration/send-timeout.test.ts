@@ -62,10 +62,12 @@ const SLEEPERS: Record<string, Sleeper> = {
 describe('A client that takes nothing of what is sent to it', () => {
   const to = new Fixture();
   const clients: RawClient[] = [];
-  let queue: string;
+  let queues: string[];
+  let canary: Canary;
   afterEach(async () => {
+    await canary?.stop();
     for (const client of clients.splice(0)) client.destroy();
-    await drop(to.broker.port, queue);
+    for (const queue of queues) await drop(to.broker.port, queue);
     if (!direct) await to.stop();
   });
 
@@ -82,15 +84,14 @@ describe('A client that takes nothing of what is sent to it', () => {
   for (const [who, { settings = [], holds, begin }] of Object.entries(SLEEPERS))
     it(`is cut after send_timeout: ${who}; neighbours notice nothing, one that reads slowly stays`, async () => {
       await to.start(['-c', settingsFile('send_timeout = 2', ...settings)]);
-      queue = queueName('asleep');
-      const slow = await login();
-      const slowQueue = queueName('slow');
-      await fill(to.broker.port, queue, COUNT, SIZE);
-      await fill(to.broker.port, slowQueue, COUNT, SIZE);
-      const canary = await Canary.start(to.port, queueName('canary'));
+      queues = [queueName('asleep'), queueName('slow')];
+      const [queue, slowly] = queues;
+      for (const one of queues) await fill(to.broker.port, one, COUNT, SIZE);
+      canary = await Canary.start(to.port, queueName('canary'));
 
+      const slow = await login();
       await slow.ask(f.qos(1, COUNT), 'basic.qos-ok');
-      await slow.ask(f.consume(1, slowQueue), 'basic.consume-ok');
+      await slow.ask(f.consume(1, slowly), 'basic.consume-ok');
       slow.socket.on('data', () => {
         slow.socket.pause();
         setTimeout(() => slow.socket.resume(), 50);
@@ -107,7 +108,5 @@ describe('A client that takes nothing of what is sent to it', () => {
       expect(slow.ended, 'one that reads slowly has been cut').to.equal(false);
       await canary.stop();
       expect(canary.complaints).to.deep.equal([]);
-      slow.destroy();
-      await drop(to.broker.port, slowQueue);
     });
 });
