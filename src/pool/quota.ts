@@ -26,6 +26,10 @@ export class ChannelQuota {
     this.user = user;
   }
 
+  get learned(): boolean {
+    return this.limit !== Number.POSITIVE_INFINITY;
+  }
+
   get full(): boolean {
     return this.open >= this.limit;
   }
@@ -36,7 +40,7 @@ export class ChannelQuota {
 
   /** `n` channels have ended; `freed` is called when they count no more. */
   ended(n: number, freed: () => void): void {
-    if (this.limit === Number.POSITIVE_INFINITY) {
+    if (!this.learned) {
       this.open -= n;
       return;
     }
