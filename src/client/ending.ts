@@ -61,7 +61,8 @@ export class Ending {
   private count(cause: string, text: string): void {
     const { client } = this;
     client.stats.refuse(cause);
-    client.log.info(client.facts, text);
+    // that no broker can be reached is said once, where it is seen
+    client.log[cause === 'unreachable' ? 'debug' : 'info'](client.facts, text);
   }
 
   // ---- for what it did

@@ -218,12 +218,21 @@ export const OPTIONS = {
     more: 'A broker lets them in from its own host only, and a proxy there looks like one of its own host. Name here who is named there.',
   }),
 
+  dnsPeriod: main('dns_period', {
+    group: 'Time',
+    type: seconds(0, DAY),
+    default: 30,
+    live: true,
+    help: "Seconds after which brokers' names are looked up again; 0 for at dials only.",
+    more: 'Upstreams to an address that a name does not have any more end with their last lease.',
+  }),
   connectTimeout: main('connect_timeout', {
     group: 'Time',
     type: seconds(0.1, 10 * MINUTE),
-    default: 5,
+    default: 2,
     live: true,
     help: 'Seconds a broker has to accept a connection and greet.',
+    more: 'Each address of a name is a broker, and the next one is tried as well after 0.3 seconds. 2 is below what clients wait for (php-amqplib: 3).',
   }),
   handshakeTimeout: main('handshake_timeout', {
     group: 'Time',

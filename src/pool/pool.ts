@@ -315,6 +315,19 @@ export class Pool implements UpstreamOwner, Grower {
     this.serve();
   }
 
+  /** The same for one of them, which a name does not stand for any more. */
+  leaveBroker(name: string): boolean {
+    const leaving = this.upstreams.filter(({ address, retired }) => address === name && !retired);
+    for (const upstream of leaving) this.retire(upstream);
+    if (leaving.length > 0) this.serve();
+    return leaving.length > 0;
+  }
+
+  retryNow(): void {
+    this.growth.retryNow();
+    this.serve();
+  }
+
   /** The broker's limits may have been changed. */
   forgetLimits(): void {
     this.growth.forgetLimit();

@@ -224,18 +224,33 @@ export class Registry implements PoolContext {
     for (const pool of this.pools) pool.leaveBrokers();
   }
 
+  /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */
+  leaveBroker(name: string): boolean {
+    let any = false;
+    for (const pool of this.pools) if (pool.leaveBroker(name)) any = true;
+    return any;
+  }
+
+  /** A broker is up again: who waits need not wait for the next attempt. */
+  retryNow(): void {
+    for (const pool of this.pools) pool.retryNow();
+  }
+
+  /** How many upstreams each broker has blocked. */
+  blockedAt(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const pool of this.pools)
+      for (const { address, blocked } of pool.upstreams)
+        if (blocked !== null) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return counts;
+  }
+
   forgetLimits(): void {
     for (const pool of this.pools) pool.forgetLimits();
   }
 
   dropTuned(): void {
     for (const account of this.accounts.values()) account.drop();
-  }
-
-  /** Whether a client that came now would be served. */
-  get ready(): boolean {
-    for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;
-    return true;
   }
 
   /** Closes all upstreams politely. */
