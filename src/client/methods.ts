@@ -68,6 +68,8 @@ export class Methods {
       case M.CHANNEL_FLOW:
         if ((buf[args] & 1) === 0)
           return session.offend(reason('NOT_IMPLEMENTED', 'active=false', methodKey));
+        if (channel.lease?.upstream.answersFlow === false)
+          return this.afterPromotion(channel, method, buf, at, size);
         break;
       case M.BASIC_QOS:
         if (buf.readUInt32BE(args) !== 0)

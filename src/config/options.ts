@@ -264,6 +264,14 @@ export const OPTIONS = {
     live: false,
     help: 'Heartbeat, in seconds, offered to clients until a broker has been met, and its own from then on.',
   }),
+  upstreamHeartbeat: main('upstream_heartbeat', {
+    group: 'Time',
+    type: integer(0, 65535, 'SECONDS'),
+    default: 20,
+    live: true,
+    help: 'Heartbeat, in seconds, of upstreams, unless the broker offers a shorter one; 0 for what it offers.',
+    more: 'It keeps firewalls from forgetting idle upstreams. One that owes an answer and is silent is given up after 8 seconds in any case. It holds for upstreams that are opened from then on.',
+  }),
   termClientCloseTimeout: main('term_client_close_timeout', {
     group: 'Time',
     type: seconds(0, DAY),

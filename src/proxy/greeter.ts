@@ -16,6 +16,9 @@ const SPARE_MS = 8000;
 /** Milliseconds a broker has to answer a login before another broker is tried as well. */
 const LOGIN_MS = 1000;
 
+/** An upstream was lost by what was found out with it: the next one will do. */
+class Learned extends Error {}
+
 interface GreeterContext {
   readonly config: Config;
   readonly registry: Pick<Registry, 'reserve' | 'release' | 'retake'>;
@@ -111,6 +114,8 @@ export class Greeter implements Opener {
         if (upstream !== first) await this.logIn(upstream, account, vhost);
         await this.inTime(upstream, upstream.open(vhost));
       });
+      await upstream.learnBarrier();
+      if (!upstream.answersFlow && upstream.state !== 'live') throw new Learned();
       this.dialer.joined(upstream);
       return upstream;
     });
@@ -193,7 +198,7 @@ export class Greeter implements Opener {
     }
   }
 
-  /** The upstream that `make` gives, made anew if a reload has named other brokers meanwhile. */
+  /** The upstream that `make` gives, made anew if a reload has named other brokers meanwhile, or it is spent. */
   private async current(make: () => Promise<Upstream>): Promise<Upstream> {
     for (;;) {
       const { edition } = this;
@@ -202,7 +207,7 @@ export class Greeter implements Opener {
         if (edition === this.edition) return upstream;
         upstream.destroy();
       } catch (error) {
-        if (edition === this.edition) throw error;
+        if (edition === this.edition && !(error instanceof Learned)) throw error;
       }
       this.context.registry.retake();
     }

@@ -110,6 +110,10 @@ export class Proxy implements ClientContext, DialerOwner {
     if (!down) this.registry.retryNow();
   }
 
+  brokerSays(text: string): void {
+    this.log.warn(text);
+  }
+
   brokerGone(name: string): void {
     if (this.registry.leaveBroker(name))
       this.log.info(`Broker ${name} is gone: its name stands for others now`);

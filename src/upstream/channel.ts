@@ -71,7 +71,7 @@ export class UpstreamChannel implements LeasedChannel {
   }
 
   reset(dirty: boolean): void {
-    if (dirty) {
+    if (dirty || !this.upstream.answersFlow) {
       this.close();
       return;
     }

@@ -6,6 +6,7 @@ import type { Config } from '../config/options.ts';
 import { Inbox } from '../io/inbox.ts';
 import { Transport } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
+import type { Barriers } from './barriers.ts';
 import { Refused } from './handshake.ts';
 import type { Endpoint } from './names.ts';
 import type { BrokerProfile } from './profile.ts';
@@ -15,6 +16,7 @@ import { Upstream } from './upstream.ts';
 export interface Dialing {
   readonly config: Config;
   readonly profile: BrokerProfile;
+  readonly barriers: Barriers;
   readonly stats: Stats;
 }
 
@@ -39,9 +41,10 @@ export function explain(error: NodeJS.ErrnoException, host: string): string {
 }
 
 /** An upstream that the broker has greeted. Rejects with an error whose message says what is wrong. */
-export function connectTo(endpoint: Endpoint, { config, profile, stats }: Dialing): Promise<Upstream> {
+export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstream> {
   return new Promise((resolve, reject) => {
-    const { connectTimeout } = config;
+    const { config, profile, barriers, stats } = dialing;
+    const { connectTimeout, upstreamHeartbeat } = config;
     const inbox = new Inbox();
     const { address, port, tls, name, host } = endpoint;
     // TLS reads by itself
@@ -66,7 +69,7 @@ export function connectTo(endpoint: Endpoint, { config, profile, stats }: Dialin
     );
     const connected = (): void => {
       const transport = new Transport(socket, inbox, stats.upstreamTraffic, tcp);
-      const upstream = new Upstream(transport, name, profile, stats);
+      const upstream = new Upstream(transport, { name, profile, barriers }, upstreamHeartbeat, stats);
       upstream.greet().then(
         () => done(null, upstream),
         error => done(error instanceof Refused ? new Error('it hangs up without a greeting') : error),

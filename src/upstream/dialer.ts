@@ -1,6 +1,7 @@
 /** The brokers by address, and the choice among them: in turn, those that are down last, several at once when one is slow. */
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
+import { Barriers } from './barriers.ts';
 import { Broker } from './broker.ts';
 import { connectTo } from './connect.ts';
 import { type Endpoint, type Lookup, Names } from './names.ts';
@@ -24,6 +25,8 @@ const LOOKUP_MS = 300;
 export interface DialerOwner {
   /** A broker is down, or up again. */
   brokerChanged(broker: { readonly down: boolean }, text: string): void;
+  /** Something about a broker that is said once. */
+  brokerSays(text: string): void;
   /** A name does not stand for this address any more. */
   brokerGone(name: string): void;
 }
@@ -109,17 +112,19 @@ export class Dialer {
   }
 
   private broker(endpoint: Endpoint): Broker<Upstream> {
+    const { profile, stats, owner } = this;
+    const barriers = new Barriers(text => owner.brokerSays(`Broker ${endpoint.name} ${text}`));
     return new Broker(endpoint.name, {
       connect: async () => {
         try {
-          return await connectTo(endpoint, this);
+          return await connectTo(endpoint, { config: this.config, profile, barriers, stats });
         } catch (error) {
           this.stats.upstreamErrors++;
           throw error;
         }
       },
       unwanted: upstream => upstream.destroy(),
-      changed: (broker, text) => this.owner.brokerChanged(broker, text),
+      changed: (broker, text) => owner.brokerChanged(broker, text),
       refusals: () => this.stats.refused.get('unreachable') ?? 0,
       now: () => performance.now(),
     });
