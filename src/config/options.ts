@@ -144,10 +144,10 @@ export const OPTIONS = {
   maxLifetime: main('max_lifetime', {
     group: 'Pool',
     type: seconds(0, 30 * DAY),
-    default: HOUR,
+    default: 10 * MINUTE,
     live: true,
     help: 'Seconds after which an upstream takes no new leases; 0 for never.',
-    more: 'It is closed when its last lease ends. This bounds how long a revoked secret still opens the door.',
+    more: 'It is closed when its last lease ends. This bounds how long a revoked secret, or a right that hangs on the connection (tags of the user, limits), still opens the door.',
   }),
   messageBuffer: main('message_buffer', {
     group: 'Pool',

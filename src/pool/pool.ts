@@ -15,6 +15,9 @@ import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
+/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
+const USED_ONCE_S = 5;
+
 /** What a pool needs from its surroundings. */
 export interface PoolContext {
   readonly config: Config;
@@ -352,16 +355,21 @@ export class Pool implements UpstreamOwner, Grower {
     this.retire(upstream);
   }
 
-  /** Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock. */
-  maintain(now: number): void {
+  /**
+   * Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock; `usedOnce`
+   * when nobody is likely to log in here again.
+   */
+  maintain(now: number, usedOnce = false): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     let staying = this.upstreams.length;
     for (const upstream of [...this.upstreams]) {
       upstream.channels.closeOld(now);
-      const old = config.maxLifetime > 0 && now - upstream.openedAt > config.maxLifetime * 1000;
-      if (upstream.retired || old || this.idleTooLong(upstream, staying, now)) {
+      // those that were opened together are not closed together
+      const lifetime = config.maxLifetime * (1000 - 10 * (upstream.id % 10));
+      const old = lifetime > 0 && now - upstream.openedAt > lifetime;
+      if (upstream.retired || old || this.idleTooLong(upstream, staying, now, usedOnce)) {
         staying--;
         if (!upstream.retired) this.retire(upstream);
       }
@@ -369,10 +377,12 @@ export class Pool implements UpstreamOwner, Grower {
     this.context.waitingChanged(this);
   }
 
-  private idleTooLong(upstream: Upstream, staying: number, now: number): boolean {
-    const { idleConnectionTimeout, minUpstreams } = this.context.config;
+  private idleTooLong(upstream: Upstream, staying: number, now: number, usedOnce: boolean): boolean {
+    const { idleConnectionTimeout: seconds, minUpstreams } = this.context.config;
+    const once = usedOnce && this.clients === 0;
     // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(minUpstreams, this.topologies.any ? 1 : 0);
+    const least = Math.max(once ? 0 : minUpstreams, this.topologies.any ? 1 : 0);
+    const idleConnectionTimeout = once ? Math.min(seconds || USED_ONCE_S, USED_ONCE_S) : seconds;
     return (
       idleConnectionTimeout > 0 &&
       staying > least &&

@@ -41,6 +41,8 @@ export class Registry implements PoolContext {
   private readonly opener: Opener;
   /** By `loginKey`. */
   private readonly accounts = new Map<string, Account<Pool>>();
+  /** By user: the one whose secret came last. */
+  private readonly newest = new Map<string, Account<Pool>>();
   private readonly quotas = new Map<string, ChannelQuota>();
   readonly pools = new Set<Pool>();
   private readonly waitingPools = new Set<Pool>();
@@ -80,6 +82,8 @@ export class Registry implements PoolContext {
       account = new Account(key, user, secret, quota);
       this.accounts.set(key, account);
     }
+    account.uses++;
+    this.newest.set(user, account);
     return account;
   }
 
@@ -204,8 +208,10 @@ export class Registry implements PoolContext {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
     this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
+      // tokens and signed passwords are used once: another has come since
+      const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
       for (const [vhost, pool] of account.pools) {
-        pool.maintain(now);
+        pool.maintain(now, usedOnce);
         for (const upstream of [...pool.upstreams]) upstream.tick(now, judge);
         if (!pool.empty || pool.clients > 0) continue;
         account.pools.delete(vhost);
@@ -213,7 +219,9 @@ export class Registry implements PoolContext {
         this.waitingPools.delete(pool);
         this.stats.pools--;
       }
-      if (account.empty) this.accounts.delete(key);
+      if (!account.empty) continue;
+      this.accounts.delete(key);
+      if (this.newest.get(account.user) === account) this.newest.delete(account.user);
     }
     if (this.accounts.size === 0) this.quotas.clear();
   }

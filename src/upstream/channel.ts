@@ -33,7 +33,6 @@ export class UpstreamChannel implements LeasedChannel {
   lease: Lease | null = null;
   confirms: Confirms | null = null;
   delivered = 0;
-  hasDeclared = false;
   qosSet = false;
   swallowQosOk = 0;
   clientFlows = 0;
