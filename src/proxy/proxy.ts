@@ -26,6 +26,10 @@ export interface Fill {
   limit: number;
 }
 
+/** What upstreams depend on. */
+const brokersOf = ({ upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey }: Config): string =>
+  JSON.stringify([upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey]);
+
 /** How a broker is. */
 export interface BrokerStatus {
   name: string;
@@ -110,6 +114,10 @@ export class Proxy implements ClientContext, DialerOwner {
     if (!down) this.registry.retryNow();
   }
 
+  isSelf(socket: Socket): boolean {
+    return this.listeners.accepts(socket);
+  }
+
   brokerSays(text: string): void {
     this.log.warn(text);
   }
@@ -154,9 +162,7 @@ export class Proxy implements ClientContext, DialerOwner {
 
   /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
   reload(config: Config): void {
-    const brokers = JSON.stringify([config.upstream, config.tlsCa, config.tlsVerify]);
-    const changed =
-      brokers !== JSON.stringify([this.config.upstream, this.config.tlsCa, this.config.tlsVerify]);
+    const changed = brokersOf(config) !== brokersOf(this.config);
     this.config = config;
     this.dialer.configure(config, changed);
     if (changed) {

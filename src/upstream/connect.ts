@@ -7,6 +7,7 @@ import { Inbox } from '../io/inbox.ts';
 import { Transport } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
 import type { Barriers } from './barriers.ts';
+import { explain } from './explain.ts';
 import { Refused } from './handshake.ts';
 import type { Endpoint } from './names.ts';
 import type { BrokerProfile } from './profile.ts';
@@ -18,26 +19,8 @@ export interface Dialing {
   readonly profile: BrokerProfile;
   readonly barriers: Barriers;
   readonly stats: Stats;
-}
-
-/** Says which check a certificate failed. */
-export function explain(error: NodeJS.ErrnoException, host: string): string {
-  switch (error.code) {
-    case 'CERT_HAS_EXPIRED':
-      return 'its certificate has expired';
-    case 'CERT_NOT_YET_VALID':
-      return 'its certificate is not valid yet';
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `its certificate is for another host name than ${host}: ${error.message.replace(/^.*altnames: /, '')}`;
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-      return 'its certificate is not trusted: it is signed by an authority this machine does not know (set tls_ca)';
-    default:
-      return error.message || String(error.code);
-  }
+  /** It is one of our own listeners that was connected to. */
+  isSelf(socket: Socket): boolean;
 }
 
 /** An upstream that the broker has greeted. Rejects with an error whose message says what is wrong. */
@@ -72,11 +55,15 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
       const upstream = new Upstream(transport, { name, profile, barriers }, upstreamHeartbeat, stats);
       upstream.greet().then(
         () => done(null, upstream),
-        error => done(error instanceof Refused ? new Error('it hangs up without a greeting') : error),
+        error =>
+          done(
+            error instanceof Refused ? new Error(upstream.oddity ?? 'it hangs up without a greeting') : error,
+          ),
       );
     };
     tcp.on('error', done);
     tcp.once('connect', () => {
+      if (dialing.isSelf(tcp)) return done(new Error('it is this proxy itself: name the broker as upstream'));
       if (!tls) return connected();
       try {
         socket = secure(tcp, host, config, connected);
@@ -89,7 +76,8 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
   });
 }
 
-function secure(tcp: Socket, host: string, { tlsVerify, tlsCa }: Config, connected: () => void): Socket {
+function secure(tcp: Socket, host: string, config: Config, connected: () => void): Socket {
+  const { tlsVerify, tlsCa, upstreamTlsCert, upstreamTlsKey } = config;
   return connectTls(
     {
       socket: tcp,
@@ -97,6 +85,7 @@ function secure(tcp: Socket, host: string, { tlsVerify, tlsCa }: Config, connect
       rejectUnauthorized: tlsVerify,
       ...(isIP(host) ? {} : { servername: host }),
       ...(tlsCa ? { ca: readFileSync(tlsCa) } : {}),
+      ...(upstreamTlsCert ? { cert: readFileSync(upstreamTlsCert), key: readFileSync(upstreamTlsKey) } : {}),
     },
     connected,
   );

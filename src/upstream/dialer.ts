@@ -1,4 +1,5 @@
 /** The brokers by address, and the choice among them: in turn, those that are down last, several at once when one is slow. */
+import type { Socket } from 'node:net';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import { Barriers } from './barriers.ts';
@@ -25,6 +26,8 @@ const LOOKUP_MS = 300;
 export interface DialerOwner {
   /** A broker is down, or up again. */
   brokerChanged(broker: { readonly down: boolean }, text: string): void;
+  /** It is one of our own listeners that was connected to. */
+  isSelf(socket: Socket): boolean;
   /** Something about a broker that is said once. */
   brokerSays(text: string): void;
   /** A name does not stand for this address any more. */
@@ -117,7 +120,13 @@ export class Dialer {
     return new Broker(endpoint.name, {
       connect: async () => {
         try {
-          return await connectTo(endpoint, { config: this.config, profile, barriers, stats });
+          return await connectTo(endpoint, {
+            config: this.config,
+            profile,
+            barriers,
+            stats,
+            isSelf: socket => owner.isSelf(socket),
+          });
         } catch (error) {
           this.stats.upstreamErrors++;
           throw error;

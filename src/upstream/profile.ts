@@ -2,7 +2,7 @@
 import { methodFrame, Writer } from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { mechanismsOf } from '../amqp/sasl.ts';
-import { decodeTable, encodeTable } from '../amqp/table.ts';
+import { decodeTable, encodeTable, type Table } from '../amqp/table.ts';
 
 /** RabbitMQ's own defaults, offered until an upstream has been met. */
 const PROPERTIES = encodeTable({
@@ -25,11 +25,11 @@ const PROPERTIES = encodeTable({
   version: '3.10.8',
 });
 
-function productOf(properties: Uint8Array): unknown {
+function namesIn(properties: Uint8Array): Table {
   try {
-    return decodeTable(Buffer.from(properties), 0, properties.length).product;
+    return decodeTable(Buffer.from(properties), 0, properties.length);
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -38,6 +38,8 @@ export class BrokerProfile {
   start!: Buffer;
   /** The frame connection.tune. */
   tune!: Buffer;
+  /** Its name and version. */
+  product!: string;
   /** SASL mechanisms that clients may choose from. */
   mechanisms!: string[];
   channelMax!: number;
@@ -56,7 +58,9 @@ export class BrokerProfile {
   /** It has greeted: `properties` is an encoded field table, the others are lists with spaces between. */
   starts(properties: Uint8Array, mechanisms: string, locales: string): void {
     this.mechanisms = mechanismsOf(mechanisms);
-    this.isRabbit = productOf(properties) === 'RabbitMQ';
+    const { product, version } = namesIn(properties);
+    this.isRabbit = product === 'RabbitMQ';
+    this.product = `${product ?? 'a broker without a name'} ${version ?? ''}`.trim();
     const args = new Writer(1024).octet(0).octet(9).bytes(properties);
     this.start = methodFrame(
       0,

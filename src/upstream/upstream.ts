@@ -19,6 +19,7 @@ import type { Peer } from './carrier.ts';
 import { channelMethod } from './channel-methods.ts';
 import { type ChannelsOwner, UpstreamChannels } from './channels.ts';
 import { Delivery } from './delivery.ts';
+import { notAGreeting } from './explain.ts';
 import { Refused, UpstreamHandshake } from './handshake.ts';
 import type { Lease, LeaseHolder, Purpose } from './lease.ts';
 import type { BrokerProfile } from './profile.ts';
@@ -230,7 +231,11 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   // ---- frames from the broker
 
+  /** What its first bytes were instead of a greeting; null when there is nothing odd about them. */
+  oddity: string | null = null;
+
   received(chunk: Buffer): void {
+    if (this.handshake?.state === 'dialed') this.oddity ??= notAGreeting(chunk);
     this.scanner.feed(chunk);
   }
 
