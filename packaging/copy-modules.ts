@@ -1,6 +1,6 @@
 /**
  * Copies the packages that the program needs at run time, without what only their developers need, and gathers their
- * licences: `node packaging/copy-modules.ts NODE_MODULES LICENCES`. Which packages: package-lock.json says.
+ * licences: `node packaging/copy-modules.ts NODE_MODULES LICENCES RUNTIME`. Which packages: package-lock.json says.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ interface Locked {
   license?: string;
 }
 
-const [target, licences] = process.argv.slice(2);
+const [target, licences, runtime] = process.argv.slice(2);
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Locked> };
 
 const UNWANTED_DIRS =
@@ -28,14 +28,16 @@ let text = '';
 for (const [path, { version, dev, license }] of Object.entries(lock.packages).sort(([a], [b]) =>
   a < b ? -1 : 1,
 )) {
-  if (path === '' || dev || !existsSync(path)) continue;
   const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
-  const file = readdirSync(path).find(entry => /^(licen[cs]e|copying)/i.test(entry));
+  // the runtime is copied by itself, and may be that of another architecture
+  const isRuntime = name.startsWith('node-linux-');
+  if (path === '' || dev || (isRuntime ? name !== basename(runtime) : !existsSync(path))) continue;
+  const from = isRuntime ? runtime : path;
+  const file = readdirSync(from).find(entry => /^(licen[cs]e|copying)/i.test(entry));
   text += `\n${'-'.repeat(100)}\n${name} ${version} (${license ?? 'see below'})\n\n`;
-  text += file ? readFileSync(join(path, file), 'utf8').trim() : `Licence: ${license}`;
+  text += file ? readFileSync(join(from, file), 'utf8').trim() : `Licence: ${license}`;
   text += '\n';
-  // the runtime is copied by itself
-  if (name.startsWith('node-linux-')) continue;
+  if (isRuntime) continue;
   const to = join(target, path.slice('node_modules/'.length));
   mkdirSync(dirname(to), { recursive: true });
   cpSync(path, to, { recursive: true, filter: source => source === path || wanted(source) });

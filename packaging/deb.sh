@@ -1,17 +1,12 @@
 #!/bin/sh
 # Builds dist/amqproxy_VERSION_ARCH.deb, the same bytes from the same commit. `make build` comes first.
-# DIST: another directory than dist/.
+# TARGET: for another architecture. DIST: another directory than dist/.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
+. packaging/target
+. packaging/publisher
 dist=${DIST:-dist}
-version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)
-# 1.0.0-rc.1 sorts before 1.0.0
-debian_version=$(echo "$version" | tr - '~')
-arch=$(dpkg --print-architecture)
-: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
-export SOURCE_DATE_EPOCH
-maintainer='amqproxy developers <dev@amqproxy.invalid>'
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -19,29 +14,32 @@ root=$work/root
 chmod 755 "$work"
 packaging/tree.sh "$root" /usr /etc /lib/systemd/system
 
+# Not a conffile: AMQProxy's package has one of this name, which dpkg would ask about. The postinst puts it where there is none.
+mkdir -p "$root/usr/share/amqproxy"
+mv "$root/etc/amqproxy.ini" "$root/usr/share/amqproxy/amqproxy.ini"
 doc=$root/usr/share/doc/amqproxy
+gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
+rm "$doc/CHANGELOG.md"
 {
-  echo "amqproxy ($debian_version) stable; urgency=medium"
+  echo "amqproxy ($epoch:$package_version) stable; urgency=medium"
   echo
   echo "  * Version $version."
   echo
-  echo " -- $maintainer  $(date -uR -d "@$SOURCE_DATE_EPOCH")"
-} | gzip -9n >"$doc/changelog.gz"
+  echo " -- $MAINTAINER  $(date -uR -d "@$SOURCE_DATE_EPOCH")"
+} | gzip -9n >"$doc/changelog.Debian.gz"
 install -D -m 644 packaging/debian/lintian-overrides "$root/usr/share/lintian/overrides/amqproxy"
 
-# what the binaries link to decides what the package depends on
-mkdir -p "$work/debian" "$root/DEBIAN"
-printf 'Source: amqproxy\n\nPackage: amqproxy\nArchitecture: any\n' >"$work/debian/control"
-depends=$(cd "$work" && find root/usr/lib/amqproxy \( -name '*.node' -o -name node \) -type f -print0 |
-  xargs -0 dpkg-shlibdeps -O --ignore-missing-info 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+mkdir -p "$root/DEBIAN"
+depends=$(find "$root/usr/libexec/amqproxy" \( -name '*.node' -o -name node \) -type f -print0 | xargs -0 packaging/depends.sh)
 # in KiB as dpkg-gencontrol counts, whatever the file system takes
 size=$(find "$root" -path "$root/DEBIAN" -prune -o -type f -printf '%s\n' -o -printf '1\n' |
   awk '{ n += int(($1 + 1023) / 1024) } END { print n }')
 cat >"$root/DEBIAN/control" <<CONTROL
 Package: amqproxy
-Version: $debian_version
-Architecture: $arch
-Maintainer: $maintainer
+Version: $epoch:$package_version
+Architecture: $debian_arch
+Maintainer: $MAINTAINER${HOMEPAGE:+
+Homepage: $HOMEPAGE}
 Installed-Size: $size
 Depends: $depends, init-system-helpers (>= 1.54~)
 Section: net
@@ -54,14 +52,13 @@ Description: connection pool for AMQP 0-9-1 (RabbitMQ)
  It is a systemd service: notifications, watchdog, socket activation, reload,
  and fields in the journal. Metrics are served for Prometheus.
 CONTROL
-echo /etc/amqproxy.ini >"$root/DEBIAN/conffiles"
 for script in postinst prerm postrm; do install -m 755 "packaging/debian/$script" "$root/DEBIAN/$script"; done
-(cd "$root" && find . -path ./DEBIAN -prune -o -path ./etc -prune -o -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
+(cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 mkdir -p "$dist"
-rm -f "$dist"/amqproxy_*_"$arch".deb
-file=$dist/amqproxy_${debian_version}_$arch.deb
+rm -f "$dist"/amqproxy_*_"$debian_arch".deb
+file=$dist/amqproxy_${package_version}_$debian_arch.deb
 # two threads always: their number must not show in the bytes
 dpkg-deb --root-owner-group -Zxz -z"${XZ_LEVEL:-6}" --threads-max=2 --build "$root" "$file" >/dev/null
 echo "$file $(stat -c %s "$file") bytes"

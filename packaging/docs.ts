@@ -1,18 +1,18 @@
 /** Writes everything that is made from the option table: `make docs`. A unit test holds the committed files to it. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { bashCompletion, fishCompletion, zshCompletion } from './docs/completions.ts';
 import { iniFile } from './docs/ini.ts';
 import { iniPage, programPage } from './docs/man.ts';
-import { withTable } from './docs/readme.ts';
+import { settingsPage } from './docs/settings.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
 /** The files by their path from the root. */
 export function documents(): Record<string, string> {
   return {
-    'etc/amqproxy.ini': iniFile(),
-    'README.md': withTable(readFileSync(resolve(root, 'README.md'), 'utf8')),
+    'etc/amqproxy.ini.example': iniFile(),
+    'packaging/doc/settings.md': settingsPage(),
     'packaging/man/amqproxy.8': programPage(),
     'packaging/man/amqproxy.ini.5': iniPage(),
     'packaging/completions/amqproxy.bash': bashCompletion(),

@@ -1,6 +1,7 @@
 /** How the process ends when it cannot go on: one line that says what to do, and a code of sysexits(3). */
 import type { Config } from './config/options.ts';
 import { stderr, stdout } from './output.ts';
+import { inWords } from './words.ts';
 
 export const EX = { USAGE: 64, UNAVAILABLE: 69, SOFTWARE: 70, IOERR: 74, NOPERM: 77, CONFIG: 78 } as const;
 
@@ -40,9 +41,11 @@ export function listenFailure(
         code: EX.NOPERM,
         text: `${cannot}: not permitted. Ports under 1024 need the socket unit (amqproxy.socket) or CAP_NET_BIND_SERVICE; or choose another with ${setting}`,
       };
+    case 'EAI_AGAIN':
+      // DNS may well answer in a moment
+      return { code: EX.UNAVAILABLE, text: `${cannot}: ${inWords(error)}. Give an IP address, or mend DNS` };
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-    case 'EAI_AGAIN':
     case 'EAFNOSUPPORT':
       return {
         code: EX.CONFIG,
@@ -53,10 +56,10 @@ export function listenFailure(
     case 'EBADF':
       return {
         code: EX.CONFIG,
-        text: `cannot listen on the sockets handed over: ${error.message}. Mend the socket unit: ListenStream= with Accept=no`,
+        text: `cannot listen on the sockets handed over: ${inWords(error)}. Mend the socket unit: ListenStream= with Accept=no`,
       };
     default:
-      return { code: EX.UNAVAILABLE, text: `${cannot}: ${error.message}` };
+      return { code: EX.UNAVAILABLE, text: `${cannot}: ${inWords(error)}` };
   }
 }
 

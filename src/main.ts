@@ -1,5 +1,6 @@
 /** Entry: reads the settings, runs the proxy, listens to signals. */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { httpAdvice } from './config/advice.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
@@ -7,10 +8,18 @@ import { reloadedConfig } from './config/reload.ts';
 import { connectAll } from './connect-check.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
-import { stdout } from './output.ts';
+import { stderr, stdout } from './output.ts';
 import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
+import { answerReload } from './service/reload-answer.ts';
 import { VERSION } from './version.ts';
+import { count } from './words.ts';
+
+/**
+ * Signals that would end the process, or with SIGUSR1 open its debugger: sent by mistake (log rotation, profilers, somebody
+ * who thinks of another daemon), they must not cost every client its connection.
+ */
+const MEANINGLESS: NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGIO'];
 
 const settings = ({ flags, file }: CommandLine): Loaded => load({ flags, env: process.env, file });
 
@@ -24,10 +33,14 @@ async function main(): Promise<void> {
     loaded = settings(commandLine);
   } catch (error) {
     if (error instanceof UsageError) return fail({ code: EX.USAGE, text: error.message });
-    if (error instanceof ConfigError) return fail({ code: EX.CONFIG, text: error.message });
+    if (error instanceof ConfigError)
+      return fail({ code: error.usage ? EX.USAGE : EX.CONFIG, text: error.message });
     throw error;
   }
-  if (commandLine.asks === 'check-config') return print(describe(loaded));
+  if (commandLine.asks === 'check-config') {
+    for (const warning of loaded.warnings) stderr.write(`amqproxy: ${warning}\n`);
+    return print(describe(loaded));
+  }
   if (commandLine.asks === 'connect') return checkConnections(loaded);
   await run(commandLine, loaded);
 }
@@ -53,7 +66,8 @@ function nameProcess(): void {
   }
 }
 
-async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> {
+async function run(commandLine: CommandLine, loaded: Loaded): Promise<void> {
+  const { config } = loaded;
   nameProcess();
   const log = createLogger(config.logLevel, config.logFormat, {
     onUnwritable: code => fail(logFailure(code)),
@@ -67,7 +81,12 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
   process.stdout.on('error', () => {});
   // until it runs there is nothing to reload; by default the signal would end it
   process.on('SIGHUP', () => {});
+  for (const signal of MEANINGLESS) {
+    process.once(signal, () => log.info(`${signal}: it means nothing here, nothing is done`));
+    process.on(signal, () => {});
+  }
 
+  for (const warning of loaded.warnings) log.warn(warning);
   const proxy = new Proxy(config, log);
   let service: Service;
   try {
@@ -87,35 +106,41 @@ async function run(commandLine: CommandLine, { config }: Loaded): Promise<void> 
   } catch (error) {
     return fail(listenFailure(error as NodeJS.ErrnoException, config));
   }
+  const advice = service.ownHttp ? httpAdvice(loaded) : undefined;
+  if (advice !== undefined) log.info(advice);
   service.ready();
   process.on('SIGHUP', () => {
     if (proxy.stopping) return;
     if (process.stdout.isTTY && !terminalIsThere()) return stop('The terminal has gone');
     service.reloading();
-    reload(proxy, commandLine);
+    const done = reload(proxy, commandLine);
     service.ready();
+    answerReload(done, log);
   });
 }
 
 /** The first signal drains, the second ends at once. Gives the function that does it. */
 function stopOnSignals(proxy: Proxy, service: Service): (why: string) => void {
   const { log } = proxy;
-  const end = (): never => {
+  const end = async (): Promise<never> => {
+    await service.stopped();
     if (statusLine.shown) stdout.write('\n');
     stdout.flush();
     process.exit(0);
   };
   const stop = (signal: string): void => {
+    const clients = count(proxy.clientCount, 'client');
     if (proxy.stopping) {
-      log.warn(`${signal} again: stopping at once with ${proxy.clientCount} clients`);
+      log.warn(`${signal} again: stopping at once with ${clients}`);
       proxy.abort();
-      end();
+      void end();
+      return;
     }
-    log.info(`${signal}: draining ${proxy.clientCount} clients`);
+    log.info(`${signal}: draining ${clients}`);
     service.stopping();
     void proxy.drain().then(() => {
       log.info('Stopped');
-      end();
+      return end();
     });
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
@@ -133,8 +158,8 @@ function terminalIsThere(): boolean {
   }
 }
 
-/** Reads the file again: what can change live does, what cannot is named in a warning; a bad file changes nothing. */
-function reload(proxy: Proxy, commandLine: CommandLine): void {
+/** Reads the files again: what can change live does, what cannot is named in a warning; a mistake changes nothing: false. */
+function reload(proxy: Proxy, commandLine: CommandLine): boolean {
   const { log } = proxy;
   let next: Loaded;
   try {
@@ -142,13 +167,16 @@ function reload(proxy: Proxy, commandLine: CommandLine): void {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const line of error.message.split('\n')) log.error(`Reload failed, nothing has changed: ${line}`);
-    return;
+    return false;
   }
+  for (const warning of next.warnings) log.warn(warning);
   const { config, changed, waiting } = reloadedConfig(proxy.config, next.config);
   for (const change of waiting) log.warn(`Reload: ${change}`);
   proxy.reload(config);
   log.level = config.logLevel;
-  log.info(`Reloaded: ${changed.length === 0 ? 'nothing has changed' : changed.join(', ')}`);
+  const nothing = `nothing ${waiting.length > 0 ? 'else ' : ''}has changed`;
+  log.info(`Reloaded: ${changed.length === 0 ? nothing : changed.join(', ')}`);
+  return true;
 }
 
 await main();

@@ -1,4 +1,4 @@
-/** etc/amqproxy.ini: every key commented out, with what it does and its default. */
+/** etc/amqproxy.ini.example: every key commented out, with what it does and its default. */
 import { GROUPS, type OptionName, optionNames, optionOf, show } from '../../src/config/options.ts';
 
 const WIDTH = 100;
@@ -25,7 +25,7 @@ function setting(name: OptionName): string[] {
 
 export function iniFile(): string {
   const lines = [
-    '# Settings of amqproxy, see amqproxy.ini(5). Each key stands here with its default: take the ; away to change it.',
+    '# All settings of amqproxy, see amqproxy.ini(5). Each key stands here with its default: take the ; away to change it.',
     '#   amqproxy --config /etc/amqproxy.ini --check-config   checks this file and shows what is in effect',
     '#   systemctl reload amqproxy                            takes over what has changed (a mistake changes nothing)',
     '',

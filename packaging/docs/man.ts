@@ -27,8 +27,8 @@ const header = (name: string, section: number, title: string): string =>
 
 const EXITS: [code: number, meaning: string][] = [
   [0, 'It has drained and stopped, or was told twice to stop.'],
-  [64, 'The command line cannot be understood.'],
-  [69, 'It cannot listen, since the port is in use, for example.'],
+  [64, 'A mistake in the command line.'],
+  [69, 'It cannot listen: the port is in use, or a name cannot be looked up.'],
   [70, 'Internal error.'],
   [74, 'The log cannot be written.'],
   [77, 'It may not listen on that port.'],
@@ -48,7 +48,7 @@ the clients have gone, and lends them to the next ones.
 A web application that connects for every request then pays for next to nothing but its message.
 .PP
 ${italic('AMQP_URL')} names the broker: {${bold('amqp')}|${bold('amqps')}}://${italic('HOST')}[:${italic('PORT')}], or several separated by commas, which are tried in turn.
-User, password and path have no place in it.`,
+User, password and vhost in it are ignored, with a warning.`,
     '.SH OPTIONS\nA flag wins over the environment, the environment over the file, the file over the default.',
     ...flags.map(option =>
       tagged(
@@ -90,10 +90,20 @@ User, password and path have no place in it.`,
       bold('SIGHUP'),
       'Read the file and the certificates again.\nSettings that need a restart are named in a warning; a mistake changes nothing.',
     ),
+    tagged(
+      bold('SIGUSR1') + ', ' + bold('SIGUSR2'),
+      'Nothing: they end no client, and the debugger of the runtime stays closed.',
+    ),
     '.SH EXIT STATUS',
     ...EXITS.map(([code, meaning]) => tagged(bold(String(code)), text(meaning))),
     '.SH FILES',
     tagged(italic('/etc/amqproxy.ini'), `The settings of the service, see ${bold('amqproxy.ini')}(5).`),
+    tagged(italic('/etc/amqproxy.d/*.ini'), 'More settings, read after it.'),
+    tagged(italic('/etc/default/amqproxy'), 'Environment variables of the service.'),
+    tagged(
+      italic('/usr/share/doc/amqproxy'),
+      'How to switch from AMQProxy, to operate it, what it does and what it costs.',
+    ),
     `.SH EXAMPLES
 .nf
 ${text('amqproxy amqp://rabbitmq.example')}
@@ -138,6 +148,7 @@ export function iniPage(): string {
 Each line is ${bold('[section]')}, ${bold('key = value')}, empty, or a comment that begins with ; or #.
 A ; or # within a value begins a comment, too, unless a backslash stands before it.
 Of a key that comes twice the last one counts.
+Files named ${italic('/etc/amqproxy.d/*.ini')} (for another file than /etc/amqproxy.ini: its name without .ini, and .d) are read after it, in the order of their names.
 Times are in seconds, fractions allowed.
 Sizes are in bytes, with k, m or g for powers of 1024 (64k, 1MiB).
 Yes and no may also be true and false, on and off.

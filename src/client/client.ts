@@ -12,7 +12,6 @@
 import type { Logger } from 'pino';
 import type { CloseReason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
-import { M } from '../amqp/methods.ts';
 import { AGAIN, type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
@@ -225,7 +224,6 @@ export class Client implements Connection, Newcomer, TransportUser {
   // ---- connection methods while running
 
   clientCloses(): void {
-    this.runs.send();
     this.ending.leaves();
     if (this.config.close === 'instant') {
       this.channels.abandonAll();
@@ -246,7 +244,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   updateSecretOk(): void {
-    if (this.state === 'running') this.out.write(frames.methodFrame(0, M.CONNECTION_UPDATE_SECRET_OK));
+    if (this.state === 'running') this.out.write(frames.UPDATE_SECRET_OK);
   }
 
   // ---- its end
@@ -305,7 +303,8 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.channels.left();
   }
 
-  transportClosed(): void {
+  transportClosed(error: Error | null): void {
+    if (this.transport.unsecured) this.ending.noTls(error);
     this.ending.gone();
     this.context.clientGone(this);
   }
@@ -328,10 +327,6 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.pressure.consumesFromShared();
   }
 
-  overrun(pending: number): void {
-    this.ending.overrun(pending);
-  }
-
   upstreamBlocked(upstream: Carrier): void {
     this.alarms.blocked(upstream);
   }
@@ -351,8 +346,8 @@ export class Client implements Connection, Newcomer, TransportUser {
     return this.scanner.isStopped;
   }
 
-  /** `now` as of the coarse clock; `judge` unless we stood still. */
-  maintain(now: number, judge: boolean): void {
-    this.timeouts.check(now, judge);
+  /** `now` as of the coarse clock. */
+  maintain(now: number): void {
+    this.timeouts.check(now);
   }
 }

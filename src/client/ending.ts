@@ -39,6 +39,8 @@ export class Ending {
   private readonly client: EndingContext;
   /** The client broke the framing: what it sends from here on is not looked at. */
   private rawDiscard = false;
+  /** It counts among those that were refused. */
+  private counted = false;
 
   constructor(client: EndingContext) {
     this.client = client;
@@ -60,6 +62,7 @@ export class Ending {
 
   private count(cause: string, text: string): void {
     const { client } = this;
+    this.counted = true;
     client.stats.refuse(cause);
     // that no broker can be reached is said once, where it is seen
     client.log[cause === 'unreachable' ? 'debug' : 'info'](client.facts, text);
@@ -108,6 +111,15 @@ export class Ending {
     this.close(
       reason('RESOURCE_ERROR', `${pending} bytes are waiting to be read, more than client_buffer allows`),
     );
+  }
+
+  /** It has ended in its TLS handshake. Health checks do so all the time. */
+  noTls(error: Error | null): void {
+    if (this.counted) return;
+    const { client } = this;
+    client.stats.refuse('tls');
+    if (client.transport.hasRead)
+      client.log.info(client.facts, `TLS handshake failed: ${error?.message ?? 'the client has hung up'}`);
   }
 
   /** It does not log in. */

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import { inWords } from '../words.ts';
 import { readText } from './ini.ts';
 import type { Config, OptionName } from './options.ts';
 
@@ -31,13 +32,8 @@ function checkFiles(config: Config, report: Report): void {
     try {
       act();
     } catch (error) {
-      const { message } = error as Error;
-      report(
-        name,
-        /mismatch/i.test(message)
-          ? 'is not the key of tls_cert'
-          : `cannot be used: ${message.split('\n')[0]}`,
-      );
+      const why = inWords(error as Error);
+      report(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
     }
   };
   const ca = pem(config, 'tlsCa', CERTIFICATE, report);

@@ -26,6 +26,11 @@ const WHY: Record<string, string> = {
   ENOTDIR: 'there is no such directory',
 };
 
+export function whyUnreadable(error: unknown): string {
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+  return WHY[code] ?? code;
+}
+
 /** @throws Error saying why a file cannot be read, in words. */
 export function readText(file: string): string {
   const bytes = Buffer.alloc(MAX_BYTES + 1);
@@ -39,8 +44,7 @@ export function readText(file: string): string {
       closeSync(fd);
     }
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new Error(WHY[code] ?? code);
+    throw new Error(whyUnreadable(error));
   }
   if (length > MAX_BYTES) throw new Error('it is larger than 1 MiB');
   return bytes.toString('utf8', 0, length).replace(/^\uFEFF/, '');

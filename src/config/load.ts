@@ -1,21 +1,25 @@
 /** Puts the effective settings together: flag, then environment, then file, then default; all mistakes at once. */
 import { safe } from 'ini';
 import { checkTogether } from './check.ts';
-import { parseIniFile, readText } from './ini.ts';
+import { type FileEntry, readSettings } from './files.ts';
+import { optionFor, unknownKey } from './names.ts';
 import { type Config, defaults, type OptionName, optionNames, optionOf, show } from './options.ts';
 import { nearest } from './suggest.ts';
 import { printable } from './types.ts';
 
-/** What is wrong with the configuration: one line for each mistake. Exit code 78 (EX_CONFIG). */
+/** What is wrong with the configuration: one line for each mistake. Exit code 78 (EX_CONFIG), or 64 where a flag is wrong. */
 export class ConfigError extends Error {
   readonly problems: string[];
+  /** Whether a mistake is one of the command line. */
+  readonly usage: boolean;
 
-  constructor(problems: string[]) {
+  constructor(problems: string[], usage = false) {
     const more = problems.length - MAX_PROBLEMS;
     super(
       (more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `… and ${more} more mistakes`] : problems).join('\n'),
     );
     this.problems = problems;
+    this.usage = usage;
   }
 }
 
@@ -23,6 +27,8 @@ export interface Loaded {
   config: Config;
   /** Where each value comes from: "default", "flag --port", "environment LISTEN_PORT", "/etc/amqproxy.ini:3". */
   sources: Record<OptionName, string>;
+  /** What is taken, but needs a look. */
+  warnings: string[];
 }
 
 export interface Sources {
@@ -35,41 +41,6 @@ export interface Sources {
 /** A file that is no settings file at all has a mistake in each line. */
 const MAX_PROBLEMS = 20;
 
-/** The option that a section and key name, by the table. AMQProxy takes keys above all sections for [main]'s. */
-function optionFor(section: string, key: string): OptionName | undefined {
-  return optionNames.find(name => {
-    const option = optionOf(name);
-    if (option.section === section && option.key === key) return true;
-    return option.aliases?.some(alias =>
-      alias.includes('.') ? alias === `${section}.${key}` : option.section === section && alias === key,
-    );
-  });
-}
-
-function unknownKey(section: string, key: string): string {
-  const sections = [...new Set<string>(optionNames.map(name => optionOf(name).section))];
-  if (!sections.includes(section)) {
-    const near = nearest(section, sections);
-    return `unknown section [${printable(section)}]: ${near ? `did you mean [${near}]? ` : ''}Allowed are [${sections.join('] and [')}]`;
-  }
-  const options = optionNames.map(optionOf);
-  const elsewhere = options.find(option => option.key === key);
-  const keys = options.filter(option => option.section === section).map(option => option.key);
-  const near =
-    nearest(key, keys) ??
-    nearest(
-      key,
-      options.map(option => option.key),
-    );
-  const hint =
-    elsewhere !== undefined
-      ? `it belongs in [${elsewhere.section}]`
-      : near !== undefined
-        ? `did you mean ${near}${keys.includes(near) ? '' : ` in [${options.find(option => option.key === near)!.section}]`}?`
-        : `allowed are ${keys.join(', ')}`;
-  return `unknown key ${printable(key)} in [${section}]: ${hint}`;
-}
-
 /** @throws ConfigError with all that is wrong. */
 export function load({ flags = {}, env = {}, file }: Sources): Loaded {
   const config = defaults();
@@ -78,40 +49,40 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
   const sources = everywhere('default');
   /** How an error names the setting: "/etc/amqproxy.ini:3: port", "--port", "environment: LISTEN_PORT". */
   const labels = everywhere('');
+  /** The text that was set last. */
+  const texts = everywhere('');
   const problems: string[] = [];
+  let usage = false;
 
-  const set = (name: OptionName, text: string, label: string, source: string): void => {
+  const set = (name: OptionName, text: string, label: string, source: string): boolean => {
     const { type } = optionOf(name);
     labels[name] = label;
     sources[name] = source;
+    texts[name] = text;
     try {
       (config as Record<OptionName, unknown>)[name] = type.parse(text);
+      return true;
     } catch (error) {
       const near = type.choices && nearest(text.trim(), type.choices);
       problems.push(
         `${label} = "${printable(text)}" ${(error as Error).message}: ${near ? `did you mean ${near}? Allowed` : 'allowed'} is ${type.allowed}`,
       );
+      return false;
     }
+  };
+  const setFrom = ({ file, line, section, key, value, problem }: FileEntry): void => {
+    const name = problem === undefined ? optionFor(section, key) : undefined;
+    if (name !== undefined) set(name, value, `${file}:${line}: ${key}`, `${file}:${line}`);
+    else problems.push(`${file}:${line}: ${problem ?? unknownKey(section, key)}`);
   };
 
   if (file !== undefined) {
-    let text: string;
     try {
-      text = readText(file);
+      for (const entry of readSettings(file)) setFrom(entry);
     } catch (error) {
       // what follows would be about settings that may well be in it
-      throw new ConfigError([
-        `${file}: cannot be read: ${(error as Error).message}. Make it readable, or name another with --config`,
-      ]);
+      throw new ConfigError([(error as Error).message]);
     }
-    const { entries, problems: lines } = parseIniFile(text);
-    for (const { line, what } of lines) problems.push(`${file}:${line}: ${what}`);
-    for (const { section, key, value, line } of entries) {
-      const name = optionFor(section || 'main', key);
-      if (name === undefined) problems.push(`${file}:${line}: ${unknownKey(section || 'main', key)}`);
-      else set(name, value, `${file}:${line}: ${key}`, `${file}:${line}`);
-    }
-    problems.sort(byLine(`${file}:`));
   }
   for (const name of optionNames) {
     const variable = optionOf(name).env;
@@ -123,25 +94,28 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
     const value = flags[name];
     if (value === undefined) continue;
     const { flag } = optionOf(name);
-    if (flag === undefined) set(name, value, 'argument AMQP_URL', 'argument AMQP_URL');
-    else set(name, value, `--${flag}`, `flag --${flag}`);
+    const good =
+      flag === undefined
+        ? set(name, value, 'argument AMQP_URL', 'argument AMQP_URL')
+        : set(name, value, `--${flag}`, `flag --${flag}`);
+    if (!good) usage = true;
   }
 
   if (sources.upstream === 'default')
     problems.push(
-      `no broker is named: give its URL as an argument (amqproxy amqp://HOST:5672), as AMQP_URL, or as upstream in [main]${file ? ` of ${file}` : ' of a file named with --config'}`,
+      file === undefined
+        ? 'no broker is named: give its URL as an argument (amqproxy amqp://HOST:5672), as AMQP_URL, or as upstream in [main] of a file named with --config'
+        : `no broker is named: write upstream = amqp://HOST:5672 in [main] of ${file}, or set AMQP_URL`,
     );
   checkTogether(config, (name, what) =>
     problems.push(`${labels[name] || optionOf(name).key} = "${printable(show(name, config[name]))}" ${what}`),
   );
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { config, sources };
-}
-
-/** Mistakes of one file in the order of its lines. */
-function byLine(prefix: string): (a: string, b: string) => number {
-  const line = (problem: string): number => Number.parseInt(problem.slice(prefix.length), 10) || 0;
-  return (a, b) => line(a) - line(b);
+  if (problems.length > 0) throw new ConfigError(problems, usage);
+  const warnings = optionNames.flatMap(name => {
+    const ignored = optionOf(name).type.ignored?.(texts[name]);
+    return ignored === undefined ? [] : [`${sources[name]}: ${ignored}. Write ${show(name, config[name])}`];
+  });
+  return { config, sources, warnings };
 }
 
 /** What --check-config prints: every setting as in an INI file, with where it comes from as the comment. */

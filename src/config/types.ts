@@ -13,6 +13,8 @@ export interface Type<T> {
   placeholder: string;
   /** Where there are only a few: for completion, and for "did you mean". */
   choices?: readonly string[];
+  /** What in a text that `parse` takes has no effect, as a sentence that begins with it. */
+  ignored?(text: string): string | undefined;
 }
 
 /** A broker, as an AMQP URL names it. */
@@ -79,7 +81,8 @@ export function size(min: number, max: number): Type<number> {
   };
 }
 
-const list = (words: readonly string[]): string => `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+const list = (words: readonly string[], last: 'and' | 'or'): string =>
+  words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 
 /** One of a few words. `synonyms` are taken too, and mean the word they point to. */
 export function choice<const T extends string>(
@@ -94,7 +97,7 @@ export function choice<const T extends string>(
       return found;
     },
     show: String,
-    allowed: list(choices),
+    allowed: list(choices, 'or'),
     placeholder: choices.length <= 4 ? choices.join('|') : 'WORD',
     choices,
   };
@@ -156,17 +159,22 @@ export const address: Type<string> = {
   placeholder: 'ADDRESS',
 };
 
-/** `{amqp|amqps}://host[:port]`, several separated by commas. */
+/** Broker URLs, apart. A comma may be part of a password: where there could be one, only a comma before a scheme counts. */
+const urlsOf = (text: string): string[] =>
+  text
+    .split(text.includes('@') ? /,(?=\s*(?:amqps?:\/\/|$))/i : ',')
+    .map(part => part.trim())
+    .filter(url => url !== '');
+
+/** scheme, user and password (with their @), host and port, vhost, parameters */
+const BROKER_URL = /^(amqps?):\/\/((?:[^/?#]*@)?)([^/?#]*)((?:\/[^?#]*)?)(.*)$/i;
+
+/** `{amqp|amqps}://host[:port]`, several separated by commas. What else a URL can have is each client's own. */
 export const brokers: Type<BrokerAddress[]> = {
   parse(text) {
-    // for the whole text at once: a comma may be part of a password
-    if (text.includes('@'))
-      throw new Error(
-        'has a user or password in it: leave it out, the proxy logs in with what each client brings',
-      );
-    const urls = text.split(',').map(part => part.trim());
-    if (urls.every(url => url === '')) throw new Error('names no broker');
-    return urls.filter(url => url !== '').map(parseBroker);
+    const urls = urlsOf(text);
+    if (urls.length === 0) throw new Error('names no broker');
+    return urls.map(parseBroker);
   },
   show: value =>
     value
@@ -176,14 +184,30 @@ export const brokers: Type<BrokerAddress[]> = {
       .join(','),
   allowed: '{amqp|amqps}://HOST[:PORT], several separated by commas',
   placeholder: 'AMQP_URL',
+  ignored(text) {
+    const found = new Set<string>();
+    for (const url of urlsOf(text)) {
+      const [, , login, , path, query] = BROKER_URL.exec(url) ?? [];
+      if (login) found.add('user');
+      if (login?.includes(':')) found.add('password');
+      if (path && path !== '/') found.add('vhost');
+      if (query) found.add('parameters');
+    }
+    if (found.size === 0) return undefined;
+    const words = ['user', 'password', 'vhost', 'parameters'].filter(word => found.has(word));
+    const are = words.length === 1 && words[0] !== 'parameters' ? 'is' : 'are';
+    return `${list(words, 'and')} ${are} ignored: each client brings its own`;
+  },
 };
 
 function parseBroker(url: string): BrokerAddress {
-  const match = /^(amqps?):\/\/([^/?#]*)(.*)$/i.exec(url);
+  const match = BROKER_URL.exec(url);
   if (match === null) throw new Error('is not an AMQP URL');
-  const [, scheme, authority, rest] = match;
-  if (rest !== '' && rest !== '/')
-    throw new Error(`has a path in it (${rest}): leave it out, each client names its own vhost`);
+  const [, scheme, , authority, path, query] = match;
+  if (`${path}${query}`.includes('@'))
+    throw new Error(
+      'has an @ behind a /, ? or #, so that its host is not clear: leave user, password and vhost out, each client brings its own',
+    );
   const tls = scheme.toLowerCase() === 'amqps';
   const parts = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,6}))?$/.exec(authority);
   if (parts === null) {
@@ -204,7 +228,11 @@ export function printable(text: string): string {
   const at = text.lastIndexOf('@');
   const scheme = text.indexOf('://');
   const start = scheme >= 0 && scheme < at ? scheme + 3 : 0;
-  const shown = at < 0 ? text : `${text.slice(0, start)}***${text.slice(at)}`;
+  const shown =
+    at < 0
+      ? // a # in a password begins a comment of the file: what is left of it stands where a port would
+        text.replace(/(:\/\/[^:/,\s]+:)(?!\d+(?![^/,\s]))[^:/,\s]+(?![^/,\s])/g, '$1***')
+      : `${text.slice(0, start)}***${text.slice(at)}`;
   const line = shown.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }

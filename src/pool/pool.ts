@@ -2,38 +2,22 @@
  * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
  * which logs one in.
  */
-import { type CloseReason, reason } from '../amqp/errors.ts';
-import type { Config } from '../config/options.ts';
+import { type CloseReason, REPLY, reason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
 import type { Peer } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
+import type { PoolContext } from './context.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
+import { idlest, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
 /** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
 const USED_ONCE_S = 5;
-
-/** What a pool needs from its surroundings. */
-export interface PoolContext {
-  readonly config: Config;
-  readonly stats: Stats;
-  /** Takes a place for one more upstream of all pools; false when there is none (an idle one is asked to give way). */
-  reserve(): boolean;
-  /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */
-  place(pool: Pool, needless: () => boolean): Promise<boolean>;
-  /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
-  open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
-  /** An upstream is used by nobody: another pool may have its place. */
-  upstreamIdle(): void;
-  /** Somebody waits in this pool, or nobody does. */
-  waitingChanged(pool: Pool): void;
-  report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
-}
 
 export class Pool implements UpstreamOwner, Grower {
   readonly account: Account;
@@ -44,12 +28,12 @@ export class Pool implements UpstreamOwner, Grower {
   /** The broker has blocked some of the upstreams. */
   alarm = false;
   readonly topologies = new Topologies();
-  private readonly context: PoolContext;
+  private readonly context: PoolContext<Pool>;
   private readonly lending = new Lending();
   private readonly waiters: Waiters;
   private readonly growth: Growth = new Growth(this);
 
-  constructor(context: PoolContext, account: Account, vhost: string) {
+  constructor(context: PoolContext<Pool>, account: Account, vhost: string) {
     this.context = context;
     this.account = account;
     this.vhost = vhost;
@@ -280,9 +264,15 @@ export class Pool implements UpstreamOwner, Grower {
       });
       if (this.account.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      this.topologies.lost(upstream.address, why);
+      if (this.mayHaveRestarted(upstream.address, why)) this.topologies.lost(upstream.address, why);
     }
     this.serve();
+  }
+
+  /** A broker that restarts ends all connections, and without naming a fault. */
+  private mayHaveRestarted(broker: string, why: CloseReason | null): boolean {
+    const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
+    return forced && !this.upstreams.some(({ address }) => address === broker);
   }
 
   upstreamGone(): void {
@@ -341,12 +331,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** The upstream that nobody uses for the longest time; null when there is none. */
   get idlest(): Upstream | null {
-    let found: Upstream | null = null;
-    for (const upstream of this.upstreams) {
-      if (upstream.retired || upstream.holder !== null || upstream.busy > 0) continue;
-      if (found === null || upstream.idleSince < found.idleSince) found = upstream;
-    }
-    return found;
+    return idlest(this.upstreams);
   }
 
   /** Closes an idle upstream to make room for another pool's. */
@@ -363,33 +348,16 @@ export class Pool implements UpstreamOwner, Grower {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
-    let staying = this.upstreams.length;
-    for (const upstream of [...this.upstreams]) {
-      upstream.channels.closeOld(now);
-      // those that were opened together are not closed together
-      const lifetime = config.maxLifetime * (1000 - 10 * (upstream.id % 10));
-      const old = lifetime > 0 && now - upstream.openedAt > lifetime;
-      if (upstream.retired || old || this.idleTooLong(upstream, staying, now, usedOnce)) {
-        staying--;
-        if (!upstream.retired) this.retire(upstream);
-      }
-    }
-    this.context.waitingChanged(this);
-  }
-
-  private idleTooLong(upstream: Upstream, staying: number, now: number, usedOnce: boolean): boolean {
-    const { idleConnectionTimeout: seconds, minUpstreams } = this.context.config;
+    for (const upstream of this.upstreams) upstream.channels.closeOld(now);
     const once = usedOnce && this.clients === 0;
+    const idleConnectionTimeout = once
+      ? Math.min(config.idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S)
+      : config.idleConnectionTimeout;
     // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(once ? 0 : minUpstreams, this.topologies.any ? 1 : 0);
-    const idleConnectionTimeout = once ? Math.min(seconds || USED_ONCE_S, USED_ONCE_S) : seconds;
-    return (
-      idleConnectionTimeout > 0 &&
-      staying > least &&
-      upstream.holder === null &&
-      upstream.busy === 0 &&
-      now - upstream.idleSince > idleConnectionTimeout * 1000
-    );
+    const least = Math.max(once ? 0 : config.minUpstreams, this.topologies.any ? 1 : 0);
+    const limits = { maxLifetime: config.maxLifetime, idleConnectionTimeout };
+    for (const upstream of outdated(this.upstreams, limits, least, now)) this.retire(upstream);
+    this.context.waitingChanged(this);
   }
 
   /** Ends everything: used when the proxy stops. */

@@ -5,7 +5,8 @@ import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
-import { Pool, type PoolContext } from './pool.ts';
+import type { PoolContext } from './context.ts';
+import { Pool } from './pool.ts';
 import { ChannelQuota } from './quota.ts';
 import { loginKey } from './secrets.ts';
 import { type Denial, Waiters } from './waiters.ts';
@@ -33,10 +34,10 @@ export interface Opener {
 interface RegistryContext {
   readonly config: Config;
   readonly stats: Stats;
-  report: PoolContext['report'];
+  report: PoolContext<Pool>['report'];
 }
 
-export class Registry implements PoolContext {
+export class Registry implements PoolContext<Pool> {
   private readonly context: RegistryContext;
   private readonly opener: Opener;
   /** By `loginKey`. */
@@ -68,7 +69,7 @@ export class Registry implements PoolContext {
     return this.context.stats;
   }
 
-  report: PoolContext['report'] = (level, pool, message, facts) =>
+  report: PoolContext<Pool>['report'] = (level, pool, message, facts) =>
     this.context.report(level, pool, message, facts);
 
   // ---- what clients ask for
@@ -203,8 +204,8 @@ export class Registry implements PoolContext {
 
   // ---- maintenance
 
-  /** `now` as of the coarse clock; `judge` unless we have been standing still. */
-  maintain(now: number, judge: boolean): void {
+  /** `now` as of the coarse clock. */
+  maintain(now: number): void {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
     this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
@@ -212,7 +213,7 @@ export class Registry implements PoolContext {
       const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
       for (const [vhost, pool] of account.pools) {
         pool.maintain(now, usedOnce);
-        for (const upstream of [...pool.upstreams]) upstream.tick(now, judge);
+        for (const upstream of [...pool.upstreams]) upstream.tick(now);
         if (!pool.empty || pool.clients > 0) continue;
         account.pools.delete(vhost);
         this.pools.delete(pool);

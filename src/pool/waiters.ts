@@ -3,6 +3,7 @@
  * served either.
  */
 import type { CloseReason } from '../amqp/errors.ts';
+import { clock } from '../clock.ts';
 
 /** Why a client may not have what it asks for: for the client, and the name under which it counts. */
 export interface Denial {
@@ -26,6 +27,7 @@ interface Waiter<T = unknown> {
   done(outcome: Outcome<T>): void;
   /** Monotonic milliseconds. */
   since: number;
+  /** Coarse time. */
   deadline: number;
 }
 
@@ -52,7 +54,7 @@ export class Waiters {
     done: (outcome: Outcome<T>) => void,
   ): Wait {
     const since = performance.now();
-    const waiter = { kind, take, done, since, deadline: since + seconds * 1000 } as unknown as Waiter;
+    const waiter = { kind, take, done, since, deadline: clock.now + seconds * 1000 } as unknown as Waiter;
     const queue = this.queues.get(kind) ?? [];
     this.queues.set(kind, queue);
     queue.push(waiter);

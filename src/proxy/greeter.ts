@@ -3,6 +3,7 @@
  * the broker, so that clients are greeted as it greets, for the first login.
  */
 import { hostname } from 'node:os';
+import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
 import type { Opener, Registry } from '../pool/registry.ts';
@@ -112,7 +113,10 @@ export class Greeter implements Opener {
       ready = null;
       const upstream = await this.contest(first, async upstream => {
         if (upstream !== first) await this.logIn(upstream, account, vhost);
-        await this.inTime(upstream, upstream.open(vhost));
+        await this.inTime(
+          upstream,
+          upstream.step(handshake => handshake.open(vhost)),
+        );
       });
       await upstream.learnBarrier();
       if (!upstream.answersFlow && upstream.state !== 'live') throw new Learned();
@@ -124,7 +128,10 @@ export class Greeter implements Opener {
   /** Logs in, under a name for the vhost. */
   private logIn(upstream: Upstream, account: Account, vhost: string): Promise<void> {
     const name = `amqproxy ${hostname()}: ${account.user}@${vhost} #${account.nextNumber(vhost)}`;
-    return this.inTime(upstream, upstream.authenticate(account, name));
+    return this.inTime(
+      upstream,
+      upstream.step(handshake => handshake.authenticate(account, name)),
+    );
   }
 
   /**
@@ -182,10 +189,10 @@ export class Greeter implements Opener {
   private async inTime(upstream: Upstream, step: Promise<void>): Promise<void> {
     const { handshakeTimeout } = this.context.config;
     let late = false;
-    const timer = setTimeout(() => {
+    const inTime = clock.after(handshakeTimeout, () => {
       late = true;
       upstream.destroy();
-    }, handshakeTimeout * 1000);
+    });
     try {
       await step;
     } catch (error) {
@@ -194,7 +201,7 @@ export class Greeter implements Opener {
       this.dialer.hangs(upstream.address, why);
       throw new Unreachable([`${upstream.address}: ${why}`]);
     } finally {
-      clearTimeout(timer);
+      inTime();
     }
   }
 

@@ -154,9 +154,9 @@ export class Proxy implements ClientContext, DialerOwner {
     this.log[level]({ user: pool.user, vhost: pool.vhost, ...facts }, message);
   }
 
-  maintain(now: number, judge: boolean): void {
-    for (const client of this.clients.clients) client.maintain(now, judge);
-    this.registry.maintain(now, judge);
+  maintain(now: number): void {
+    for (const client of this.clients.clients) client.maintain(now);
+    this.registry.maintain(now);
     this.dialer.maintain();
   }
 

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { inWords } from '../words.ts';
 import { EX, ServiceError } from './errors.ts';
 
 export interface HttpSources {
@@ -83,7 +84,7 @@ function failed(error: NodeJS.ErrnoException, where: HttpWhere): ServiceError {
         ? [EX.NOPERM, 'not permitted. Choose an http_port of 1024 or more']
         : error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND'
           ? [EX.CONFIG, 'this machine has no such address. Mend http_address in [listen]']
-          : [EX.UNAVAILABLE, error.message];
+          : [EX.UNAVAILABLE, inWords(error)];
   return new ServiceError(code as number, `cannot serve HTTP on ${name}: ${advice}`);
 }
 

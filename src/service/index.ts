@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Proxy } from '../proxy/proxy.ts';
+import { count } from '../words.ts';
 import { startHttp } from './http.ts';
 import { checkOpenFiles } from './limits.ts';
 import { createMetrics } from './metrics.ts';
@@ -13,11 +14,15 @@ export { ServiceError } from './errors.ts';
 export interface Service {
   /** Listening sockets handed over by the service manager, for the proxy; named `amqp` or `amqps`. */
   readonly sockets: GivenSocket[];
+  /** Whether HTTP is served where the settings say. */
+  readonly ownHttp: boolean;
   /** The proxy listens, or a reload is over. */
   ready(): void;
   reloading(): void;
   /** The drain has begun. The watchdog and /healthz go on to the end of the process. */
   stopping(): void;
+  /** All is over: the last word for `systemctl status`. Resolves when the service manager has it. */
+  stopped(): Promise<void>;
 }
 
 const DRAIN_STATUS_MS = 1000;
@@ -49,8 +54,10 @@ export async function startService(proxy: Proxy, log: Logger): Promise<Service> 
       'The HTTP socket comes from the service manager: [listen] http_address and http_port are not used',
     );
 
+  let drain: NodeJS.Timeout | undefined;
   return {
     sockets,
+    ownHttp: httpSockets.length === 0,
     ready() {
       listening = true;
       stats.start(text => systemd.status(text));
@@ -60,9 +67,14 @@ export async function startService(proxy: Proxy, log: Logger): Promise<Service> 
     stopping() {
       stats.stop();
       systemd.stopping();
-      const tell = (): void => systemd.status(`Draining: ${proxy.clientCount} clients left`);
+      const tell = (): void => systemd.status(`Draining: ${count(proxy.clientCount, 'client')} left`);
       tell();
-      setInterval(tell, DRAIN_STATUS_MS).unref();
+      drain = setInterval(tell, DRAIN_STATUS_MS).unref();
+    },
+    async stopped() {
+      clearInterval(drain);
+      systemd.status('Stopped');
+      await systemd.sent();
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Prometheus metrics. amqproxy_client_connections, amqproxy_upstream_connections and amqproxy_identity_info are
- * AMQProxy's, kept by name; the others are named by Prometheus' rules (base units, `_total` for counters).
+ * AMQProxy's, kept by name and labels; the others are named by Prometheus' rules (base units, `_total` for counters).
  * Values are read from the plain counters when somebody asks, so the hot path knows nothing of this.
  */
 import { hostname } from 'node:os';
@@ -162,9 +162,9 @@ export function createMetrics(proxy: Measured): Registry {
   new Gauge({
     name: 'amqproxy_identity_info',
     help: 'Always 1, with what this is as labels',
-    labelNames: ['version', 'hostname'],
+    labelNames: ['amqproxy_version', 'amqproxy_hostname'],
     registers,
-  }).set({ version: VERSION, hostname: hostname() }, 1);
+  }).set({ amqproxy_version: VERSION, amqproxy_hostname: hostname() }, 1);
   // process_* and nodejs_*: CPU, memory, open files, event loop lag
   collectDefaultMetrics({ register: registry });
   return registry;

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { statusLine } from '../log.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { Stats } from '../stats.ts';
+import { count } from '../words.ts';
 
 const LIVE_MS = 1000;
 const STATUS_MS = 5000;
@@ -74,9 +75,9 @@ export class Span {
       ([name, { total, largest, limit }]) => `${name} ${bytes(total)} (${bytes(largest)} of ${bytes(limit)})`,
     );
     return (
-      `${stats.clients} clients (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
+      `${count(stats.clients, 'client')} (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
       `${rate(now.leases - last.leases, seconds)} leases/s, ${stats.channelsParked} parked, ` +
-      `${stats.upstreams} upstreams (${stats.upstreamsShared} shared, ${stats.upstreamsPrivate} private), ` +
+      `${count(stats.upstreams, 'upstream')} (${stats.upstreamsShared} shared, ${stats.upstreamsPrivate} private), ` +
       `in ${rate(now.messagesIn - last.messagesIn, seconds)} msg/s ${bytes((now.bytesIn - last.bytesIn) / seconds || 0)}/s, ` +
       `out ${rate(now.messagesOut - last.messagesOut, seconds)} msg/s ${bytes((now.bytesOut - last.bytesOut) / seconds || 0)}/s, ` +
       `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +
@@ -134,7 +135,7 @@ export class StatsLine {
 
   private showLive(): void {
     const { clients, upstreams } = this.proxy.stats;
-    process.stdout.write(`\r\x1b[K${clients} clients    ${upstreams} upstreams`);
+    process.stdout.write(`\r\x1b[K${count(clients, 'client')}    ${count(upstreams, 'upstream')}`);
     statusLine.shown = true;
   }
 }

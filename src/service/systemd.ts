@@ -22,6 +22,8 @@ const EXTEND_EVERY_MS = 10_000;
 
 export class Systemd {
   private readonly send: (state: string) => void;
+  /** Resolves when all that was sent has arrived. */
+  readonly sent: () => Promise<void>;
   private readonly watchdogMs: number;
   private watchdog: NodeJS.Timeout | null = null;
   private extend: NodeJS.Timeout | null = null;
@@ -34,7 +36,9 @@ export class Systemd {
     load: () => SdNotify = () => createRequire(import.meta.url)('sd-notify'),
     tool: (state: string) => Promise<void> = systemdNotify,
   ) {
-    this.send = env.NOTIFY_SOCKET ? sender(log, load, tool) : () => {};
+    const sender = env.NOTIFY_SOCKET ? senderFor(log, load, tool) : NOBODY;
+    this.send = sender.send;
+    this.sent = sender.sent;
     // the interval is ours only if it was set for this process
     const mine = env.WATCHDOG_PID === undefined || env.WATCHDOG_PID === String(process.pid);
     const usec = Number(env.WATCHDOG_USEC);
@@ -78,14 +82,17 @@ export class Systemd {
   }
 }
 
-function sender(
-  log: Logger,
-  load: () => SdNotify,
-  tool: (state: string) => Promise<void>,
-): (state: string) => void {
+interface Sender {
+  send(state: string): void;
+  sent(): Promise<void>;
+}
+
+const NOBODY: Sender = { send() {}, async sent() {} };
+
+function senderFor(log: Logger, load: () => SdNotify, tool: (state: string) => Promise<void>): Sender {
   try {
     const addon = load();
-    return state => addon.sendState(state);
+    return { send: state => addon.sendState(state), async sent() {} };
   } catch (error) {
     const why = (error as Error).message.split('\n')[0];
     log.warn(`sd-notify cannot be loaded, systemd-notify(1) tells the service manager instead: ${why}`);
@@ -94,19 +101,22 @@ function sender(
 }
 
 /** Sends by a tool, one after the other: they shall arrive in their order. */
-function byTool(log: Logger, tool: (state: string) => Promise<void>): (state: string) => void {
+function byTool(log: Logger, tool: (state: string) => Promise<void>): Sender {
   let last = Promise.resolve();
   let works = true;
-  return state => {
-    last = last
-      .then(() => tool(state))
-      .catch((error: Error) => {
-        if (works)
-          log.error(
-            `systemd-notify cannot be run: ${error.message.split('\n')[0]}. Use Type=exec without WatchdogSec=`,
-          );
-        works = false;
-      });
+  return {
+    send(state) {
+      last = last
+        .then(() => tool(state))
+        .catch((error: Error) => {
+          if (works)
+            log.error(
+              `systemd-notify cannot be run: ${error.message.split('\n')[0]}. Use Type=exec without WatchdogSec=`,
+            );
+          works = false;
+        });
+    },
+    sent: () => last,
   };
 }
 

@@ -106,6 +106,10 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     else if (this.count < this.max) this.open().close();
   }
 
+  channelFreed(): void {
+    this.upstream.channelFreed();
+  }
+
   barrierAnswered(seconds: number): void {
     this.upstream.delivery.sendRun();
     this.stats.barriers++;
@@ -122,7 +126,6 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   channelParked(channel: UpstreamChannel): void {
     (channel.confirms ? this.parkedConfirm : this.parkedPlain).push(channel);
     this.countParked(1);
-    this.upstream.channelFreed();
   }
 
   private countParked(by: number): void {
@@ -171,7 +174,6 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.count--;
     this.freeNumbers.push(channel.id);
     this.upstream.channelsChanged(-1);
-    this.upstream.channelFreed();
   }
 
   /** The connection is lost: gives the leases that end with it. */

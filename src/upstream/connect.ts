@@ -53,13 +53,17 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
     const connected = (): void => {
       const transport = new Transport(socket, inbox, stats.upstreamTraffic, tcp);
       const upstream = new Upstream(transport, { name, profile, barriers }, upstreamHeartbeat, stats);
-      upstream.greet().then(
-        () => done(null, upstream),
-        error =>
-          done(
-            error instanceof Refused ? new Error(upstream.oddity ?? 'it hangs up without a greeting') : error,
-          ),
-      );
+      upstream
+        .step(handshake => handshake.greet())
+        .then(
+          () => done(null, upstream),
+          error =>
+            done(
+              error instanceof Refused
+                ? new Error(upstream.oddity ?? 'it hangs up without a greeting')
+                : error,
+            ),
+        );
     };
     tcp.on('error', done);
     tcp.once('connect', () => {

@@ -6,11 +6,10 @@
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import type { Credentials } from '../amqp/sasl.ts';
 import { type BadFrame, FrameScanner, type FrameSink, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { FrameSplitter } from '../amqp/split.ts';
 import { clock } from '../clock.ts';
-import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
+import type { Transport, TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
 import { Answers } from './answers.ts';
 import { BarrierProbe, type Barriers } from './barriers.ts';
@@ -120,20 +119,6 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   // ---- the handshake, step by step
 
-  greet(): Promise<void> {
-    return this.step(handshake => handshake.greet());
-  }
-
-  /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
-  authenticate(credentials: Credentials, name: string): Promise<void> {
-    return this.step(handshake => handshake.authenticate(credentials, name));
-  }
-
-  /** Opens the vhost. Rejects with Refused when the broker will not have it. */
-  open(vhost: string): Promise<void> {
-    return this.step(handshake => handshake.open(vhost));
-  }
-
   /** Finds out, unless it is known, what the broker takes for a barrier; on a live upstream that nobody uses yet. */
   learnBarrier(): Promise<void> {
     if (this.barriers.kind !== 'unknown' || this.state !== 'live') return Promise.resolve();
@@ -150,7 +135,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     return this.barriers.kind !== 'close';
   }
 
-  private step(act: (handshake: UpstreamHandshake) => Promise<void>): Promise<void> {
+  /** Takes a step; rejects with Refused when the broker will not have it. */
+  step(act: (handshake: UpstreamHandshake) => Promise<void>): Promise<void> {
     return this.handshake === null ? Promise.reject(new Refused(this.closeWhy)) : act(this.handshake);
   }
 
@@ -334,31 +320,18 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.blockage.end();
   }
 
-  // ---- back-pressure
-
-  /** Stops reading from the broker, for a client that has the upstream for itself and does not read. */
-  pauseReading(): void {
-    this.transport.pause(PAUSE.OTHER_SIDE);
-  }
-
-  resumeReading(): void {
-    this.transport.resume(PAUSE.OTHER_SIDE);
-  }
-
   // ---- the end
 
-  /** Keeps the connection alive, and ends it when the broker is silent for two intervals (unless we were: `judge`). */
-  tick(now: number, judge: boolean): void {
-    if (!this.transport.tick(now, judge)) {
-      const seconds = this.transport.heartbeat.interval * 2;
-      this.destroy(reason('CONNECTION_FORCED', `no heartbeat from the broker for ${seconds} s`));
-      return;
-    }
-    const silent = judge && this.state === 'live' ? this.silence.check(now) : 0;
-    if (silent > 0)
-      this.destroy(
-        reason('CONNECTION_FORCED', `the broker owes an answer and has been silent for ${silent} s`),
-      );
+  /** Keeps the connection alive, and ends it when the broker is silent for two intervals, or owes an answer. */
+  tick(now: number): void {
+    const { transport } = this;
+    const beats = transport.tick(now);
+    const silent = beats && this.state === 'live' ? this.silence.check(now) : 0;
+    if (beats && silent === 0) return;
+    const text = beats
+      ? `the broker owes an answer and has been silent for ${silent} s`
+      : `no heartbeat from the broker for ${transport.heartbeat.interval * 2} s`;
+    this.destroy(reason('CONNECTION_FORCED', text));
   }
 
   /** Closes politely: connection.close, then the socket when the broker has answered. */

@@ -1,4 +1,4 @@
-/** The README's chart: rates as a part of HAProxy's, the least that any proxy pays. */
+/** The chart of packaging/doc/performance.md: rates as a part of HAProxy's, the least that any proxy pays. */
 import { init } from 'echarts';
 import { label, type Result } from './report.ts';
 

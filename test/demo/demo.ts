@@ -1,6 +1,6 @@
 /**
- * `make demo`: 1,000 short-lived clients through the proxy, then the same straight to the broker, side by side. Leaves
- * both running for the reader to try; DEMO_ONCE=1 ends after the table.
+ * `make demo`: 1,000 short-lived clients through the proxy, then the same straight to the broker, side by side. Says what
+ * it does while it does it, and leaves both running for the reader to try; DEMO_ONCE=1 ends after the table.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,15 +38,35 @@ async function startBroker(): Promise<RabbitMQ> {
   return broker;
 }
 
-/** Runs dist/amqproxy in front of `broker`; resolves to its port when it listens. */
-async function startProxy(broker: RabbitMQ): Promise<number> {
-  const port = await freePort();
+/** Does a task while its line says since when, on a terminal; then how long it took. */
+async function say<T>(what: string, task: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const seconds = (): string => `${((performance.now() - start) / 1000).toFixed(1)} s`;
+  const live = process.stdout.isTTY;
+  if (live) process.stdout.write(`${what} …`);
+  const ticker = live ? setInterval(() => process.stdout.write(`\r${what} … ${seconds()}`), 500) : undefined;
+  try {
+    const result = await task();
+    console.log(live ? `\r${what}: ${seconds()}   ` : `${what}: ${seconds()}`);
+    return result;
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+/** Runs dist/amqproxy in front of `broker`; resolves to its ports when it listens. */
+async function startProxy(broker: RabbitMQ): Promise<{ port: number; http: number }> {
+  const [port, http] = [await freePort(), await freePort()];
   const launcher = resolve(import.meta.dirname, '../../dist/amqproxy');
   // a group of its own, so that Ctrl-C reaches us first and the proxy ends politely
-  const proxy = spawn(launcher, ['-l', '127.0.0.1', '-p', `${port}`, '-b', '0', '-t', '3600', broker.url], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const proxy = spawn(
+    launcher,
+    ['-l', '127.0.0.1', '-p', `${port}`, '-b', `${http}`, '-t', '3600', broker.url],
+    {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let log = '';
   for (const stream of [proxy.stdout, proxy.stderr]) stream.on('data', text => (log += text));
   undo.push(async () => {
@@ -63,7 +83,7 @@ async function startProxy(broker: RabbitMQ): Promise<number> {
     void end(1);
   });
   await until('amqproxy to listen', () => log.includes('Proxy listening on'));
-  return port;
+  return { port, http };
 }
 
 async function measure(who: string, port: number, broker: RabbitMQ): Promise<Row> {
@@ -93,18 +113,18 @@ const table = (rows: string[][]): string => {
 };
 
 async function demo(): Promise<void> {
-  console.log('Starting a private RabbitMQ ...');
-  const broker = await startBroker();
-  await countMessages(broker);
-  console.log(`Starting amqproxy in front of it ...`);
-  const port = await startProxy(broker);
   console.log(
-    `${CYCLES} clients that connect, publish one message and close, ${CONCURRENCY} at a time (amqplib):\n`,
+    'A private RabbitMQ and amqproxy before it, on free ports; nothing of this machine is touched.',
   );
+  const broker = await say('Starting RabbitMQ', startBroker);
+  await countMessages(broker);
+  const { port, http } = await say('Starting amqproxy', () => startProxy(broker));
+  const clients = `${CYCLES} clients that connect, publish one message and close, ${CONCURRENCY} at a time`;
   const rows = [
-    await measure('through amqproxy', port, broker),
-    await measure('straight to RabbitMQ', broker.port, broker),
+    await say(`${clients}, through amqproxy`, () => measure('through amqproxy', port, broker)),
+    await say('the same straight to RabbitMQ', () => measure('straight to RabbitMQ', broker.port, broker)),
   ];
+  console.log();
   console.log(
     table([
       ['', 'cycles/s', 'median ms', 'p99 ms', 'connections', 'broker CPU s'],
@@ -122,10 +142,17 @@ async function demo(): Promise<void> {
   await until(`all ${wanted} messages`, async () => (await countMessages(broker)) === wanted);
   console.log(`\nAll ${wanted} messages have arrived.`);
   if (process.env.DEMO_ONCE === '1') return end(0);
+  const direct = `amqp://guest:guest@127.0.0.1:${broker.port}`;
+  const pooled = `amqp://guest:guest@127.0.0.1:${port}`;
   console.log(`
-amqproxy listens on amqp://guest:guest@127.0.0.1:${port}
-the broker is    at amqp://guest:guest@127.0.0.1:${broker.port}
-Try it with your own client. Ctrl-C stops both and removes everything.`);
+Both are running: point your own client to
+  ${pooled}   (amqproxy)
+  ${direct}   (the broker)
+What to try next, in another terminal:
+  curl -s http://127.0.0.1:${http}/metrics | grep -E '^amqproxy_(logins|upstreams_opened)'
+  ${resolve(import.meta.dirname, '../../dist/amqproxy')} --help
+  make deb && apt install ./dist/amqproxy_*.deb
+Ctrl-C stops both and removes everything.`);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));

@@ -1,7 +1,6 @@
 /** Short fuzz campaigns with fixed seeds; `make fuzz` runs longer ones with new seeds. */
 import { expect } from 'chai';
 import { campaign } from '../fuzz/campaign.ts';
-import { settingsFile } from '../support/fixture.ts';
 import { RabbitMQ } from '../support/rabbitmq.ts';
 
 describe('Frames of every kind from a neighbour', () => {
@@ -15,12 +14,12 @@ describe('Frames of every kind from a neighbour', () => {
   for (const mode of ['private', 'shared'])
     it(`leave the canary singing, and nothing behind in the proxy (consumers = ${mode})`, async function () {
       this.timeout(120_000);
-      const args = ['-c', settingsFile(`consumers = ${mode}`)];
+      const settings = [`consumers = ${mode}`];
       const { failure, scripts, steps, rss } = await campaign(broker, {
         seed: 20261125,
         runs: 600,
         seconds: 60,
-        args,
+        settings,
       });
       const [warm, end] = rss.map(bytes => Math.round(bytes / 1048576));
       console.log(`      ${scripts} scripts, ${steps} steps; memory ${warm} to ${end} MiB`);

@@ -129,8 +129,10 @@ describe('A loss while a lease is given back', () => {
     expect(await to.proxy.exited()).to.equal(0);
     const check = await RawClient.start(to.broker.port);
     await check.open(1);
-    const { payload } = (await check.call(f.declare(1, queue, f.PASSIVE), 'queue.declare-ok'))!;
-    expect(payload.readUInt32BE(5 + queue.length)).to.equal(1);
+    await until('the message', async () => {
+      const { payload } = (await check.call(f.declare(1, queue, f.PASSIVE), 'queue.declare-ok'))!;
+      return payload.readUInt32BE(5 + queue.length) === 1;
+    });
     check.destroy();
   });
 });

@@ -34,105 +34,149 @@ async function answer(client: RawClient, name: string): Promise<Buffer> {
   return frame.payload;
 }
 
+/** A client's stay: its channel and its queue. */
+interface Stay {
+  client: RawClient;
+  channel: number;
+  queue: string;
+  random: (below: number) => number;
+}
+
+const ask = async (stay: Stay, method: string, args: Buffer, name = `${method}-ok`): Promise<Buffer> => {
+  stay.client.method(stay.channel, method, args);
+  return answer(stay.client, name);
+};
+
+/** What makes a broker close the channel, and what its text then says. */
+const OFFENCES: ((stay: Stay) => string)[] = [
+  ({ client, channel, queue }) => {
+    client.send(publish(channel, queue, Buffer.from('x'), `${queue}-no-exchange`));
+    return `${queue}-no-exchange`;
+  },
+  ({ client, channel, queue }) => {
+    client.method(channel, 'queue.declare', declareArgs(`${queue}-missing`, 1));
+    return `${queue}-missing`;
+  },
+  ({ client, channel }) => {
+    client.method(channel, 'basic.ack', args().longlong(4242n).octet(0).take());
+    return 'unknown delivery tag 4242';
+  },
+];
+
 /** What a lease may do. Each leaves or ends with the channel open, having seen nothing but its own. */
-const ACTS: Record<
-  string,
-  (client: RawClient, queue: string, random: (n: number) => number) => Promise<void>
-> = {
-  async confirms(client, queue, random) {
-    client.method(1, 'confirm.select', Buffer.from([0]));
-    await answer(client, 'confirm.select-ok');
-    for (let n = 1n; n <= 1 + random(5); n++) {
-      client.send(publish(1, queue, Buffer.from('confirm')));
-      expect((await answer(client, 'basic.ack')).readBigUInt64BE(4)).to.equal(n);
+const ACTS: Record<string, (stay: Stay) => Promise<void>> = {
+  async confirms(stay) {
+    await ask(stay, 'confirm.select', Buffer.from([0]));
+    for (let n = 1n; n <= 1 + stay.random(5); n++) {
+      stay.client.send(publish(stay.channel, stay.queue, Buffer.from('confirm')));
+      expect((await answer(stay.client, 'basic.ack')).readBigUInt64BE(4)).to.equal(n);
     }
   },
-  async gets(client, queue, random) {
+  async gets(stay) {
+    const { client, channel, queue, random } = stay;
     const mine = `get ${random(1e9)}`;
-    client.send(publish(1, queue, Buffer.from(mine)));
-    client.method(1, 'basic.get', getArgs(queue, false));
-    const payload = await answer(client, 'basic.get-ok');
-    expect(payload.readBigUInt64BE(4)).to.equal(1n);
+    client.send(publish(channel, queue, Buffer.from(mine)));
+    expect((await ask(stay, 'basic.get', getArgs(queue, false))).readBigUInt64BE(4)).to.equal(1n);
     await answer(client, 'header');
     expect((await answer(client, 'body')).toString()).to.equal(mine);
-    if (random(2) === 0) client.method(1, 'basic.ack', args().longlong(1n).octet(0).take());
+    if (random(2) === 0) client.method(channel, 'basic.ack', args().longlong(1n).octet(0).take());
   },
-  async consumes(client, queue, random) {
-    if (random(2) === 0) {
-      client.method(1, 'basic.qos', args().long(0).short(1).octet(random(2)).take());
-      await answer(client, 'basic.qos-ok');
-    }
+  async consumes(stay) {
+    const { client, channel, queue, random } = stay;
+    if (random(2) === 0) await ask(stay, 'basic.qos', args().long(0).short(1).octet(random(2)).take());
     const mine = `consume ${random(1e9)}`;
-    client.method(1, 'basic.consume', args().short(0).shortstr(queue).shortstr('me').octet(0).long(0).take());
-    await answer(client, 'basic.consume-ok');
-    client.send(publish(1, queue, Buffer.from(mine)));
+    await ask(stay, 'basic.consume', args().short(0).shortstr(queue).shortstr('me').octet(0).long(0).take());
+    client.send(publish(channel, queue, Buffer.from(mine)));
     expect((await answer(client, 'basic.deliver')).readBigUInt64BE(4 + 3)).to.equal(1n);
     await answer(client, 'header');
     expect((await answer(client, 'body')).toString()).to.equal(mine);
-    if (random(2) === 0) client.method(1, 'basic.ack', args().longlong(1n).octet(0).take());
+    if (random(2) === 0) client.method(channel, 'basic.ack', args().longlong(1n).octet(0).take());
   },
-  async transacts(client, queue, random) {
-    client.method(1, 'tx.select');
-    await answer(client, 'tx.select-ok');
-    client.send(publish(1, queue, Buffer.from('tx')));
-    if (random(2) === 0) {
-      client.method(1, 'tx.rollback');
-      await answer(client, 'tx.rollback-ok');
-    }
+  async transacts(stay) {
+    await ask(stay, 'tx.select', Buffer.alloc(0));
+    stay.client.send(publish(stay.channel, stay.queue, Buffer.from('tx')));
+    if (stay.random(2) === 0) await ask(stay, 'tx.rollback', Buffer.alloc(0));
   },
-  async returns(client, queue) {
-    client.send(publish(1, `${queue}-nobody`, Buffer.from(queue), '', 1));
+  async returns({ client, channel, queue }) {
+    client.send(publish(channel, `${queue}-nobody`, Buffer.from(queue), '', 1));
     await answer(client, 'basic.return');
     await answer(client, 'header');
     expect((await answer(client, 'body')).toString()).to.equal(queue);
   },
-  async errs(client, queue) {
-    client.send(publish(1, queue, Buffer.from('x'), `${queue}-no-exchange`));
-    expect(closeOf((await client.next('channel.close'))!).text).to.include(`${queue}-no-exchange`);
-    client.method(1, 'channel.close-ok');
-    await client.open(1);
+  async errs(stay) {
+    const { client, channel, queue, random } = stay;
+    // from a private upstream, which takes a message as it comes
+    if (random(2) === 0)
+      await ask(
+        stay,
+        'basic.consume',
+        args().short(0).shortstr(queue).shortstr('me').octet(0).long(0).take(),
+      );
+    const text = OFFENCES[random(OFFENCES.length)](stay);
+    // the rest of this message comes when the channel is closed
+    const next = random(2) === 0 ? publish(channel, queue, Buffer.alloc(1000)) : Buffer.alloc(0);
+    const sent = random(next.length + 1);
+    client.send(next.subarray(0, sent));
+    const frame = await client.next(({ name }) => name.endsWith('.close'), 30);
+    if (frame?.name !== 'channel.close')
+      throw new Error(`${frame?.name ?? 'the end'} instead of channel.close`);
+    expect(closeOf(frame).text).to.include(text);
+    client.send(next.subarray(sent));
+    client.method(channel, 'channel.close-ok');
+    await client.open(channel);
   },
-  async owns(client, queue) {
-    client.method(1, 'queue.declare', declareArgs(`${queue}-own`, 4));
-    await answer(client, 'queue.declare-ok');
+  async owns(stay) {
+    await ask(stay, 'queue.declare', declareArgs(`${stay.queue}-own`, 4));
   },
-  async publishes(client, queue, random) {
-    for (let n = random(20); n >= 0; n--) client.send(publish(1, queue, Buffer.alloc(random(5000), n)));
+  async publishes({ client, channel, queue, random }) {
+    for (let n = random(20); n >= 0; n--) client.send(publish(channel, queue, Buffer.alloc(random(5000), n)));
   },
 };
+
+export interface VisitOptions {
+  tls?: boolean;
+  /** Names of acts that nobody does. */
+  without?: string[];
+}
+
+/** The numbers of most channels; then the highest, and any. */
+const channelOf = (random: (below: number) => number): number =>
+  [1, 1, 1, 2, 2046, 2047, 1 + random(2047)][random(7)];
 
 /**
  * One client's short stay: it does something at random with a queue of its own, and leaves politely or dies. Its last one,
  * `old`, is removed first: what an earlier stay left unacked may come back to that at any time. Returns the new one's name;
  * fails, naming the act, when the client sees anything but what is its own.
  */
-export async function visit(port: number, old: string, random: (below: number) => number): Promise<string> {
+export async function visit(
+  port: number,
+  old: string,
+  random: (below: number) => number,
+  { tls = false, without = [] }: VisitOptions = {},
+): Promise<string> {
   const queue = queueName('visit');
-  const names = Object.keys(ACTS);
+  const names = Object.keys(ACTS).filter(name => !without.includes(name));
   const name = names[random(names.length)];
-  const client = await RawClient.start(port);
+  const client = await RawClient.start(port, { tls });
+  const stay: Stay = { client, channel: channelOf(random), queue, random };
+  const { channel } = stay;
   try {
-    await client.open(1);
-    client.method(1, 'queue.delete', args().short(0).shortstr(old).octet(0).take());
-    await answer(client, 'queue.delete-ok');
-    client.method(1, 'queue.declare', declareArgs(queue));
-    await answer(client, 'queue.declare-ok');
-    await ACTS[name](client, queue, random);
+    await client.open(channel);
+    await ask(stay, 'queue.delete', args().short(0).shortstr(old).octet(0).take());
+    await ask(stay, 'queue.declare', declareArgs(queue));
+    await ACTS[name](stay);
     const end = random(4);
     if (end === 0) {
-      const part = publish(1, queue, Buffer.alloc(1 + random(300)));
+      const part = publish(channel, queue, Buffer.alloc(1 + random(300)));
       client.send(part.subarray(0, 1 + random(part.length - 1)));
       return queue;
     }
-    if (end > 1) {
-      client.method(1, 'channel.close', closeArgs);
-      await answer(client, 'channel.close-ok');
-    }
+    if (end > 1) await ask(stay, 'channel.close', closeArgs);
     client.method(0, 'connection.close', closeArgs);
     await answer(client, 'connection.close-ok');
     return queue;
   } catch (error) {
-    throw new Error(`${name}: ${(error as Error).message}`);
+    throw new Error(`${name} on channel ${channel}: ${(error as Error).message}`);
   } finally {
     client.destroy();
   }

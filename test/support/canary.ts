@@ -21,6 +21,7 @@ export class Canary {
   private readonly queue: string;
   private singing = true;
   private song: Promise<void> = Promise.resolve();
+  private readonly hurt = Promise.withResolvers<void>();
 
   private constructor(publisher: RawClient, consumer: RawClient, queue: string) {
     this.publisher = publisher;
@@ -51,17 +52,25 @@ export class Canary {
   }
 
   private async sing(): Promise<void> {
-    while (this.singing && this.complaints.length < 5) {
+    while (this.singing && this.complaints.length === 0) {
       const started = performance.now();
       this.sung++;
       this.publisher.send(publish(1, this.queue, Buffer.from(`tweet ${this.sung}`)));
-      await Promise.all([
+      const heard = Promise.all([
         this.expect(this.publisher, ['basic.ack']),
         this.expect(this.consumer, ['basic.deliver', 'header', 'body']),
       ]);
+      // when one of them has lost its connection, the other waits in vain
+      await Promise.race([heard, this.hurt.promise]);
       this.times.push(performance.now() - started);
       await sleep(2);
     }
+  }
+
+  private complain(what: string): void {
+    if (this.complaints.length > 0) return;
+    this.complaints.push(what);
+    this.hurt.resolve();
   }
 
   private async expect(client: RawClient, names: string[]): Promise<void> {
@@ -71,13 +80,13 @@ export class Canary {
         .catch(() => undefined);
       const what = client === this.publisher ? 'publisher' : 'consumer';
       if (frame === undefined)
-        this.complaints.push(`${what}: no ${name} within ${STALL_MS} ms (message ${this.sung})`);
-      else if (frame === null) this.complaints.push(`${what}: the connection ended (message ${this.sung})`);
-      else if (frame.name !== name) this.complaints.push(`${what}: ${show(frame)} instead of ${name}`);
+        this.complain(`${what}: no ${name} within ${STALL_MS} ms (message ${this.sung})`);
+      else if (frame === null) this.complain(`${what}: the connection ended (message ${this.sung})`);
+      else if (frame.name !== name) this.complain(`${what}: ${show(frame)} instead of ${name}`);
       else if (name === 'body' && frame.payload.toString() !== `tweet ${this.sung}`)
-        this.complaints.push(`${what}: ${frame.payload} instead of tweet ${this.sung}`);
+        this.complain(`${what}: ${frame.payload} instead of tweet ${this.sung}`);
       else if (name === 'basic.ack' && frame.payload.readBigUInt64BE(4) !== BigInt(this.sung))
-        this.complaints.push(`${what}: confirm ${frame.payload.readBigUInt64BE(4)} instead of ${this.sung}`);
+        this.complain(`${what}: confirm ${frame.payload.readBigUInt64BE(4)} instead of ${this.sung}`);
     }
   }
 

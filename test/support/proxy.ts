@@ -1,11 +1,33 @@
 /** amqproxy as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { atExit } from './cleanup.ts';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { atExit, tempDir } from './cleanup.ts';
 import { freePort, until } from './rabbitmq.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+const MAIN = resolve(root, 'src/main.ts');
+
+/** The command that users start, with all that it gives to the runtime; it runs the sources, not what is built of them. */
+export function launcher(): string {
+  const dir = tempDir('launcher');
+  const command = join(dir, 'amqproxy');
+  copyFileSync(join(root, 'packaging/launcher'), command);
+  symlinkSync(process.execPath, join(dir, 'node'));
+  mkdirSync(join(dir, 'lib/src'), { recursive: true });
+  writeFileSync(join(dir, 'lib/package.json'), '{ "type": "module" }');
+  writeFileSync(join(dir, 'lib/src/main.js'), `import ${JSON.stringify(pathToFileURL(MAIN))};\n`);
+  return command;
+}
 
 /** Metrics of what clients take, and leave behind when they go. */
 const TAKEN = [
@@ -24,8 +46,9 @@ export class AmqProxy {
   port = 0;
   private httpPort = 0;
 
-  private constructor(args: string[], env: NodeJS.ProcessEnv) {
-    this.process = spawn(process.execPath, [resolve(root, 'src/main.ts'), ...args], {
+  private constructor(args: string[], env: NodeJS.ProcessEnv, command = [process.execPath, MAIN]) {
+    const [program, ...first] = command;
+    this.process = spawn(program, [...first, ...args], {
       env: { AMQPROXY_POISON: '1', ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -51,14 +74,16 @@ export class AmqProxy {
     upstream: string | null,
     args: string[] = [],
     env: NodeJS.ProcessEnv = {},
+    command?: string[],
   ): Promise<AmqProxy> {
     const proxy = new AmqProxy(
       ['-l', '127.0.0.1', '-p', '0', '-b', '0', '-d', ...args, ...(upstream === null ? [] : [upstream])],
       env,
+      command,
     );
     await until('amqproxy to listen', () => {
       if (proxy.exitCode !== null) throw new Error(`amqproxy has ended:\n${proxy.log}`);
-      const match = /Proxy listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log);
+      const match = /Proxy listening on [\d.]+:(\d+)/.exec(proxy.log);
       if (match) proxy.port = Number(match[1]);
       return match;
     });
@@ -104,6 +129,14 @@ export class AmqProxy {
   get rss(): number {
     const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024;
+  }
+
+  /** Seconds of processor time it has taken so far. */
+  get cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.process.pid}/stat`, 'utf8');
+    // the name in parentheses may have blanks; utime and stime are in hundredths of a second
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
   }
 
   /** Sockets and files it has open. */

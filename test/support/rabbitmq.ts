@@ -2,10 +2,17 @@
  * A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory; the one below
  * AMQPROXY_TEST_BROKER_ROOT where that names the root of another Debian (test/rabbitmq4).
  */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import {
+  type ChildProcess,
+  type ChildProcessByStdio,
+  execFile,
+  execFileSync,
+  spawn,
+} from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { atExit, tempDir } from './cleanup.ts';
 
@@ -153,6 +160,16 @@ export class RabbitMQ {
   async ctl(...args: string[]): Promise<string> {
     const { stdout } = await exec(...program(join(SBIN, 'rabbitmqctl'), '-q', ...args), { env: this.env });
     return stdout;
+  }
+
+  /** Another program of the broker's Debian in the broker's environment, spoken to over pipes. */
+  beside(file: string, ...args: string[]): ChildProcessByStdio<Writable, Readable, null> {
+    return spawn(...program(file, ...args), { env: this.env, stdio: ['pipe', 'pipe', 'ignore'] });
+  }
+
+  /** The broker's name among Erlang nodes. */
+  get node(): string {
+    return this.env.RABBITMQ_NODENAME!;
   }
 
   /** Rows of a rabbitmqctl list, each split at tabs. */

@@ -1,5 +1,6 @@
 /** A client of bytes: sends whatever a test wants, and shows the frames that come back. */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { CloseReason } from '../../src/amqp/errors.ts';
 import { methodFrame, PROTOCOL_HEADER, readClose, Writer } from '../../src/amqp/frame.ts';
 import { key, METHODS } from '../../src/amqp/methods.ts';
@@ -16,6 +17,17 @@ const BY_NAME = new Map([...METHODS.values()].map(method => [method.name, method
 export function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host, allowHalfOpen: true }, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+    socket.once('error', reject);
+  });
+}
+
+/** The same by TLS, whoever it is that answers. */
+export function dialTls(port: number, host = '127.0.0.1'): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host, rejectUnauthorized: false }, () => {
       socket.off('error', reject);
       resolve(socket);
     });
@@ -64,8 +76,8 @@ export class RawClient {
     this.frames.push(frame);
   }
 
-  static async connect(port: number, host?: string): Promise<RawClient> {
-    return new RawClient(await dial(port, host));
+  static async connect(port: number, { host, tls = false }: Reach = {}): Promise<RawClient> {
+    return new RawClient(await (tls ? dialTls(port, host) : dial(port, host)));
   }
 
   send(...bytes: Buffer[]): void {
@@ -96,10 +108,14 @@ export class RawClient {
   }
 
   /** The next frame not taken yet for which `want` holds (a name, or a test); null when the connection ends first. */
-  async next(want: string | ((frame: Frame) => boolean), seconds = 10): Promise<Frame | null> {
+  async next(
+    want: string | ((frame: Frame) => boolean),
+    seconds = 10,
+    what = String(want),
+  ): Promise<Frame | null> {
     const found = await this.find(typeof want === 'string' ? frame => frame.name === want : want, seconds);
     if (found === undefined)
-      throw new Error(`no ${want} within ${seconds} s; seen: ${this.frames.map(f => f.name).join(', ')}`);
+      throw new Error(`no ${what} within ${seconds} s; seen: ${this.frames.map(f => f.name).join(', ')}`);
     return found;
   }
 
@@ -107,6 +123,21 @@ export class RawClient {
   call(bytes: Buffer, answer: string): Promise<Frame | null> {
     this.send(bytes);
     return this.next(answer);
+  }
+
+  /** The next frame of this name; what closes the channel or the connection before it is the error. */
+  async answered(name: string, seconds?: number): Promise<Frame> {
+    const closes = /^(channel|connection)\.close$/;
+    const frame = await this.next(frame => frame.name === name || closes.test(frame.name), seconds, name);
+    if (frame?.name === name) return frame;
+    const instead = frame === null ? 'the end of the connection' : `${frame.name} ${closeOf(frame).text}`;
+    throw new Error(`${instead} instead of ${name}`);
+  }
+
+  /** Sends, and waits for the answer in the same way. */
+  ask(bytes: Buffer, answer: string, seconds?: number): Promise<Frame> {
+    this.send(bytes);
+    return this.answered(answer, seconds);
   }
 
   /** Resolves when the peer has ended the connection. */
@@ -153,7 +184,7 @@ export class RawClient {
 
   /** Connects and logs in; fails when refused. */
   static async start(port: number, options: LoginOptions = {}): Promise<RawClient> {
-    const client = await RawClient.connect(port, options.host);
+    const client = await RawClient.connect(port, options);
     const answer = await client.login(options);
     if (answer?.name === 'connection.open-ok') return client;
     client.destroy();
@@ -165,9 +196,18 @@ export class RawClient {
   }
 }
 
-export interface LoginOptions {
+/** Whether an error is that of `next`: nothing came for as long as anybody waits. */
+export const inVain = (message: string): boolean => message.includes(' s; seen: ');
+
+/** How to connect. */
+export interface Reach {
   /** Address to connect to; loopback unless given. */
   host?: string;
+  /** The port speaks TLS. */
+  tls?: boolean;
+}
+
+export interface LoginOptions extends Reach {
   user?: string;
   secret?: string;
   vhost?: string;

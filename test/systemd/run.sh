@@ -1,6 +1,6 @@
 #!/bin/sh
-# The packages in dist/ under a real systemd: story.ts, in namespaces of its own, so that the package's ports are free
-# and nothing is left behind. Closes with "N passed, N failed[, N skipped]".
+# The packages in dist/ under a real systemd, in each Debian of SUITES: story.ts, in namespaces of its own, so that the
+# package's ports are free and nothing is left behind. Closes with "N passed, N failed[, N skipped]".
 # --check: only whether it can run here; if not, the exit code is 1 and the output says why.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,20 +19,35 @@ cannot() {
 unshare --mount --net --pid --fork true 2>/dev/null || cannot "namespaces are not permitted here"
 [ -z "${check-}" ] || exit 0
 
-packaging/install-debs mmdebstrap systemd-container iproute2 rpm dpkg-dev lintian rpmlint ||
+other=aarch64
+[ "$(uname -m)" != aarch64 ] || other=x86-64
+packaging/install-debs mmdebstrap systemd-container iproute2 rpm dpkg-dev lintian rpmlint binutils gnupg apt-utils \
+  createrepo-c dnf curl g++-$other-linux-gnu qemu-user-static ||
   cannot "Debian packages cannot be installed"
 
-packages=systemd,systemd-sysv,dbus,libatomic1,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2
-root=$PWD/.cache/systemd-root-$(echo "$packages" | cksum | cut -d ' ' -f 1)
-if [ ! -d "$root" ]; then
-  echo "building a Debian root in $root"
-  rm -rf .cache/systemd-root*
-  mkdir -p .cache
-  # whatever this machine runs itself: the service is tested on Debian 12
-  mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$root.new" ||
-    { rm -rf "$root.new"; cannot "mmdebstrap cannot build a root"; }
-  mv "$root.new" "$root"
-fi
+suites=${SUITES:-bookworm trixie}
+packages=systemd,systemd-sysv,dbus,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2,curl
+root() { echo "$PWD/.cache/systemd-root-$1-$(echo "$packages" | cksum | cut -d ' ' -f 1)"; }
+mkdir -p .cache
+skipped=0 had=
+for suite in $suites; do
+  if [ ! -d "$(root "$suite")" ]; then
+    echo "building a root of Debian $suite"
+    rm -rf .cache/systemd-root-"$suite"-*
+    # whatever this machine runs itself
+    if mmdebstrap --quiet --variant=minbase --include="$packages" "$suite" "$(root "$suite").new"; then
+      mv "$(root "$suite").new" "$(root "$suite")"
+    else
+      rm -rf "$(root "$suite").new"
+      echo "skipped: mmdebstrap cannot build a root of $suite"
+      skipped=$((skipped + 1))
+      continue
+    fi
+  fi
+  had="$had $suite"
+done
+[ "$had" ] || cannot "no root of Debian can be built"
+suites=${had# }
 
 # one at a time: all containers are in the same control group
 exec 9>/run/amqproxy-systemd.lock
@@ -48,9 +63,34 @@ inside() {
     ip link set lo up
     exec "$@"' sh "$@"
 }
-why=$(inside systemd-nspawn --quiet --register=no --keep-unit --volatile=overlay -D "$root" true 2>&1) ||
+first=${suites%% *}
+why=$(inside systemd-nspawn --quiet --register=no --keep-unit --volatile=overlay -D "$(root "$first")" true 2>&1) ||
   cannot "systemd-nspawn cannot run here: $why"
-inside "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$root" &
+
+passed=0 failed=0 status=0 dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+log=$dir/log
+mkfifo "$dir/output"
 # unshare itself is deaf to the other signals
-trap 'kill -KILL $!' INT TERM HUP
-wait $!
+story=
+trap 'kill -KILL $story 2>/dev/null; exit 1' INT TERM HUP
+for suite in $suites; do
+  echo "# Debian $suite"
+  # what is in the packages is looked at once
+  what=${STORY:-$([ "$suite" = "$first" ] && echo all || echo life)}
+  (inside "node_modules/node-linux-$arch/bin/node" test/systemd/story.ts "$(root "$suite")" "$what") >"$dir/output" 2>&1 &
+  story=$!
+  tee "$log" <"$dir/output" &
+  wait $story || status=1
+  wait $!
+  counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+  if [ "$counts" ]; then
+    passed=$((passed + ${counts%% *}))
+    counts=${counts#*, }
+    failed=$((failed + ${counts%% *}))
+  else
+    failed=$((failed + 1))
+  fi
+done
+echo "$passed passed, $failed failed$([ $skipped = 0 ] || echo ", $skipped skipped")"
+exit $status

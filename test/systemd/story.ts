@@ -1,12 +1,14 @@
 /**
  * The life of the packages on a machine with systemd: what is in them, install, misuse, use, reload, hang, sockets,
- * upgrade, remove, purge; and the .rpm as far as rpm goes on Debian. run.sh starts it: `story.ts ROOT`.
+ * upgrade, remove, purge; and the .rpm as far as rpm goes on Debian. run.sh starts it: `story.ts ROOT [life]`, life without what is in them.
  */
 
 import { contents } from './chapters/contents.ts';
 import { mistakes } from './chapters/mistakes.ts';
-import { installation, theEnd, theRpm } from './chapters/packages.ts';
+import { installation, theEnd, theOther, theRpm } from './chapters/packages.ts';
+import { pages } from './chapters/pages.ts';
 import { reloads } from './chapters/reloads.ts';
+import { repository } from './chapters/repository.ts';
 import { service } from './chapters/service.ts';
 import { sockets } from './chapters/sockets.ts';
 import { watching } from './chapters/watching.ts';
@@ -14,7 +16,7 @@ import { brokers, counts, machine } from './machine.ts';
 
 let boot = '';
 try {
-  await contents();
+  if (process.argv[3] !== 'life') await contents();
   await machine.boot(text => {
     boot += text;
   });
@@ -24,7 +26,10 @@ try {
   await watching();
   await reloads();
   await sockets();
+  await pages();
   await theEnd();
+  await theOther();
+  await repository();
   await theRpm();
 } catch (error) {
   counts.failed++;

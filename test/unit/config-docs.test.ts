@@ -17,27 +17,40 @@ describe('Made from the option table', () => {
       expect(readFileSync(join(root, path), 'utf8')).to.equal(text);
     });
 
-  it('etc/amqproxy.ini changes nothing as it is, and each of its keys is valid with its default', () => {
+  const withFile = (text: string, task: (file: string) => void): void => {
     const dir = tempDir('ini');
     const file = join(dir, 'amqproxy.ini');
-    const ini = made['etc/amqproxy.ini'];
     try {
-      writeFileSync(file, ini);
-      const upstream = [{ host: 'x', port: 5672, tls: false }];
-      expect(load({ file, flags: { upstream: 'amqp://x' } }).config).to.deep.equal({
-        ...defaults(),
-        upstream,
-      });
-      const keys = ini.match(/^;/gm) ?? [];
-      expect(keys).to.have.length(optionNames.length);
-      writeFileSync(file, ini.replace(/^;/gm, ''));
-      const { config, sources } = load({ file });
-      expect({ ...config, upstream: [] }).to.deep.equal(defaults());
-      for (const name of optionNames) expect(sources[name], name).to.match(/amqproxy\.ini:\d+$/);
+      writeFileSync(file, text);
+      task(file);
     } finally {
       rmSync(dir, { recursive: true });
     }
-  });
+  };
+  const upstream = [{ host: 'x', port: 5672, tls: false }];
+
+  for (const [path, all] of [
+    ['etc/amqproxy.ini', false],
+    ['etc/amqproxy.ini.example', true],
+  ] as const)
+    it(`${path} changes nothing as it is, and each of its keys is valid with its default`, () => {
+      const ini = readFileSync(join(root, path), 'utf8');
+      withFile(ini, file =>
+        expect(load({ file, flags: { upstream: 'amqp://x' } }).config).to.deep.equal({
+          ...defaults(),
+          upstream,
+        }),
+      );
+      const keys = ini.match(/^;/gm) ?? [];
+      expect(keys.length).to.be.at.most(all ? optionNames.length : 10);
+      withFile(ini.replace(/^;/gm, ''), file => {
+        const { config, sources } = load({ file });
+        expect({ ...config, upstream: [] }).to.deep.equal(defaults());
+        const read = optionNames.filter(name => /amqproxy\.ini:\d+$/.test(sources[name]));
+        expect(read).to.have.length(keys.length).and.include('upstream');
+        if (all) expect(read).to.deep.equal(optionNames);
+      });
+    });
 
   it('the manual pages name every key and flag', () => {
     const plain = (page: string): string => page.replaceAll('\\-', '-');

@@ -1,45 +1,22 @@
 /** Settings from flags, environment and file: which wins, and what is said of mistakes. */
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse as parseIni } from 'ini';
-import {
-  ConfigError,
-  describe as describeSettings,
-  type Loaded,
-  load,
-  type Sources,
-} from '../../src/config/load.ts';
+import { describe as describeSettings, type Loaded, load, type Sources } from '../../src/config/load.ts';
 import { defaults, OPTIONS, optionNames, optionOf, show } from '../../src/config/options.ts';
-import { Authority } from '../support/certs.ts';
-import { tempDir } from '../support/cleanup.ts';
+import { Settings, URL } from '../support/settings.ts';
 
-const URL = 'amqp://rabbit';
-let dir: string;
+let settings: Settings;
 let file: string;
 
 before(() => {
-  dir = tempDir('config');
-  file = join(dir, 'amqproxy.ini');
+  settings = new Settings();
+  ({ file } = settings);
 });
-after(() => rmSync(dir, { recursive: true }));
+after(() => settings.end());
 
-function loadText(text: string, more: Sources = { flags: { upstream: URL } }): Loaded {
-  writeFileSync(file, text);
-  return load({ ...more, file });
-}
-
-/** The mistakes, without the file's name. */
-function problems(of: () => unknown): string[] {
-  try {
-    of();
-  } catch (error) {
-    expect(error).to.be.instanceOf(ConfigError);
-    return (error as ConfigError).problems.map(problem => problem.replaceAll(`${file}:`, ''));
-  }
-  throw new Error('no mistake was found');
-}
-
+const loadText = (text: string, more?: Sources): Loaded => settings.load(text, more);
+const problems = (of: () => unknown): string[] => settings.problems(of);
 const problemsOf = (text: string): string[] => problems(() => loadText(text));
 
 describe('The option table', () => {
@@ -231,8 +208,8 @@ describe('The file', () => {
     ],
     [
       'a secret, without showing it',
-      '[main]\nupstream = amqp://user:hunter2@rabbit',
-      [/^2: upstream = "amqp:\/\/\*\*\*@rabbit" has a user or password in it/],
+      '[main]\nupstream = amqp://user:hunter2@rab bit',
+      [/^2: upstream = "amqp:\/\/\*\*\*@rab bit" has no valid host name/],
     ],
     [
       'control characters, without passing them on',
@@ -321,6 +298,13 @@ describe('The file', () => {
       expect(found[0]).to.match(why);
     });
 
+  it('is told to name a broker, where there is a file', () => {
+    const found = problems(() => loadText('[main]\n', {}));
+    expect(found).to.deep.equal([
+      `no broker is named: write upstream = amqp://HOST:5672 in [main] of ${file}, or set AMQP_URL`,
+    ]);
+  });
+
   it('is not needed, but a broker is', () => {
     const found = problems(() => load({}));
     expect(found).to.have.length(1);
@@ -347,41 +331,5 @@ describe('--check-config', () => {
       expect(String(ini[section][key]), key).to.equal(show(name, before.config[name]));
     }
     expect(loadText(text, {}).config).to.deep.equal(before.config);
-  });
-});
-
-describe('Files that settings name', () => {
-  let authority: Authority;
-  before(() => {
-    authority = new Authority();
-  });
-  const write = (name: string, text: string): string => {
-    const path = join(dir, name);
-    writeFileSync(path, text);
-    return path;
-  };
-
-  it('are taken when they fit', () => {
-    const { cert, key, ca } = authority.sign('one', 'DNS:localhost');
-    const { config } = loadText(
-      `[main]\ntls_ca = ${ca}\n[listen]\ntls_port = 5671\ntls_cert = ${cert}\ntls_key = ${key}\n`,
-    );
-    expect(config).to.include({ tlsCa: ca, tlsCert: cert, tlsKey: key, listenTlsPort: 5671 });
-  });
-
-  it('are refused when the key is of another certificate', () => {
-    const { cert } = authority.sign('two', 'DNS:localhost');
-    const { key } = authority.sign('three', 'DNS:localhost');
-    const found = problemsOf(`[listen]\ntls_cert = ${cert}\ntls_key = ${key}\n`);
-    expect(found).to.deep.equal([`3: tls_key = "${key}" is not the key of tls_cert`]);
-  });
-
-  it('are refused when they are damaged, or something else', () => {
-    const damaged = write('damaged.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
-    expect(problemsOf(`[main]\ntls_ca = ${damaged}`)[0]).to.match(/^2: tls_ca = ".*" cannot be used: /);
-    const { key } = authority.sign('four', 'DNS:localhost');
-    expect(problemsOf(`[main]\ntls_ca = ${key}`)).to.deep.equal([
-      `2: tls_ca = "${key}" holds no certificate in PEM form`,
-    ]);
   });
 });

@@ -139,6 +139,16 @@ const CASES: Record<string, Case> = {
       ['amqp://[::1]', [broker('::1', 5672)]],
       ['amqps://[2001:db8::1]:5673', [broker('2001:db8::1', 5673, true)]],
       ['amqp://a, amqps://b:2 ,amqp://c,', [broker('a', 5672), broker('b', 2, true), broker('c', 5672)]],
+      // what each client brings is passed over here, as AMQProxy does
+      ['amqp://rabbit/vhost', [broker('rabbit', 5672)]],
+      ['amqp://rabbit?heartbeat=5', [broker('rabbit', 5672)]],
+      ['amqp://u:p@rabbit', [broker('rabbit', 5672)]],
+      ['amqps://u@rabbit:1/vhost?heartbeat=5', [broker('rabbit', 1, true)]],
+      ['amqp://u:p@w@[::1]', [broker('::1', 5672)]],
+      [
+        'amqp://ok,amqp://u:p,q@rabbit, amqp://c',
+        [broker('ok', 5672), broker('rabbit', 5672), broker('c', 5672)],
+      ],
     ],
     bad: [
       ['', /names no broker/],
@@ -155,11 +165,10 @@ const CASES: Record<string, Case> = {
       ['amqp://1.2.3.256', /no IPv4 address/],
       ['amqp://rabbit:0', /out of range/],
       ['amqp://rabbit:65536', /out of range/],
-      ['amqp://rabbit/vhost', /has a path in it \(\/vhost\).*vhost/],
-      ['amqp://rabbit?heartbeat=5', /has a path in it/],
-      ['amqp://u:p@rabbit', /user or password.*each client brings/],
-      ['amqp://u@rabbit', /user or password/],
-      ['amqp://ok,amqp://u:p,q@rabbit', /user or password/],
+      // which of both is the host cannot be told
+      ['amqp://u:p/w@rabbit', /an @ behind a \/, \? or #.*leave user, password and vhost out/],
+      ['amqp://rabbit/v@host', /an @ behind/],
+      ['u:p@rabbit', /not an AMQP URL/],
       ['amqp://::1', /IPv6 address without brackets/],
       ['amqp://[rabbit]', /no IPv6 address in its brackets/],
       ['amqp://ok,nonsense', /not an AMQP URL/],
@@ -182,6 +191,22 @@ for (const [name, { type, good, bad }] of Object.entries(CASES))
     });
   });
 
+describe('What a broker URL has beside the broker', () => {
+  for (const [url, ignored] of [
+    ['amqp://rabbit', undefined],
+    ['amqp://rabbit/', undefined],
+    ['amqp://u:hunter2@rabbit', /^user and password are ignored: each client brings its own/],
+    ['amqp://u@rabbit', /^user is ignored: each client brings its own/],
+    ['amqp://rabbit/vhost', /^vhost is ignored/],
+    ['amqp://u:p@a/v?heartbeat=5,amqp://b', /^user, password, vhost and parameters are ignored/],
+  ] as const)
+    it(`${url}: ${ignored ? 'is named' : 'is nothing'}, without showing it`, () => {
+      const said = types.brokers.ignored?.(url);
+      if (ignored === undefined) expect(said).to.equal(undefined);
+      else expect(said).to.match(ignored).and.not.include('hunter2');
+    });
+});
+
 describe('A text in an error message', () => {
   for (const [text, shown] of [
     ['amqp://rabbit', 'amqp://rabbit'],
@@ -190,6 +215,11 @@ describe('A text in an error message', () => {
     ['amqp://user:sec/ret@rabbit', 'amqp://***@rabbit'],
     ['amqp://a:x,y@one,amqp://b:z@two', 'amqp://***@two'],
     ['user:secret@rabbit', '***@rabbit'],
+    // the rest of it was taken for a comment: user:sec#ret@rabbit
+    ['amqp://user:sec', 'amqp://user:***'],
+    ['amqp://rabbit:5672', 'amqp://rabbit:5672'],
+    ['amqp://rabbit:5672,amqp://b:1/', 'amqp://rabbit:5672,amqp://b:1/'],
+    ['amqp://2001:db8::1', 'amqp://2001:db8::1'],
     ['a\r\nb\x1b[31m\u2028c', 'a  b [31m c'],
     ['x'.repeat(300), `${'x'.repeat(200)}…`],
   ])

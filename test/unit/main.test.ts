@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { VERSION } from '../../src/version.ts';
 import { tempDir } from '../support/cleanup.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { until } from '../support/rabbitmq.ts';
+import { freePort, until } from '../support/rabbitmq.ts';
 
 const main = resolve(import.meta.dirname, '../../src/main.ts');
 const URL = 'amqp://127.0.0.1:1';
@@ -79,12 +79,15 @@ describe('The program', () => {
       () => ['-c', ini('[main]\nclose = x\n'), URL],
       /amqproxy\.ini:2: close = "x" is not one/,
     ],
+    ['a mistake in a flag', 64, () => ['-p', 'abc', URL], /--port = "abc" is not a number/],
+    ['a mistake in the argument', 64, () => ['rabbit'], /argument AMQP_URL = "rabbit" is not an AMQP URL/],
     [
       'a mistake with --check-config',
       78,
-      () => ['--check-config', '-p', 'x', URL],
-      /--port = "x" is not a number/,
+      () => ['--check-config', '-c', ini('[main]\nclose = x\n'), URL],
+      /amqproxy\.ini:2: close = "x" is not one/,
     ],
+    ['a file without a broker', 78, () => ['-c', ini('[main]\n')], /no broker is named: write upstream = /],
     [
       'a port in use',
       69,
@@ -143,9 +146,9 @@ describe('The program', () => {
   it('shows no secret, wherever it was put by mistake', () => {
     const secret = 'amqp://user:hunter2@rabbit';
     for (const { out, err } of [
-      run([secret]),
-      run([], { AMQP_URL: secret }),
-      run(['-c', ini(`upstream = ${secret}`)]),
+      run(['--check-config', secret]),
+      run(['--check-config'], { AMQP_URL: secret }),
+      run(['--check-config', '-c', ini(`upstream = ${secret}`)]),
       run(['-c', ini(secret)]),
       run(['--port', secret, URL]),
       run([secret, URL]),
@@ -164,6 +167,13 @@ describe('The program', () => {
     proxy.signal('SIGHUP');
     await saw('INFO Reloaded: max_clients 0 -> 5\n');
     expect(proxy.log).to.include('WARN Reload: log_format changes at the next restart only (auto -> json)\n');
+    proxy.signal('SIGHUP');
+    await saw(
+      'WARN Reload: log_format changes at the next restart only (auto -> json)\nINFO Reloaded: nothing else has changed\n',
+    );
+    ini('[main]\nmax_clients = 5\n');
+    proxy.signal('SIGHUP');
+    await saw('INFO Reloaded: nothing has changed\n');
     ini('[main]\n\nmax_klients = 5\n');
     proxy.signal('SIGHUP');
     await saw(
@@ -176,6 +186,39 @@ describe('The program', () => {
     expect(await proxy.exited()).to.equal(0);
     // log_level = error: neither the last reload nor the end is told
     expect(proxy.log).to.match(/did you mean max_clients\?\n$/);
+  });
+
+  it('warns once of what it ignores in AMQP_URL, and starts', async () => {
+    const proxy = AmqProxy.spawn(ANYWHERE, { AMQP_URL: 'amqp://user:hunter2@127.0.0.1:1/vhost' });
+    await until('it listens', () => proxy.log.includes('listening'));
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited()).to.equal(0);
+    // nobody listens at port 1, which is another matter
+    const warnings = proxy.log.match(/^WARN (?!Broker).*$/gm);
+    expect(warnings).to.deep.equal([
+      'WARN environment AMQP_URL: user, password and vhost are ignored: each client brings its own. Write amqp://127.0.0.1:1',
+    ]);
+    expect(proxy.log).not.to.include('hunter2');
+  });
+
+  it('says where HTTP is when only the address for clients was changed', async () => {
+    const start = async (text: string): Promise<string> => {
+      const http = await freePort();
+      const proxy = AmqProxy.spawn(['-p', '0', '-b', String(http), '-c', ini(text), URL]);
+      await until('it listens', () => proxy.log.includes('Proxy listening'));
+      proxy.signal('SIGTERM');
+      expect(await proxy.exited()).to.equal(0);
+      return proxy.log;
+    };
+    const line =
+      /^INFO HTTP is for this machine only, \[listen\] address \(0\.0\.0\.0\) is for clients: set http_address = 0\.0\.0\.0 in \[listen\] to serve both there, as AMQProxy does$/m;
+    expect(await start('[listen]\naddress = 0.0.0.0\n')).to.match(line);
+    for (const text of [
+      '[listen]\naddress = 127.0.0.1\n',
+      '[listen]\naddress = 0.0.0.0\nhttp_address = 127.0.0.1\n',
+      '[main]\n',
+    ])
+      expect(await start(text), text).not.to.match(/HTTP is for/);
   });
 
   it('names the broker and its listeners at the start', async () => {

@@ -217,9 +217,9 @@ describe('the check of open files', () => {
   });
 });
 
-describe('The README', () => {
+describe('The page on operating', () => {
   it('names every metric', () => {
-    const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
+    const page = readFileSync(resolve(import.meta.dirname, '../../packaging/doc/operating.md'), 'utf8');
     const names = createMetrics(idle())
       .getMetricsAsArray()
       .map(({ name }) => name);
@@ -227,7 +227,7 @@ describe('The README', () => {
       .filter(name => name.startsWith('amqproxy_'))
       .map(name => name.slice('amqproxy_'.length));
     expect(own).not.to.be.empty;
-    expect(own.filter(name => !new RegExp(`\`${name}[\`{]`).test(readme))).to.deep.equal([]);
+    expect(own.filter(name => !new RegExp(`\`${name}[\`{]`).test(page))).to.deep.equal([]);
   });
 });
 
@@ -263,7 +263,9 @@ describe('HTTP', () => {
           'amqproxy_buffer_limit_bytes{buffer="upstream_buffer"} 4194304',
         ])
           expect(text.split('\n')).to.include(line);
-        expect(text).to.match(/^amqproxy_identity_info\{version="[\d.]+.*",hostname=".+"\} 1$/m);
+        expect(text).to.match(
+          /^amqproxy_identity_info\{amqproxy_version="[\d.]+.*",amqproxy_hostname=".+"\} 1$/m,
+        );
       }
       expect((await get('/readyz')).status).to.equal(503);
       ready = true;

@@ -14,7 +14,10 @@ async function besideSquatter(task: () => Promise<unknown>): Promise<void> {
 
 export async function mistakes(): Promise<void> {
   await step('no broker: 78, and which key is missing', () =>
-    failsWith(78, /no broker is named: .* upstream in \[main\] of \/etc\/amqproxy\.ini/),
+    failsWith(
+      78,
+      /no broker is named: write upstream = amqp:\/\/HOST:5672 in \[main\] of \/etc\/amqproxy\.ini, or set AMQP_URL$/,
+    ),
   );
 
   await step('a key that nobody knows: 78, with file, line and key', async () => {
@@ -36,9 +39,17 @@ export async function mistakes(): Promise<void> {
     await configure();
   });
 
+  await step('a mistake in a file of /etc/amqproxy.d: 78, with its name', async () => {
+    await write('/etc/amqproxy.d/10-limits.ini', ['[main]', 'max_klients = 7']);
+    await failsWith(78, /\/etc\/amqproxy\.d\/10-limits\.ini:2: unknown key max_klients/);
+    await machine.do('rm /etc/amqproxy.d/10-limits.ini');
+  });
+
   await step('a bad flag in the unit: 64', async () => {
     await dropIn('ExecStart=', 'ExecStart=/usr/bin/amqproxy --prot 1');
     await failsWith(64, /unknown flag --prot: did you mean --port\?/);
+    await dropIn('ExecStart=', 'ExecStart=/usr/bin/amqproxy -p abc amqp://127.0.0.1');
+    await failsWith(64, /--port = "abc" is not a number/);
     await dropIn(null);
   });
 

@@ -1,10 +1,29 @@
 /** The packages as apt and rpm see them: install, upgrade, downgrade, remove, purge. */
 import { strict as assert } from 'node:assert';
-import { active, configure, deb, machine, property, publish, rpm, step } from '../machine.ts';
+import { until } from '../../support/rabbitmq.ts';
+import {
+  active,
+  broker,
+  configure,
+  deb,
+  http,
+  journal,
+  journalOfThisRun,
+  machine,
+  property,
+  publish,
+  rpm,
+  step,
+  write,
+} from '../machine.ts';
 
 export async function installation(): Promise<void> {
   await step('apt installs the package; it is neither enabled nor started', async () => {
-    await machine.do(`apt-get install -y --no-install-recommends ${machine.bring(deb)}`);
+    const said = await machine.do(`apt-get install -y --no-install-recommends ${machine.bring(deb)}`);
+    assert.match(
+      said,
+      /^amqproxy: name the broker in \/etc\/amqproxy\.ini .*systemctl enable --now amqproxy$/m,
+    );
     assert.equal(await active(), false);
     assert.equal((await machine.run('systemctl is-enabled amqproxy')).output, 'disabled');
     assert.match(await machine.do('amqproxy --version'), /^amqproxy \d/);
@@ -28,7 +47,7 @@ export async function theEnd(): Promise<void> {
   const apt = 'apt-get -o Dpkg::Options::=--force-confold -y --allow-downgrades install';
 
   await step('an upgrade restarts the service and keeps the edited file', async () => {
-    const settings = 'printf "; new default\\n" >> up/etc/amqproxy.ini';
+    const settings = 'printf "; new default\\n" >> up/usr/share/amqproxy/amqproxy.ini';
     await machine.do(`cd /root && dpkg-deb -R ${machine.bring(deb)} up && ${settings}`);
     await machine.do(
       "cd /root && sed -i 's/^Version: .*/&+up/' up/DEBIAN/control && dpkg-deb -Zgzip -z1 -b up up.deb",
@@ -53,7 +72,7 @@ export async function theEnd(): Promise<void> {
     await machine.do('apt-get remove -y amqproxy');
     assert.equal((await machine.run('systemctl is-active amqproxy')).output, 'inactive');
     assert.match(await machine.do('cat /etc/amqproxy.ini'), /upstream/);
-    assert.notEqual((await machine.run('ls /usr/lib/amqproxy')).code, 0);
+    assert.notEqual((await machine.run('ls /usr/libexec/amqproxy')).code, 0);
   });
 
   await step('purge leaves nothing', async () => {
@@ -63,6 +82,80 @@ export async function theEnd(): Promise<void> {
     );
     assert.equal(left.output, '');
     assert.equal((await machine.run("systemctl list-units --all --no-legend '*amqproxy*'")).output, '');
+  });
+}
+
+/** A package as CloudAMQP's: the same name, a higher version, the file a conffile that was edited, the service enabled. */
+async function standIn(): Promise<string> {
+  const control = [
+    'Package: amqproxy',
+    'Version: 3.1.3',
+    'Architecture: all',
+    'Maintainer: x <x@example.org>',
+  ];
+  await machine.do('mkdir -p /root/theirs/DEBIAN');
+  await write('/root/theirs/DEBIAN/control', [...control, 'Description: stand-in']);
+  await write('/root/theirs/DEBIAN/conffiles', ['/etc/amqproxy.ini']);
+  await write('/root/theirs/etc/amqproxy.ini', [
+    '[main]',
+    'log_level = info',
+    'upstream = amqp://localhost:5672',
+    '[listen]',
+    'address = 127.0.0.1',
+    'port = 5673',
+  ]);
+  await write('/root/theirs/lib/systemd/system/amqproxy.service', [
+    '[Service]',
+    'ExecStart=/usr/bin/amqproxy --config=/etc/amqproxy.ini',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ]);
+  await write('/root/theirs/usr/bin/amqproxy', ['#!/bin/sh', 'exec sleep 3600']);
+  const helper = (act: string): string => `deb-systemd-helper ${act} amqproxy.service`;
+  const invoke = (act: string): string => `deb-systemd-invoke ${act} amqproxy.service`;
+  await write('/root/theirs/DEBIAN/postinst', ['#!/bin/sh -e', helper('enable'), invoke('start')]);
+  await write('/root/theirs/DEBIAN/prerm', ['#!/bin/sh -e', invoke('stop'), helper('purge')]);
+  await machine.do(
+    'chmod 755 /root/theirs/usr/bin/amqproxy /root/theirs/DEBIAN/p* && dpkg-deb -Zgzip -b /root/theirs /root/theirs.deb',
+  );
+  return '/root/theirs.deb';
+}
+
+export async function theOther(): Promise<void> {
+  const apt = 'apt-get -y install';
+
+  await step(
+    'over AMQProxy 3.1.3: an upgrade without a question, the edited file and the service stay',
+    async () => {
+      await machine.do(`${apt} ${await standIn()}`);
+      assert.equal(await active(), true);
+      const edited = `${broker.url}/vhost`.replace('//', '//user:hunter2@');
+      await machine.do(`sed -i 's#^upstream = .*#upstream = ${edited}#' /etc/amqproxy.ini`);
+      const settings = await machine.do('cat /etc/amqproxy.ini');
+      // no --allow-downgrades, nobody to answer
+      await machine.do(`${apt} ${machine.bring(deb)} </dev/null`);
+      assert.equal(await machine.do('cat /etc/amqproxy.ini'), settings);
+      assert.equal(await property('UnitFileState'), 'enabled');
+      await until('it to serve', async () => (await http('/readyz').catch(() => null))?.ok);
+      await publish('story');
+      assert.match(
+        await journalOfThisRun('-p warning'),
+        /^\/etc\/amqproxy\.ini:3: user, password and vhost are ignored: each client brings its own\. Write amqp:/m,
+      );
+      assert.doesNotMatch(await journal(), /hunter2/);
+    },
+  );
+
+  await step('back to AMQProxy: where it is asked for', async () => {
+    const wanted = await machine.run(`${apt} /root/theirs.deb </dev/null`);
+    assert.match(wanted.output, /downgrade/);
+    await machine.do(
+      `${apt} -o Dpkg::Options::=--force-confold --allow-downgrades /root/theirs.deb </dev/null`,
+    );
+    assert.match(await machine.do('dpkg -s amqproxy'), /^Version: 3\.1\.3$/m);
+    assert.match(await machine.do('cat /etc/amqproxy.ini'), /hunter2/);
+    assert.equal(await active(), true);
+    await machine.do('systemctl stop amqproxy; apt-get purge -y amqproxy; systemctl daemon-reload');
   });
 }
 
@@ -87,6 +180,6 @@ export async function theRpm(): Promise<void> {
     await machine.do('rpm -e amqproxy');
     assert.equal((await machine.run('systemctl is-active amqproxy')).output, 'inactive');
     assert.match(await machine.do('cat /etc/amqproxy.ini.rpmsave'), /upstream/);
-    assert.notEqual((await machine.run('ls /usr/lib/amqproxy')).code, 0);
+    assert.notEqual((await machine.run('ls /usr/libexec/amqproxy')).code, 0);
   });
 }

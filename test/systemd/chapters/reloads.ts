@@ -1,6 +1,7 @@
 /** systemctl reload: good files, bad files, another broker, all under load. */
 import { strict as assert } from 'node:assert';
 import { connect } from 'amqplib';
+import { Authority } from '../../support/certs.ts';
 import { Crowd } from '../../support/crowd.ts';
 import { until } from '../../support/rabbitmq.ts';
 import {
@@ -8,6 +9,7 @@ import {
   broker,
   configure,
   configureFor,
+  dropIn,
   journal,
   journalOfThisRun,
   machine,
@@ -15,8 +17,10 @@ import {
   otherBroker,
   property,
   reload,
+  restart,
   step,
   URL,
+  write,
 } from '../machine.ts';
 
 export async function reloads(): Promise<void> {
@@ -38,7 +42,10 @@ export async function reloads(): Promise<void> {
       );
       assert.equal(await active(), true);
       await configure('max_clients = many');
-      await reload();
+      assert.match(
+        (await machine.run('systemctl reload amqproxy.service')).output,
+        /Job for amqproxy.service failed/,
+      );
       await until('the error', async () =>
         /^Reload failed, nothing has changed: \/etc\/amqproxy\.ini:4: max_clients = "many" is not/m.test(
           await journalOfThisRun('-p err'),
@@ -50,10 +57,45 @@ export async function reloads(): Promise<void> {
       await channel.checkQueue('story');
       assert.equal(lost, false);
       await connection.close();
+      await configure('max_clients = 5');
+      await reload();
+      assert.match(await journalOfThisRun('-n 1'), /^Reloaded: nothing has changed$/);
       await configure();
       await reload();
     },
   );
+
+  await step('a file in /etc/amqproxy.d is read at the reload, and wins', async () => {
+    await configure('max_clients = 5');
+    await write('/etc/amqproxy.d/limits.ini', ['[main]', 'max_clients = 6']);
+    await reload();
+    assert.match(await journalOfThisRun('-n 3'), /^Reloaded: max_clients 0 -> 6$/m);
+    await machine.do('rm /etc/amqproxy.d/limits.ini');
+    await configure();
+    await reload();
+  });
+
+  await step('a key in LoadCredential= can be reloaded, other flags in ExecStart= too', async () => {
+    const { cert, key } = new Authority().sign('reload', 'DNS:localhost');
+    await machine.do(`install -m 600 ${machine.bring(key)} /etc/tls.key`);
+    await machine.do(`install -m 644 ${machine.bring(cert)} /etc/tls.pem`);
+    await write('/etc/other.ini', [
+      '[listen]',
+      'tls_cert = /etc/tls.pem',
+      'tls_key = /run/credentials/amqproxy.service/tls.key',
+    ]);
+    await dropIn(
+      'LoadCredential=tls.key:/etc/tls.key',
+      'ExecStart=',
+      `ExecStart=/usr/bin/amqproxy -c /etc/other.ini ${broker.url.replace(/\/\/.*@/, '//')}`,
+    );
+    await restart();
+    await reload();
+    assert.match(await journalOfThisRun('-n 1'), /^Reloaded: nothing has changed$/);
+    await dropIn(null);
+    await machine.do('rm /etc/other.ini /etc/tls.key /etc/tls.pem');
+    await restart();
+  });
 
   await step(
     'reloads under load lose no client; another broker gets the new leases, the old one drains',

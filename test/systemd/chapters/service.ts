@@ -63,14 +63,14 @@ export async function service(): Promise<void> {
 
   await step('without sd-notify the same, and it says so once: READY, STATUS, reload, watchdog', async () => {
     await dropIn('WatchdogSec=2');
-    await machine.do('mv /usr/lib/amqproxy/lib/node_modules/sd-notify /root/');
+    await machine.do('mv /usr/libexec/amqproxy/lib/node_modules/sd-notify /root/');
     await restart();
     await publish('story');
     await until('the status', async () => / upstreams /.test(await property('StatusText')));
     await reload();
     await until('the reload to end', active);
     await hang();
-    await machine.do('mv /root/sd-notify /usr/lib/amqproxy/lib/node_modules/');
+    await machine.do('mv /root/sd-notify /usr/libexec/amqproxy/lib/node_modules/');
     assert.equal((await journalOfThisRun()).match(/sd-notify cannot be loaded/g)?.length, 1);
     await dropIn(null);
     await restart();
@@ -84,7 +84,7 @@ export async function service(): Promise<void> {
     const stop = machine.do('systemctl stop amqproxy');
     await until(
       'the status of a drain',
-      async () => (await property('StatusText')) === 'Draining: 1 clients left',
+      async () => (await property('StatusText')) === 'Draining: 1 client left',
     );
     assert.equal((await http('/readyz')).status, 503);
     assert.equal((await http('/healthz')).status, 200);
@@ -93,6 +93,7 @@ export async function service(): Promise<void> {
     assert.equal(await property('Result'), 'success');
     assert.equal(await property('ExecMainStatus'), '0');
     assert.match(await journal('-n 5'), /^Stopped$/m);
+    assert.equal(await property('StatusText'), 'Stopped');
     await configure();
     await machine.do('systemctl start amqproxy');
   });

@@ -13,6 +13,7 @@ import {
   journalOfThisRun,
   machine,
   PORT,
+  property,
   publish,
   step,
   write,
@@ -23,8 +24,31 @@ const STREAM = 600;
 const BURST = 900;
 
 export async function sockets(): Promise<void> {
+  await step('systemctl enable --now amqproxy.socket takes over from a service that runs', async () => {
+    const pid = await property('MainPID');
+    assert.equal(await active(), true);
+    await machine.do('systemctl enable --now amqproxy.socket');
+    await until(
+      'the service to run again',
+      async () => (await active()) && (await property('MainPID')) !== pid,
+    );
+    assert.match(await journalOfThisRun(), /^Sockets come from the service manager/m);
+    await publish('story');
+    // what a machine does when it boots with both enabled: neither stops the other
+    await machine.do('systemctl stop amqproxy.socket amqproxy.service');
+    await machine.do('systemctl start amqproxy.socket amqproxy.service');
+    assert.equal(await active(), true);
+    await publish('story');
+    // and the socket again, alone
+    await machine.do('systemctl restart amqproxy.socket');
+    await until('the service', active);
+    await publish('story');
+  });
+
   await step('the socket unit starts the service with the first client', async () => {
-    await machine.do('systemctl disable --now amqproxy.service && systemctl enable --now amqproxy.socket');
+    await machine.do(
+      'systemctl stop amqproxy.socket && systemctl disable --now amqproxy.service && systemctl enable --now amqproxy.socket',
+    );
     assert.equal(await active(), false);
     await publish('story');
     assert.equal(await active(), true);

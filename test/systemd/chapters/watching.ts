@@ -15,7 +15,7 @@ import {
 } from '../machine.ts';
 
 const STATS =
-  /\d+ clients \(peak \d+\), [\d.]+ logins\/s, [\d.]+% reused, [\d.]+ leases\/s, \d+ parked, \d+ upstreams \(\d+ shared, \d+ private\), in [\d.]+ msg\/s [\d.]+ \w+\/s, out [\d.]+ msg\/s [\d.]+ \w+\/s, lease wait [\d.]+\/[\d.]+ ms, barrier [\d.]+\/[\d.]+ ms(, \w+_buffer [\d.]+ \w+ \([\d.]+ \w+ of [\d.]+ \w+\)){3}(, refused .*)?/;
+  /\d+ clients? \(peak \d+\), [\d.]+ logins\/s, [\d.]+% reused, [\d.]+ leases\/s, \d+ parked, \d+ upstreams? \(\d+ shared, \d+ private\), in [\d.]+ msg\/s [\d.]+ \w+\/s, out [\d.]+ msg\/s [\d.]+ \w+\/s, lease wait [\d.]+\/[\d.]+ ms, barrier [\d.]+\/[\d.]+ ms(, \w+_buffer [\d.]+ \w+ \([\d.]+ \w+ of [\d.]+ \w+\)){3}(, refused .*)?/;
 const whole = (line: RegExp, before: string): RegExp => new RegExp(`^${before}${line.source}$`, 'm');
 
 /** An entry as journald keeps it. */
@@ -26,7 +26,7 @@ export async function watching(): Promise<void> {
   await step('STATUS is the stats sentence', async () => {
     await publish('story');
     await until('the status', async () => whole(STATS, '').test(await property('StatusText')));
-    assert.match(await machine.do('systemctl status amqproxy --no-pager'), /Status: "\d+ clients/);
+    assert.match(await machine.do('systemctl status amqproxy --no-pager'), /Status: "\d+ clients?/);
   });
 
   await step('the journal has the same sentence every stats_period', async () => {
@@ -56,11 +56,11 @@ export async function watching(): Promise<void> {
   });
 
   await step('without the journal addon: the same lines, with their priorities', async () => {
-    const addon = '/usr/lib/amqproxy/lib/src/journal.node';
+    const addon = '/usr/libexec/amqproxy/lib/src/journal.node';
     await machine.do(`mv ${addon} /root/`);
     await restart();
     await configure('max_klients = 7');
-    await reload();
+    await assert.rejects(reload());
     await until('the error', async () => (await journalOfThisRun('-p err')).includes('max_klients'));
     assert.doesNotMatch(await journal(), /<\d>/);
     await configure();

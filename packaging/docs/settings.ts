@@ -1,8 +1,5 @@
-/** The README's table of settings, between two markers. */
+/** packaging/doc/settings.md: the table of settings. */
 import { optionNames, optionOf, show } from '../../src/config/options.ts';
-
-const BEGIN = '<!-- options:begin (from src/config/options.ts, by make docs) -->';
-const END = '<!-- options:end -->';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
@@ -22,10 +19,15 @@ function table(): string {
   return lines.map(row => `| ${row.map(cell).join(' | ')} |`).join('\n');
 }
 
-/** @throws Error where the markers are missing. */
-export function withTable(readme: string): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END, begin);
-  if (begin < 0 || end < 0) throw new Error(`README.md has no ${BEGIN} and ${END}`);
-  return `${readme.slice(0, begin + BEGIN.length)}\n\n${table()}\n\n${readme.slice(end)}`;
-}
+export const settingsPage = (): string => `# Settings
+
+<!-- made from src/config/options.ts by make docs -->
+
+A flag wins over the environment, the environment over the files, the files over the default. \`/etc/amqproxy.d/*.ini\` are read
+after \`/etc/amqproxy.ini\`, in the order of their names; of a key that comes twice the last one counts. An unknown section or
+key, a wrong type or a value out of range ends the start with code 78 (64 on the command line) and names file, line, key and
+what is allowed. \`amqproxy --config /etc/amqproxy.ini --check-config\` only checks, and shows what is in effect and where each
+setting comes from. \`man amqproxy.ini\` says more about each.
+
+${table()}
+`;

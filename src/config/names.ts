@@ -1,0 +1,39 @@
+/** Which option a section and key of a file name, and what was meant where they name none. */
+import { type OptionName, optionNames, optionOf } from './options.ts';
+import { nearest } from './suggest.ts';
+import { printable } from './types.ts';
+
+/** The option that a section and key name, by the table. AMQProxy takes keys above all sections for [main]'s. */
+export function optionFor(section: string, key: string): OptionName | undefined {
+  return optionNames.find(name => {
+    const option = optionOf(name);
+    if (option.section === section && option.key === key) return true;
+    return option.aliases?.some(alias =>
+      alias.includes('.') ? alias === `${section}.${key}` : option.section === section && alias === key,
+    );
+  });
+}
+
+export function unknownKey(section: string, key: string): string {
+  const sections = [...new Set<string>(optionNames.map(name => optionOf(name).section))];
+  if (!sections.includes(section)) {
+    const near = nearest(section, sections);
+    return `unknown section [${printable(section)}]: ${near ? `did you mean [${near}]? ` : ''}Allowed are [${sections.join('] and [')}]`;
+  }
+  const options = optionNames.map(optionOf);
+  const elsewhere = options.find(option => option.key === key);
+  const keys = options.filter(option => option.section === section).map(option => option.key);
+  const near =
+    nearest(key, keys) ??
+    nearest(
+      key,
+      options.map(option => option.key),
+    );
+  const hint =
+    elsewhere !== undefined
+      ? `it belongs in [${elsewhere.section}]`
+      : near !== undefined
+        ? `did you mean ${near}${keys.includes(near) ? '' : ` in [${options.find(option => option.key === near)!.section}]`}?`
+        : `allowed are ${keys.join(', ')}`;
+  return `unknown key ${printable(key)} in [${section}]: ${hint}`;
+}

@@ -1,0 +1,50 @@
+/** The group "Limits": how many, and who. */
+import { main } from '../option.ts';
+import { boolean, integer, names } from '../types.ts';
+
+export const LIMITS = {
+  maxClients: main('max_clients', {
+    group: 'Limits',
+    type: integer(0, 10_000_000),
+    default: 0,
+    live: true,
+    help: 'Most clients at a time; 0 for no limit.',
+  }),
+  maxClientsPerUser: main('max_clients_per_user', {
+    group: 'Limits',
+    type: integer(0, 10_000_000),
+    default: 0,
+    live: true,
+    help: 'Most clients of one user at a time; 0 for no limit.',
+  }),
+  maxUpstreams: main('max_upstreams', {
+    group: 'Limits',
+    type: integer(0, 100_000),
+    default: 0,
+    live: true,
+    help: 'Most upstreams of one pool (user, secret and vhost); 0 for no limit.',
+  }),
+  maxUpstreamsTotal: main('max_upstreams_total', {
+    group: 'Limits',
+    type: integer(0, 100_000),
+    default: 0,
+    live: true,
+    help: 'Most upstreams of all pools together; 0 for no limit.',
+  }),
+  allowRemoteGuest: main('allow_remote_guest', {
+    group: 'Limits',
+    type: boolean,
+    default: false,
+    live: true,
+    help: 'Let the user guest in from other hosts.',
+    more: 'A broker trusts guest, and logins by ANONYMOUS, from its own host only. A proxy on that host must not lend this trust to others.',
+  }),
+  loopbackUsers: main('loopback_users', {
+    group: 'Limits',
+    type: names,
+    default: ['guest'],
+    live: true,
+    help: 'Users that may come in from this host only, as with the setting of the same name in RabbitMQ.',
+    more: 'A broker lets them in from its own host only, and a proxy there looks like one of its own host. Name here who is named there.',
+  }),
+};

@@ -1,0 +1,36 @@
+/** README and pages: short enough, and their links lead somewhere. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { expect } from 'chai';
+import { optionNames, optionOf } from '../../src/config/options.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const pages = ['README.md', ...globSync('packaging/doc/*.md', { cwd: root })];
+const text = (page: string): string => readFileSync(resolve(root, page), 'utf8');
+
+describe('The README', () => {
+  it('is short enough for somebody who is busy', () => {
+    expect(text('README.md').split('\n').length).to.be.below(150);
+  });
+
+  it('leads to every page', () => {
+    const readme = text('README.md');
+    for (const page of pages.slice(1)) expect(readme, page).to.include(`(${page})`);
+  });
+});
+
+describe('Each page', () => {
+  for (const page of pages)
+    it(`${page} links to what is there`, () => {
+      for (const [, target] of text(page).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g))
+        if (!target.startsWith('http'))
+          expect(existsSync(resolve(root, dirname(page), target)), target).to.equal(true);
+    });
+
+  it('names only settings that exist', () => {
+    const keys = new Set(optionNames.map(name => optionOf(name).key));
+    for (const page of pages)
+      for (const [, key] of text(page).matchAll(/`(?:\[\w+\] )?([a-z_]+) = [^`]*`/g))
+        expect(keys.has(key), `${key} in ${page}`).to.equal(true);
+  });
+});
