@@ -17,7 +17,7 @@ _amqproxy() {
     -c | --config) COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames; return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--max-upstream-channels -t --idle-connection-timeout --term-client-close-timeout --term-timeout --log-level --log-format -l --listen -p --port -b --http-port -c --config --check-config -d --debug -h --help -v --version' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--max-upstream-channels -t --idle-connection-timeout --term-client-close-timeout --term-timeout --log-level --log-format -l --listen -p --port -b --http-port -c --config --check-config --connect -d --debug -h --help -v --version' -- "$cur")) ;;
     *) COMPREPLY=($(compgen -W 'amqp:// amqps://' -- "$cur")); compopt -o nospace ;;
   esac
   if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi

@@ -64,9 +64,11 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
   /** basic.qos frames to repeat on another upstream channel: per consumer, and global. */
   qos: Buffer | null = null;
   globalQos: Buffer | null = null;
-  /** The last declared queue, as a short string with its length octet, and where the broker knows it. */
+  /** The last declared queue, as a short string with its length octet, and where it was declared. */
   lastQueue: Buffer | null = null;
   lastQueueOn: object | null = null;
+  /** It was declared for the broker to name it, and declare-ok has not come. */
+  awaitsQueue = false;
   private current: ChannelState = UNBOUND;
   /** Further channel.close that came while the first was under way: each is answered. */
   private moreCloses = 0;
@@ -235,6 +237,9 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
     this.delivered = lease.delivered;
     this.published = Math.max(this.published, lease.published);
     this.acks = null;
+    this.awaitsQueue = false;
+    // the next lease may be of the same channel, where others have declared meanwhile
+    if (this.lastQueue === null) this.lastQueueOn = null;
   }
 
   private ended(lease: Lease | null, end: LeaseEnd, after: After | { next: 'use' }): void {
@@ -282,6 +287,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
   private closing(why: CloseReason, lease: Lease | null, crossing: number): void {
     this.lastQueue = null;
     this.lane?.abandon();
+    this.awaitsQueue = false;
     this.become({ is: 'closing', rest: lease?.streaming ? lease : null });
     this.peer.dropMessage(this);
     this.peer.out.write(frames.channelClose(this.id, why));
@@ -328,6 +334,10 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
   queueDeclared(lease: Lease, queue: Buffer): void {
     this.lastQueue = Buffer.from(queue);
     this.lastQueueOn = lease.channel;
+    if (!this.awaitsQueue) return;
+    this.awaitsQueue = false;
+    // after declare-ok has gone to the client
+    setImmediate(() => this.peer.goOn());
   }
 
   consumerStarted(tag: string): void {

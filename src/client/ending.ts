@@ -64,7 +64,8 @@ export class Ending {
     const { client } = this;
     this.counted = true;
     client.stats.refuse(cause);
-    client.log.info(client.facts, text);
+    // that no broker can be reached is said once, where it is seen
+    client.log[cause === 'unreachable' ? 'debug' : 'info'](client.facts, text);
   }
 
   // ---- for what it did

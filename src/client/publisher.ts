@@ -69,8 +69,13 @@ export class Publisher {
     if (size < PUBLISH_MIN + 4 || !sameBytes(message.checkedPublish, buf, at + 11, size - 4)) {
       if (argumentFault(PUBLISH.args, buf, at + 11, at + 7 + size) !== null)
         return this.session.offend(offences.badArguments(PUBLISH, buf, at + 11, at + 7 + size)!);
-      if (buf[at + 6 + size] & PUBLISH_IMMEDIATE)
-        return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
+      if (buf[at + 6 + size] & PUBLISH_IMMEDIATE) {
+        const elsewhere = channel.rooted && channel.lease?.upstream !== this.promotion.upstream;
+        if (this.session.profile.isRabbit || elsewhere)
+          return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
+        if (!this.channels.toPrivate(channel)) return this.waiting();
+        this.promotion.spend();
+      }
       message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
     }
     if (

@@ -16,6 +16,9 @@ import { Topologies } from './topologies.ts';
 import { idlest, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
+/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
+const USED_ONCE_S = 5;
+
 export class Pool implements UpstreamOwner, Grower {
   readonly account: Account;
   readonly vhost: string;
@@ -305,6 +308,19 @@ export class Pool implements UpstreamOwner, Grower {
     this.serve();
   }
 
+  /** The same for one of them, which a name does not stand for any more. */
+  leaveBroker(name: string): boolean {
+    const leaving = this.upstreams.filter(({ address, retired }) => address === name && !retired);
+    for (const upstream of leaving) this.retire(upstream);
+    if (leaving.length > 0) this.serve();
+    return leaving.length > 0;
+  }
+
+  retryNow(): void {
+    this.growth.retryNow();
+    this.serve();
+  }
+
   /** The broker's limits may have been changed. */
   forgetLimits(): void {
     this.growth.forgetLimit();
@@ -324,15 +340,23 @@ export class Pool implements UpstreamOwner, Grower {
     this.retire(upstream);
   }
 
-  /** Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock. */
-  maintain(now: number): void {
+  /**
+   * Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock; `usedOnce`
+   * when nobody is likely to log in here again.
+   */
+  maintain(now: number, usedOnce = false): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
+    const once = usedOnce && this.clients === 0;
+    const idleConnectionTimeout = once
+      ? Math.min(config.idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S)
+      : config.idleConnectionTimeout;
     // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(config.minUpstreams, this.topologies.any ? 1 : 0);
-    for (const upstream of outdated(this.upstreams, config, least, now)) this.retire(upstream);
+    const least = Math.max(once ? 0 : config.minUpstreams, this.topologies.any ? 1 : 0);
+    const limits = { maxLifetime: config.maxLifetime, idleConnectionTimeout };
+    for (const upstream of outdated(this.upstreams, limits, least, now)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 

@@ -20,6 +20,8 @@ export class ChannelQuota {
   private readonly user: string;
   /** Channels that are open, or count as open at the broker. */
   private open = 0;
+  /** Channels that have ended, but still count. */
+  settling = 0;
   private limit = Number.POSITIVE_INFINITY;
 
   constructor(user: string) {
@@ -44,7 +46,9 @@ export class ChannelQuota {
       this.open -= n;
       return;
     }
+    this.settling += n;
     setTimeout(() => {
+      this.settling -= n;
       this.open -= n;
       freed();
     }, SETTLE_MS);

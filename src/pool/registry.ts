@@ -42,6 +42,8 @@ export class Registry implements PoolContext<Pool> {
   private readonly opener: Opener;
   /** By `loginKey`. */
   private readonly accounts = new Map<string, Account<Pool>>();
+  /** By user: the one whose secret came last. */
+  private readonly newest = new Map<string, Account<Pool>>();
   private readonly quotas = new Map<string, ChannelQuota>();
   readonly pools = new Set<Pool>();
   private readonly waitingPools = new Set<Pool>();
@@ -81,6 +83,8 @@ export class Registry implements PoolContext<Pool> {
       account = new Account(key, user, secret, quota);
       this.accounts.set(key, account);
     }
+    account.uses++;
+    this.newest.set(user, account);
     return account;
   }
 
@@ -205,8 +209,10 @@ export class Registry implements PoolContext<Pool> {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
     this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
+      // tokens and signed passwords are used once: another has come since
+      const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
       for (const [vhost, pool] of account.pools) {
-        pool.maintain(now);
+        pool.maintain(now, usedOnce);
         for (const upstream of [...pool.upstreams]) upstream.tick(now);
         if (!pool.empty || pool.clients > 0) continue;
         account.pools.delete(vhost);
@@ -214,7 +220,9 @@ export class Registry implements PoolContext<Pool> {
         this.waitingPools.delete(pool);
         this.stats.pools--;
       }
-      if (account.empty) this.accounts.delete(key);
+      if (!account.empty) continue;
+      this.accounts.delete(key);
+      if (this.newest.get(account.user) === account) this.newest.delete(account.user);
     }
     // what was learned of the broker's limits stays known, however long a user stays away
     if (this.accounts.size === 0)
@@ -227,6 +235,27 @@ export class Registry implements PoolContext<Pool> {
     for (const pool of this.pools) pool.leaveBrokers();
   }
 
+  /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */
+  leaveBroker(name: string): boolean {
+    let any = false;
+    for (const pool of this.pools) if (pool.leaveBroker(name)) any = true;
+    return any;
+  }
+
+  /** A broker is up again: who waits need not wait for the next attempt. */
+  retryNow(): void {
+    for (const pool of this.pools) pool.retryNow();
+  }
+
+  /** How many upstreams each broker has blocked. */
+  blockedAt(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const pool of this.pools)
+      for (const { address, blocked } of pool.upstreams)
+        if (blocked !== null) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return counts;
+  }
+
   forgetLimits(): void {
     for (const pool of this.pools) pool.forgetLimits();
     for (const quota of this.quotas.values()) quota.forget();
@@ -234,12 +263,6 @@ export class Registry implements PoolContext<Pool> {
 
   dropTuned(): void {
     for (const account of this.accounts.values()) account.drop();
-  }
-
-  /** Whether a client that came now would be served. */
-  get ready(): boolean {
-    for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;
-    return true;
   }
 
   /** Closes all upstreams politely. */

@@ -5,13 +5,13 @@
  */
 import { hostname } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Fill } from '../proxy/proxy.ts';
+import type { BrokerStatus, Fill } from '../proxy/proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Watched } from './stats-line.ts';
 
 /** What the metrics need of the proxy. */
-export type Measured = Omit<Watched, 'config'>;
+export type Measured = Omit<Watched, 'config'> & { brokers(): BrokerStatus[] };
 
 /** From 0.1 ms (a reused login) to the 10 s of lease_timeout. */
 const BUCKETS = [
@@ -76,6 +76,41 @@ const HISTOGRAMS: [name: string, help: string, of: (stats: Stats) => Samples][] 
   ['barrier_duration_seconds', 'Round trip of a barrier', s => s.barrierSeconds],
 ];
 
+/** One line for each broker, as label `upstream`. */
+function brokerMetrics(proxy: Measured, registers: Registry[]): void {
+  new Gauge({
+    name: 'amqproxy_broker_up',
+    help: '1 while a broker is up or not known to be down, 0 while it is down',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, up } of proxy.brokers()) this.set({ upstream: name }, up ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'amqproxy_upstreams_blocked',
+    help: 'Upstreams that a broker has blocked (connection.blocked)',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, blocked } of proxy.brokers()) this.set({ upstream: name }, blocked);
+    },
+  });
+  new Counter({
+    name: 'amqproxy_broker_dials_total',
+    help: 'Connections attempted to a broker, by whether it greeted',
+    labelNames: ['upstream', 'result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, dials } of proxy.brokers())
+        for (const [result, n] of Object.entries(dials)) this.inc({ upstream: name, result }, n);
+    },
+  });
+}
+
 /** The registry behind /metrics. Takes over the `observe` hooks of the proxy's samples. */
 export function createMetrics(proxy: Measured): Registry {
   const registry = new Registry();
@@ -99,6 +134,7 @@ export function createMetrics(proxy: Measured): Registry {
         for (const [buffer, fill] of Object.entries(proxy.buffers)) this.set({ buffer }, read(fill));
       },
     });
+  brokerMetrics(proxy, registers);
   for (const [name, help, read] of COUNTERS)
     new Counter({
       name: `amqproxy_${name}_total`,

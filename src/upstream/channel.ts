@@ -35,7 +35,6 @@ export class UpstreamChannel implements LeasedChannel {
   lease: Lease | null = null;
   confirms: Confirms | null = null;
   delivered = 0;
-  hasDeclared = false;
   qosSet = false;
   swallowQosOk = 0;
   clientFlows = 0;
@@ -73,7 +72,7 @@ export class UpstreamChannel implements LeasedChannel {
   }
 
   reset(dirty: boolean): void {
-    if (dirty) {
+    if (dirty || !this.upstream.answersFlow) {
       this.close();
       return;
     }

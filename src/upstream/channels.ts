@@ -100,6 +100,13 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     return channel;
   }
 
+  /** Asks the broker something that it answers at once, whatever it does on other channels. */
+  probe(): void {
+    const parked = this.unpark(false) ?? this.unpark(true);
+    if (parked !== null) parked.reset(false);
+    else if (this.count < this.max) this.open().close();
+  }
+
   channelFreed(): void {
     this.upstream.channelFreed();
   }
