@@ -122,9 +122,11 @@ export class Pool implements UpstreamOwner, Grower {
     return this.wait('upstream', () => this.takeUpstream(holder), done);
   }
 
-  private takeUpstream(holder: PrivateHolder): PrivateLease | null {
+  private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
     const upstream = this.lending.takeIdle();
-    return upstream === null ? null : new PrivateLease(upstream, holder, this);
+    if (upstream !== null) return new PrivateLease(upstream, holder, this);
+    const { refusal } = this.growth;
+    return refusal === null ? null : { cause: 'refused', why: refusal };
   }
 
   giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null): void {
@@ -209,6 +211,10 @@ export class Pool implements UpstreamOwner, Grower {
     return this.context.place(this, () => this.live);
   }
 
+  roomFor(why: CloseReason): Promise<boolean> {
+    return this.context.roomFor(this, why);
+  }
+
   takeTuned(): Upstream | null {
     return this.account.take(this.vhost);
   }
@@ -232,6 +238,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   limitLearned({ text }: CloseReason): void {
     this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
+    setImmediate(() => this.serve()); // who wants one for itself is told
   }
 
   channelFreed(upstream: Upstream): void {
@@ -246,7 +253,7 @@ export class Pool implements UpstreamOwner, Grower {
   channelsChanged(by: number): void {
     const { quota } = this.account;
     if (by > 0) quota.opened();
-    else quota.ended(-by, () => this.serve());
+    else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
@@ -336,7 +343,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** Closes an idle upstream to make room for another pool's. */
   giveWay(upstream: Upstream): void {
-    this.context.report('info', this, 'Idle upstream closed: others need its place (max_upstreams_total)');
+    this.context.report('info', this, 'Idle upstream closed: others need its place');
     this.retire(upstream);
   }
 
