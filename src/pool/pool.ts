@@ -16,9 +16,6 @@ import { Topologies } from './topologies.ts';
 import { idlest, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
-/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
-const USED_ONCE_S = 5;
-
 export class Pool implements UpstreamOwner, Grower {
   readonly account: Account;
   readonly vhost: string;
@@ -312,7 +309,6 @@ export class Pool implements UpstreamOwner, Grower {
   leaveBroker(name: string): boolean {
     const leaving = this.upstreams.filter(({ address, retired }) => address === name && !retired);
     for (const upstream of leaving) this.retire(upstream);
-    if (leaving.length > 0) this.serve();
     return leaving.length > 0;
   }
 
@@ -350,13 +346,9 @@ export class Pool implements UpstreamOwner, Grower {
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
     const once = usedOnce && this.clients === 0;
-    const idleConnectionTimeout = once
-      ? Math.min(config.idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S)
-      : config.idleConnectionTimeout;
     // the last one tells whether the broker, and with it what clients have declared, is still there
     const least = Math.max(once ? 0 : config.minUpstreams, this.topologies.any ? 1 : 0);
-    const limits = { maxLifetime: config.maxLifetime, idleConnectionTimeout };
-    for (const upstream of outdated(this.upstreams, limits, least, now)) this.retire(upstream);
+    for (const upstream of outdated(this.upstreams, config, least, now, once)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 

@@ -2,6 +2,9 @@
 import type { Config } from '../config/options.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
+/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
+const USED_ONCE_S = 5;
+
 type Kept = Pick<Upstream, 'id' | 'retired' | 'holder' | 'busy' | 'idleSince' | 'openedAt'>;
 
 const idle = (upstream: Kept): boolean =>
@@ -15,22 +18,27 @@ export function idlest<T extends Kept>(upstreams: readonly T[]): T | null {
   return found;
 }
 
-/** Those that are to take no more leases; of the idle ones, `least` upstreams stay. `now` as of the coarse clock. */
+/**
+ * Those that are to take no more leases; of the idle ones, `least` upstreams stay. `now` as of the coarse clock; `once` when
+ * nobody is likely to log in with this secret again.
+ */
 export function outdated<T extends Kept>(
   upstreams: readonly T[],
   { maxLifetime, idleConnectionTimeout }: Pick<Config, 'maxLifetime' | 'idleConnectionTimeout'>,
   least: number,
   now: number,
+  once = false,
 ): T[] {
+  const idleMax = once ? Math.min(idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S) : idleConnectionTimeout;
   const current = upstreams.filter(({ retired }) => !retired);
   // those that were opened together are not closed together
   const lifetime = ({ id }: Kept): number => maxLifetime * (1000 - 10 * (id % 10));
   const old = current.filter(upstream => maxLifetime > 0 && now - upstream.openedAt > lifetime(upstream));
   let staying = current.length - old.length;
   for (const upstream of current) {
-    if (idleConnectionTimeout === 0 || staying <= least) break;
+    if (idleMax === 0 || staying <= least) break;
     if (old.includes(upstream) || !idle(upstream)) continue;
-    if (now - upstream.idleSince <= idleConnectionTimeout * 1000) continue;
+    if (now - upstream.idleSince <= idleMax * 1000) continue;
     old.push(upstream);
     staying--;
   }

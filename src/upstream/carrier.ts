@@ -42,3 +42,10 @@ export interface Carrier {
   whenDrained(who: { upstreamDrained(): void }): void;
   destroy(why: CloseReason | null): void;
 }
+
+/** A client that has the upstream for itself; told of what concerns the connection. */
+export interface Holder {
+  readonly peer: Peer;
+  updateSecretOk(): void;
+  upstreamLost(why: CloseReason | null): void;
+}

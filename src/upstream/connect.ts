@@ -57,12 +57,7 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
         .step(handshake => handshake.greet())
         .then(
           () => done(null, upstream),
-          error =>
-            done(
-              error instanceof Refused
-                ? new Error(upstream.oddity ?? 'it hangs up without a greeting')
-                : error,
-            ),
+          error => done(error instanceof Refused ? new Error('it hangs up without a greeting') : error),
         );
     };
     tcp.on('error', done);

@@ -11,6 +11,7 @@ import { type Credentials, loginResponse } from '../amqp/sasl.ts';
 import { encodeTable } from '../amqp/table.ts';
 import type { Outbox } from '../io/outbox.ts';
 import { VERSION } from '../version.ts';
+import { notAGreeting } from './explain.ts';
 import type { BrokerProfile } from './profile.ts';
 
 /** A login the broker refused. `why` is null when it closed the socket without a word. */
@@ -100,6 +101,13 @@ export class UpstreamHandshake {
     this.step = null;
     this.state = to;
     step?.resolve();
+  }
+
+  /** Bytes that came: what they are, if the first ones are no greeting. */
+  sees(chunk: Buffer): void {
+    if (this.state !== 'dialed' || this.failure !== null) return;
+    const oddity = notAGreeting(chunk);
+    if (oddity !== null) this.fail(new Error(oddity));
   }
 
   /** The connection has ended: so has the step under way, or the next one. */

@@ -12,16 +12,15 @@ import { clock } from '../clock.ts';
 import type { Transport, TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
 import { Answers } from './answers.ts';
-import { BarrierProbe, type Barriers } from './barriers.ts';
+import type { BarrierProbe, Barriers } from './barriers.ts';
 import { Blockage } from './blockage.ts';
-import type { Peer } from './carrier.ts';
+import type { Holder, Peer } from './carrier.ts';
 import { channelMethod } from './channel-methods.ts';
 import { type ChannelsOwner, UpstreamChannels } from './channels.ts';
 import { Delivery } from './delivery.ts';
-import { notAGreeting } from './explain.ts';
 import { Refused, UpstreamHandshake } from './handshake.ts';
 import type { Lease, LeaseHolder, Purpose } from './lease.ts';
-import type { BrokerProfile } from './profile.ts';
+import type { UpstreamBroker } from './profile.ts';
 import { Silence } from './silence.ts';
 
 /** What an upstream tells its pool. */
@@ -35,22 +34,6 @@ export interface UpstreamOwner {
   /** Its socket is closed, too: the broker counts it no more. */
   upstreamGone(upstream: Upstream): void;
   blockedChanged(upstream: Upstream): void;
-}
-
-/** A client that has the upstream for itself; told of what concerns the connection. */
-export interface Holder {
-  readonly peer: Peer;
-  updateSecretOk(): void;
-  upstreamLost(why: CloseReason | null): void;
-}
-
-/** The broker, as its upstreams see it. */
-export interface UpstreamBroker {
-  /** Its address, for people. */
-  readonly name: string;
-  readonly profile: BrokerProfile;
-  /** Whether it answers channel.flow. */
-  readonly barriers: Barriers;
 }
 
 export type UpstreamState = 'handshake' | 'live' | 'closing' | 'closed';
@@ -120,14 +103,10 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   // ---- the handshake, step by step
 
   /** Finds out, unless it is known, what the broker takes for a barrier; on a live upstream that nobody uses yet. */
-  learnBarrier(): Promise<void> {
-    if (this.barriers.kind !== 'unknown' || this.state !== 'live') return Promise.resolve();
-    return new Promise(resolve => {
-      this.barrierProbe = new BarrierProbe(this.out, this.barriers, () => {
-        this.barrierProbe = null;
-        resolve();
-      });
-    });
+  async learnBarrier(): Promise<void> {
+    this.barrierProbe = this.state === 'live' ? this.barriers.probe(this.out) : null;
+    await this.barrierProbe?.answered;
+    this.barrierProbe = null;
   }
 
   /** The broker answers channel.flow; otherwise closing the channel is the only barrier. */
@@ -217,11 +196,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   // ---- frames from the broker
 
-  /** What its first bytes were instead of a greeting; null when there is nothing odd about them. */
-  oddity: string | null = null;
-
   received(chunk: Buffer): void {
-    if (this.handshake?.state === 'dialed') this.oddity ??= notAGreeting(chunk);
+    this.handshake?.sees(chunk);
     this.scanner.feed(chunk);
   }
 
