@@ -108,6 +108,7 @@ export class Account<P extends AccountPool = AccountPool> {
   freesChannel(): boolean {
     const upstreams = [...this.pools.values()].flatMap(pool => pool.upstreams);
     return (
+      this.quota.settling > 0 ||
       upstreams.some(({ channels }) => channels.ending > 0) ||
       upstreams.some(upstream => upstream.channels.closeParked())
     );

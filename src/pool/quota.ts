@@ -20,10 +20,16 @@ export class ChannelQuota {
   private readonly user: string;
   /** Channels that are open, or count as open at the broker. */
   private open = 0;
+  /** Channels that have ended, but still count. */
+  settling = 0;
   private limit = Number.POSITIVE_INFINITY;
 
   constructor(user: string) {
     this.user = user;
+  }
+
+  get learned(): boolean {
+    return this.limit !== Number.POSITIVE_INFINITY;
   }
 
   get full(): boolean {
@@ -36,11 +42,13 @@ export class ChannelQuota {
 
   /** `n` channels have ended; `freed` is called when they count no more. */
   ended(n: number, freed: () => void): void {
-    if (this.limit === Number.POSITIVE_INFINITY) {
+    if (!this.learned) {
       this.open -= n;
       return;
     }
+    this.settling += n;
     setTimeout(() => {
+      this.settling -= n;
       this.open -= n;
       freed();
     }, SETTLE_MS);

@@ -224,7 +224,9 @@ export class Registry implements PoolContext<Pool> {
       this.accounts.delete(key);
       if (this.newest.get(account.user) === account) this.newest.delete(account.user);
     }
-    if (this.accounts.size === 0) this.quotas.clear();
+    // what was learned of the broker's limits stays known, however long a user stays away
+    if (this.accounts.size === 0)
+      for (const [user, quota] of this.quotas) if (!quota.learned) this.quotas.delete(user);
   }
 
   /** New leases go to the brokers that are named now; upstreams to the earlier ones end with their last lease. */
@@ -256,6 +258,7 @@ export class Registry implements PoolContext<Pool> {
 
   forgetLimits(): void {
     for (const pool of this.pools) pool.forgetLimits();
+    for (const quota of this.quotas.values()) quota.forget();
   }
 
   dropTuned(): void {
