@@ -2,21 +2,21 @@
  * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
  * which logs one in.
  */
-import { type CloseReason, REPLY, reason } from '../amqp/errors.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
-import type { Peer } from '../upstream/carrier.ts';
+import type { Peer, UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
-import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
 import type { PoolContext } from './context.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
-import { idlest, outdated } from './upkeep.ts';
+import { idlest, mayHaveRestarted, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
-export class Pool implements UpstreamOwner, Grower {
+export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
   readonly vhost: string;
   readonly upstreams: Upstream[] = [];
@@ -261,15 +261,10 @@ export class Pool implements UpstreamOwner, Grower {
       });
       if (this.account.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      if (this.mayHaveRestarted(upstream.address, why)) this.topologies.lost(upstream.address, why);
+      if (mayHaveRestarted(this.upstreams, upstream.address, why))
+        this.topologies.lost(upstream.address, why);
     }
     this.serve();
-  }
-
-  /** A broker that restarts ends all connections, and without naming a fault. */
-  private mayHaveRestarted(broker: string, why: CloseReason | null): boolean {
-    const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
-    return forced && !this.upstreams.some(({ address }) => address === broker);
   }
 
   upstreamGone(): void {
@@ -297,19 +292,13 @@ export class Pool implements UpstreamOwner, Grower {
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
-  /** Other brokers are named: upstreams to the earlier ones end with their last lease, new ones are opened at once. */
-  leaveBrokers(): void {
-    for (const upstream of [...this.upstreams]) this.retire(upstream);
-    this.growth.retryNow();
-    this.forgetLimits();
-    this.serve();
-  }
-
-  /** The same for one of them, which a name does not stand for any more. */
-  leaveBroker(name: string): boolean {
-    const leaving = this.upstreams.filter(({ address, retired }) => address === name && !retired);
-    for (const upstream of leaving) this.retire(upstream);
-    return leaving.length > 0;
+  /** Other brokers are named, or `only` this one no more: upstreams there end with their last lease. True if there were any. */
+  leaveBrokers(only: string | null = null): boolean {
+    const there = this.upstreams.filter(({ retired, address }) => !retired && address === (only ?? address));
+    for (const upstream of there) this.retire(upstream);
+    if (only === null) this.forgetLimits();
+    this.retryNow();
+    return there.length > 0;
   }
 
   retryNow(): void {

@@ -238,7 +238,7 @@ export class Registry implements PoolContext<Pool> {
   /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */
   leaveBroker(name: string): boolean {
     let any = false;
-    for (const pool of this.pools) if (pool.leaveBroker(name)) any = true;
+    for (const pool of this.pools) if (pool.leaveBrokers(name)) any = true;
     return any;
   }
 

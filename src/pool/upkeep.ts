@@ -1,4 +1,5 @@
-/** Which upstreams of a pool have been idle, or alive, for too long. Pure. */
+/** Which upstreams of a pool have been idle, or alive, for too long, and what the loss of one means. Pure. */
+import { type CloseReason, REPLY } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
@@ -43,4 +44,14 @@ export function outdated<T extends Kept>(
     staying--;
   }
   return old;
+}
+
+/** A broker that restarts ends all connections, and without naming a fault; `upstreams` are those that are left. */
+export function mayHaveRestarted(
+  upstreams: readonly Pick<Upstream, 'address'>[],
+  broker: string,
+  why: CloseReason | null,
+): boolean {
+  const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
+  return forced && !upstreams.some(({ address }) => address === broker);
 }

@@ -84,6 +84,8 @@ export interface UpstreamBroker {
   /** Its address, for people. */
   readonly name: string;
   readonly profile: BrokerProfile;
+  /** Seconds; 0 for what it offers. */
+  readonly heartbeat: number;
   /** Whether it answers channel.flow. */
   readonly barriers: Barriers;
 }
