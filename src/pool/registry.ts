@@ -1,6 +1,6 @@
 /** All accounts and pools, and the limits that hold for all of them together. */
 import { reason } from '../amqp/errors.ts';
-import type { Credentials } from '../amqp/sasl.ts';
+import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -27,6 +27,8 @@ export interface Opener {
   authenticate(account: Account, vhost: string): Promise<Upstream>;
   /** Opens the vhost over `tuned`, or over a new upstream. */
   open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream>;
+  /** Does what a client has done, in a place that was taken: rejects with what the broker says to it. */
+  imitate(login: RawLogin, tuneOk: Buffer | null): Promise<void>;
   /** Hangs up on an upstream that waits for a login; false when there is none. */
   dropSpare(): boolean;
 }
@@ -96,6 +98,11 @@ export class Registry implements PoolContext<Pool> {
       const placed = await this.place(account.pools.get(vhost) ?? null, () => account.proven);
       return placed ? this.opener.authenticate(account, vhost) : null;
     });
+  }
+
+  /** What the broker says to a login, and to a tune-ok, that the proxy cannot hand on; rejects with it, if it says anything. */
+  async judge(login: RawLogin, tuneOk: Buffer | null): Promise<void> {
+    if (await this.place(null, () => false)) await this.opener.imitate(login, tuneOk);
   }
 
   pool(proven: Account<Pool>, vhost: string): Pool {

@@ -58,6 +58,11 @@ export class UpstreamHandshake {
 
   /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
   authenticate(credentials: Credentials, name: string): Promise<void> {
+    return this.respond(...loginResponse(credentials), name);
+  }
+
+  /** The same with what a client has sent. */
+  respond(mechanism: string, response: Uint8Array, name: string): Promise<void> {
     const properties = encodeTable({
       product: 'amqproxy',
       version: VERSION,
@@ -73,7 +78,6 @@ export class UpstreamHandshake {
         authentication_failure_close: true,
       },
     });
-    const [mechanism, response] = loginResponse(credentials);
     const args = new frames.Writer(512).bytes(properties).shortstr(mechanism).longstr(response);
     this.out.write(frames.methodFrame(0, M.CONNECTION_START_OK, args.shortstr('en_US').take()));
     return this.answer();
@@ -82,8 +86,12 @@ export class UpstreamHandshake {
   /** Opens the vhost. Rejects with Refused when the broker will not have it. */
   open(vhost: string): Promise<void> {
     const { channelMax, frameMax, heartbeat } = this.tuned;
-    const agreed = new frames.Writer(8).short(channelMax).long(frameMax).short(heartbeat);
-    this.out.write(frames.methodFrame(0, M.CONNECTION_TUNE_OK, agreed.take()));
+    return this.openAs(new frames.Writer(8).short(channelMax).long(frameMax).short(heartbeat).take(), vhost);
+  }
+
+  /** The same with these arguments of tune-ok. */
+  openAs(tuneOk: Buffer, vhost: string): Promise<void> {
+    this.out.write(frames.methodFrame(0, M.CONNECTION_TUNE_OK, tuneOk));
     const args = new frames.Writer(64).shortstr(vhost).octet(0).octet(0);
     this.out.write(frames.methodFrame(0, M.CONNECTION_OPEN, args.take()));
     return this.answer();
