@@ -13,7 +13,7 @@ import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
-import { idlest, mayHaveRestarted, outdated } from './upkeep.ts';
+import { mayHaveRestarted, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
@@ -119,9 +119,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.wait('upstream', () => this.takeUpstream(holder), done);
   }
 
-  private takeUpstream(holder: PrivateHolder): PrivateLease | null {
+  private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
     const upstream = this.lending.takeIdle();
-    return upstream === null ? null : new PrivateLease(upstream, holder, this);
+    if (upstream !== null) return new PrivateLease(upstream, holder, this);
+    const { refusal } = this.growth;
+    return refusal === null ? null : { cause: 'refused', why: refusal };
   }
 
   giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null): void {
@@ -206,6 +208,10 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.context.place(this, () => this.live);
   }
 
+  roomFor(why: CloseReason): Promise<boolean> {
+    return this.context.roomFor(this, why);
+  }
+
   takeTuned(): Upstream | null {
     return this.account.take(this.vhost);
   }
@@ -229,6 +235,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   limitLearned({ text }: CloseReason): void {
     this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
+    setImmediate(() => this.serve()); // who wants one for itself is told
   }
 
   channelFreed(upstream: Upstream): void {
@@ -243,7 +250,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   channelsChanged(by: number): void {
     const { quota } = this.account;
     if (by > 0) quota.opened();
-    else quota.ended(-by, () => this.serve());
+    else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
@@ -275,8 +282,8 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   blockedChanged(upstream: Upstream): void {
     this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
     const { blocked, address } = upstream;
-    const message = blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${blocked}`;
-    this.context.report('warn', this, message, { upstream: address });
+    const message = blocked === null ? 'unblocked' : `blocked: ${blocked}`;
+    this.context.report('warn', this, `Upstream ${message}`, { upstream: address });
     if (blocked === null) this.serve();
   }
 
@@ -314,30 +321,20 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   // ---- maintenance
 
-  /** The upstream that nobody uses for the longest time; null when there is none. */
-  get idlest(): Upstream | null {
-    return idlest(this.upstreams);
-  }
-
   /** Closes an idle upstream to make room for another pool's. */
   giveWay(upstream: Upstream): void {
-    this.context.report('info', this, 'Idle upstream closed: others need its place (max_upstreams_total)');
+    this.context.report('info', this, 'Idle upstream closed: others need its place');
     this.retire(upstream);
   }
 
-  /**
-   * Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock; `usedOnce`
-   * when nobody is likely to log in here again.
-   */
+  /** Fails who has waited too long, and closes what is too old. `now` as of the coarse clock; `usedOnce`: see `outdated`. */
   maintain(now: number, usedOnce = false): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
-    const once = usedOnce && this.clients === 0;
-    // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(once ? 0 : config.minUpstreams, this.topologies.any ? 1 : 0);
-    for (const upstream of outdated(this.upstreams, config, least, now, once)) this.retire(upstream);
+    const kept = { once: usedOnce && this.clients === 0, declared: this.topologies.any };
+    for (const upstream of outdated(this.upstreams, config, kept, now)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 

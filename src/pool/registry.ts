@@ -1,5 +1,5 @@
 /** All accounts and pools, and the limits that hold for all of them together. */
-import { reason } from '../amqp/errors.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
@@ -7,8 +7,9 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
 import type { PoolContext } from './context.ts';
 import { Pool } from './pool.ts';
-import { ChannelQuota } from './quota.ts';
+import { ChannelQuota, countsUser, SETTLE_MS } from './quota.ts';
 import { loginKey } from './secrets.ts';
+import { idlest } from './upkeep.ts';
 import { type Denial, Waiters } from './waiters.ts';
 
 /** What a client asked for may not be had. */
@@ -199,14 +200,26 @@ export class Registry implements PoolContext<Pool> {
     this.givingWay = true;
     if (this.opener.dropSpare()) return;
     for (const account of this.accounts.values()) if (account.drop()) return;
+    if (this.closeIdlest(() => true) === null) this.givingWay = false;
+  }
+
+  /** Closes the upstream that has been idle for the longest time in these pools; null when there is none. */
+  private closeIdlest(among: (pool: Pool) => boolean): Upstream | null {
     let found: { pool: Pool; upstream: Upstream } | null = null;
     for (const pool of this.pools) {
-      const { idlest: upstream } = pool;
+      const upstream = among(pool) ? idlest(pool.upstreams) : null;
       if (upstream !== null && (found === null || upstream.idleSince < found.upstream.idleSince))
         found = { pool, upstream };
     }
-    if (found === null) this.givingWay = false;
-    else found.pool.giveWay(found.upstream);
+    found?.pool.giveWay(found.upstream);
+    return found?.upstream ?? null;
+  }
+
+  roomFor({ user, vhost }: Pool, why: CloseReason): Promise<boolean> {
+    const ofUser = countsUser(why);
+    const upstream = this.closeIdlest(pool => (ofUser ? pool.user === user : pool.vhost === vhost));
+    if (upstream === null) return Promise.resolve(false);
+    return new Promise(resolve => upstream.whenClosed(() => setTimeout(resolve, SETTLE_MS, true)));
   }
 
   // ---- maintenance

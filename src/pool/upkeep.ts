@@ -19,18 +19,25 @@ export function idlest<T extends Kept>(upstreams: readonly T[]): T | null {
   return found;
 }
 
-/**
- * Those that are to take no more leases; of the idle ones, `least` upstreams stay. `now` as of the coarse clock; `once` when
- * nobody is likely to log in with this secret again.
- */
+/** What counts besides the settings. */
+interface Circumstances {
+  /** Nobody is likely to log in with this secret again. */
+  once: boolean;
+  /** Clients have declared what a restart of the broker takes away. */
+  declared: boolean;
+}
+
+/** Those that are to take no more leases. `now` as of the coarse clock. */
 export function outdated<T extends Kept>(
   upstreams: readonly T[],
-  { maxLifetime, idleConnectionTimeout }: Pick<Config, 'maxLifetime' | 'idleConnectionTimeout'>,
-  least: number,
+  config: Pick<Config, 'maxLifetime' | 'idleConnectionTimeout' | 'minUpstreams'>,
+  { once, declared }: Circumstances,
   now: number,
-  once = false,
 ): T[] {
+  const { maxLifetime, idleConnectionTimeout, minUpstreams } = config;
   const idleMax = once ? Math.min(idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S) : idleConnectionTimeout;
+  // the last one tells whether the broker, and with it what clients have declared, is still there
+  const least = Math.max(once ? 0 : minUpstreams, declared ? 1 : 0);
   const current = upstreams.filter(({ retired }) => !retired);
   // those that were opened together are not closed together
   const lifetime = ({ id }: Kept): number => maxLifetime * (1000 - 10 * (id % 10));

@@ -73,6 +73,7 @@ describe('A pool', () => {
       stats,
       reserve: () => true,
       place: async () => true,
+      roomFor: async () => false,
       waitingChanged: () => {},
       upstreamIdle: () => {},
       open: async () => {
