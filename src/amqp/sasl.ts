@@ -36,8 +36,11 @@ export function readResponse(mechanism: string, response: Buffer): Credentials |
   }
 }
 
+/** What a client sends to log in: a mechanism, and a response that may be anything. */
+export type RawLogin = [mechanism: string, response: Buffer];
+
 /** Mechanism and response for a login: PLAIN is RFC 4616 with an empty authorization identity. */
-export const loginResponse = ({ user, secret }: Credentials): [mechanism: string, response: Buffer] =>
+export const loginResponse = ({ user, secret }: Credentials): RawLogin =>
   secret === null
     ? ['ANONYMOUS', Buffer.alloc(0)]
     : ['PLAIN', Buffer.concat([Buffer.from(`\0${user}\0`, 'utf8'), secret])];

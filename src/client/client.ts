@@ -19,7 +19,6 @@ import type { Pool } from '../pool/pool.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Alarms } from './alarms.ts';
 import { BackPressure } from './back-pressure.ts';
@@ -53,6 +52,7 @@ const HANDSHAKE_FRAME_MAX = 65_536;
 export class Client implements Connection, Newcomer, TransportUser {
   readonly transport: Transport;
   readonly out: Transport['out'];
+  readonly profile: ClientContext['profile'];
   readonly negotiated = new Negotiated();
   readonly ending = new Ending(this);
   /** Where it is in the proxy's list of clients. */
@@ -79,6 +79,7 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.transport = transport;
     this.out = transport.out;
     this.context = context;
+    this.profile = context.profile;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
     this.promotion = new Promotion(this, () => this.channels.moveAll());
@@ -108,10 +109,6 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   get stats(): Stats {
     return this.context.stats;
-  }
-
-  get profile(): BrokerProfile {
-    return this.context.profile;
   }
 
   get address(): string {

@@ -7,6 +7,7 @@
 import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
+import { loginResponse, type RawLogin } from '../amqp/sasl.ts';
 import { NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
 import type { Outbox } from '../io/outbox.ts';
@@ -29,7 +30,7 @@ export interface HandshakeContext {
   readonly config: Config;
   readonly stats: Stats;
   readonly profile: BrokerProfile;
-  readonly registry: Pick<Registry, 'account' | 'prove' | 'pool'>;
+  readonly registry: Pick<Registry, 'account' | 'prove' | 'judge' | 'pool'>;
   /** Resolves, never rejects, when the broker has been met or cannot be. */
   meetBroker(): Promise<void>;
 }
@@ -49,6 +50,8 @@ export interface Newcomer {
   opened(pool: Pool): void;
   readonly ending: Pick<Ending, 'offend' | 'refuse' | 'refuseHeader'>;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 export class ClientHandshake {
   state: HandshakeState = 'header';
@@ -112,7 +115,8 @@ export class ClientHandshake {
     if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) return this.startOk(args);
     if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
       const fault = negotiation.readTuneOk(args, this.context.profile, this.client.negotiated);
-      if (fault !== null) return this.client.ending.offend(fault);
+      if (fault !== null && this.context.profile.isRabbit) return this.client.ending.offend(fault);
+      if (fault !== null) return this.judged(loginResponse(this.account!), Buffer.from(args));
       this.state = 'open';
       return NEXT;
     }
@@ -131,11 +135,16 @@ export class ClientHandshake {
     if (typeof login === 'string')
       return client.ending.offend(reason('SYNTAX_ERROR', login, M.CONNECTION_START_OK));
     const { credentials } = login;
-    if (credentials === null) return client.ending.offend(SILENCE); // so ends RabbitMQ what it cannot read
     this.login = login;
     client.negotiated.login(login);
+    if (credentials === null) {
+      // so ends RabbitMQ what it cannot read
+      if (context.profile.isRabbit) return client.ending.offend(SILENCE);
+      return this.judged([login.mechanism, login.response], null);
+    }
     this.account = context.registry.account(credentials);
     login.credentials = null; // the pools have them
+    login.response = NOTHING;
     const proof = context.registry.prove(this.account);
     if (proof === null) {
       this.tune();
@@ -148,6 +157,16 @@ export class ClientHandshake {
         this.tune();
         client.goOn();
       },
+      (error: Error) => this.failed(error),
+    );
+    return STOP;
+  }
+
+  /** What cannot be: another broker than RabbitMQ is asked for its words. */
+  private judged(login: RawLogin, tuneOk: Buffer | null): Verdict {
+    this.state = 'proving';
+    this.context.registry.judge(login, tuneOk).then(
+      () => this.failed(new Refused(null)),
       (error: Error) => this.failed(error),
     );
     return STOP;

@@ -11,6 +11,8 @@ export interface Login {
   mechanism: string;
   /** Null when the mechanism is not known or the response not what it prescribes. */
   credentials: Credentials | null;
+  /** As it came; empty once it is not needed. */
+  response: Buffer;
   /** The capabilities the client announced. */
   cancelNotify: boolean;
   blockedNotify: boolean;
@@ -34,13 +36,14 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
   }
   const mechanism = frames.readShortstr(args, tableSize);
   const response = tableSize + 1 + args[tableSize];
-  const bytes = args.subarray(response + 4, response + 4 + args.readUInt32BE(response));
+  const bytes = Buffer.from(args.subarray(response + 4, response + 4 + args.readUInt32BE(response)));
   const { capabilities } = properties;
   const can = (name: string): boolean =>
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
   return {
     mechanism,
-    credentials: profile.mechanisms.includes(mechanism) ? readResponse(mechanism, Buffer.from(bytes)) : null,
+    credentials: profile.mechanisms.includes(mechanism) ? readResponse(mechanism, bytes) : null,
+    response: bytes,
     cancelNotify: can('consumer_cancel_notify'),
     blockedNotify: can('connection.blocked'),
     failureClose: can('authentication_failure_close'),

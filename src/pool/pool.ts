@@ -2,24 +2,21 @@
  * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
  * which logs one in.
  */
-import { type CloseReason, REPLY, reason } from '../amqp/errors.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
-import type { Peer } from '../upstream/carrier.ts';
+import type { Peer, UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
-import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
 import type { PoolContext } from './context.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
-import { idlest, outdated } from './upkeep.ts';
+import { mayHaveRestarted, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
-/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
-const USED_ONCE_S = 5;
-
-export class Pool implements UpstreamOwner, Grower {
+export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
   readonly vhost: string;
   readonly upstreams: Upstream[] = [];
@@ -271,15 +268,10 @@ export class Pool implements UpstreamOwner, Grower {
       });
       if (this.account.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      if (this.mayHaveRestarted(upstream.address, why)) this.topologies.lost(upstream.address, why);
+      if (mayHaveRestarted(this.upstreams, upstream.address, why))
+        this.topologies.lost(upstream.address, why);
     }
     this.serve();
-  }
-
-  /** A broker that restarts ends all connections, and without naming a fault. */
-  private mayHaveRestarted(broker: string, why: CloseReason | null): boolean {
-    const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
-    return forced && !this.upstreams.some(({ address }) => address === broker);
   }
 
   upstreamGone(): void {
@@ -290,8 +282,8 @@ export class Pool implements UpstreamOwner, Grower {
   blockedChanged(upstream: Upstream): void {
     this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
     const { blocked, address } = upstream;
-    const message = blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${blocked}`;
-    this.context.report('warn', this, message, { upstream: address });
+    const message = blocked === null ? 'unblocked' : `blocked: ${blocked}`;
+    this.context.report('warn', this, `Upstream ${message}`, { upstream: address });
     if (blocked === null) this.serve();
   }
 
@@ -307,20 +299,13 @@ export class Pool implements UpstreamOwner, Grower {
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
-  /** Other brokers are named: upstreams to the earlier ones end with their last lease, new ones are opened at once. */
-  leaveBrokers(): void {
-    for (const upstream of [...this.upstreams]) this.retire(upstream);
-    this.growth.retryNow();
-    this.forgetLimits();
-    this.serve();
-  }
-
-  /** The same for one of them, which a name does not stand for any more. */
-  leaveBroker(name: string): boolean {
-    const leaving = this.upstreams.filter(({ address, retired }) => address === name && !retired);
-    for (const upstream of leaving) this.retire(upstream);
-    if (leaving.length > 0) this.serve();
-    return leaving.length > 0;
+  /** Other brokers are named, or `only` this one no more: upstreams there end with their last lease. True if there were any. */
+  leaveBrokers(only: string | null = null): boolean {
+    const there = this.upstreams.filter(({ retired, address }) => !retired && address === (only ?? address));
+    for (const upstream of there) this.retire(upstream);
+    if (only === null) this.forgetLimits();
+    this.retryNow();
+    return there.length > 0;
   }
 
   retryNow(): void {
@@ -336,34 +321,20 @@ export class Pool implements UpstreamOwner, Grower {
 
   // ---- maintenance
 
-  /** The upstream that nobody uses for the longest time; null when there is none. */
-  get idlest(): Upstream | null {
-    return idlest(this.upstreams);
-  }
-
   /** Closes an idle upstream to make room for another pool's. */
   giveWay(upstream: Upstream): void {
     this.context.report('info', this, 'Idle upstream closed: others need its place');
     this.retire(upstream);
   }
 
-  /**
-   * Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock; `usedOnce`
-   * when nobody is likely to log in here again.
-   */
+  /** Fails who has waited too long, and closes what is too old. `now` as of the coarse clock; `usedOnce`: see `outdated`. */
   maintain(now: number, usedOnce = false): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
-    const once = usedOnce && this.clients === 0;
-    const idleConnectionTimeout = once
-      ? Math.min(config.idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S)
-      : config.idleConnectionTimeout;
-    // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(once ? 0 : config.minUpstreams, this.topologies.any ? 1 : 0);
-    const limits = { maxLifetime: config.maxLifetime, idleConnectionTimeout };
-    for (const upstream of outdated(this.upstreams, limits, least, now)) this.retire(upstream);
+    const kept = { once: usedOnce && this.clients === 0, declared: this.topologies.any };
+    for (const upstream of outdated(this.upstreams, config, kept, now)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 

@@ -1,7 +1,7 @@
 /** One client's use of a whole upstream, which nobody else uses meanwhile. Ends once: by the client, or with the upstream. */
 import type { CloseReason } from '../amqp/errors.ts';
-import type { Peer } from '../upstream/carrier.ts';
-import type { Holder, Upstream } from '../upstream/upstream.ts';
+import type { Holder, Peer } from '../upstream/carrier.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 
 /** The client that has the upstream. */
 export interface PrivateHolder {

@@ -1,6 +1,6 @@
 /** All accounts and pools, and the limits that hold for all of them together. */
 import { type CloseReason, reason } from '../amqp/errors.ts';
-import type { Credentials } from '../amqp/sasl.ts';
+import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -9,6 +9,7 @@ import type { PoolContext } from './context.ts';
 import { Pool } from './pool.ts';
 import { ChannelQuota, countsUser, SETTLE_MS } from './quota.ts';
 import { loginKey } from './secrets.ts';
+import { idlest } from './upkeep.ts';
 import { type Denial, Waiters } from './waiters.ts';
 
 /** What a client asked for may not be had. */
@@ -27,6 +28,8 @@ export interface Opener {
   authenticate(account: Account, vhost: string): Promise<Upstream>;
   /** Opens the vhost over `tuned`, or over a new upstream. */
   open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream>;
+  /** Does what a client has done, in a place that was taken: rejects with what the broker says to it. */
+  imitate(login: RawLogin, tuneOk: Buffer | null): Promise<void>;
   /** Hangs up on an upstream that waits for a login; false when there is none. */
   dropSpare(): boolean;
 }
@@ -96,6 +99,11 @@ export class Registry implements PoolContext<Pool> {
       const placed = await this.place(account.pools.get(vhost) ?? null, () => account.proven);
       return placed ? this.opener.authenticate(account, vhost) : null;
     });
+  }
+
+  /** What the broker says to a login, and to a tune-ok, that the proxy cannot hand on; rejects with it, if it says anything. */
+  async judge(login: RawLogin, tuneOk: Buffer | null): Promise<void> {
+    if (await this.place(null, () => false)) await this.opener.imitate(login, tuneOk);
   }
 
   pool(proven: Account<Pool>, vhost: string): Pool {
@@ -199,7 +207,7 @@ export class Registry implements PoolContext<Pool> {
   private closeIdlest(among: (pool: Pool) => boolean): Upstream | null {
     let found: { pool: Pool; upstream: Upstream } | null = null;
     for (const pool of this.pools) {
-      const upstream = among(pool) ? pool.idlest : null;
+      const upstream = among(pool) ? idlest(pool.upstreams) : null;
       if (upstream !== null && (found === null || upstream.idleSince < found.upstream.idleSince))
         found = { pool, upstream };
     }
@@ -250,7 +258,7 @@ export class Registry implements PoolContext<Pool> {
   /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */
   leaveBroker(name: string): boolean {
     let any = false;
-    for (const pool of this.pools) if (pool.leaveBroker(name)) any = true;
+    for (const pool of this.pools) if (pool.leaveBrokers(name)) any = true;
     return any;
   }
 

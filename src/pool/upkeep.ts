@@ -1,6 +1,10 @@
-/** Which upstreams of a pool have been idle, or alive, for too long. Pure. */
+/** Which upstreams of a pool have been idle, or alive, for too long, and what the loss of one means. Pure. */
+import { type CloseReason, REPLY } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+
+/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
+const USED_ONCE_S = 5;
 
 type Kept = Pick<Upstream, 'id' | 'retired' | 'holder' | 'busy' | 'idleSince' | 'openedAt'>;
 
@@ -15,24 +19,46 @@ export function idlest<T extends Kept>(upstreams: readonly T[]): T | null {
   return found;
 }
 
-/** Those that are to take no more leases; of the idle ones, `least` upstreams stay. `now` as of the coarse clock. */
+/** What counts besides the settings. */
+interface Circumstances {
+  /** Nobody is likely to log in with this secret again. */
+  once: boolean;
+  /** Clients have declared what a restart of the broker takes away. */
+  declared: boolean;
+}
+
+/** Those that are to take no more leases. `now` as of the coarse clock. */
 export function outdated<T extends Kept>(
   upstreams: readonly T[],
-  { maxLifetime, idleConnectionTimeout }: Pick<Config, 'maxLifetime' | 'idleConnectionTimeout'>,
-  least: number,
+  config: Pick<Config, 'maxLifetime' | 'idleConnectionTimeout' | 'minUpstreams'>,
+  { once, declared }: Circumstances,
   now: number,
 ): T[] {
+  const { maxLifetime, idleConnectionTimeout, minUpstreams } = config;
+  const idleMax = once ? Math.min(idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S) : idleConnectionTimeout;
+  // the last one tells whether the broker, and with it what clients have declared, is still there
+  const least = Math.max(once ? 0 : minUpstreams, declared ? 1 : 0);
   const current = upstreams.filter(({ retired }) => !retired);
   // those that were opened together are not closed together
   const lifetime = ({ id }: Kept): number => maxLifetime * (1000 - 10 * (id % 10));
   const old = current.filter(upstream => maxLifetime > 0 && now - upstream.openedAt > lifetime(upstream));
   let staying = current.length - old.length;
   for (const upstream of current) {
-    if (idleConnectionTimeout === 0 || staying <= least) break;
+    if (idleMax === 0 || staying <= least) break;
     if (old.includes(upstream) || !idle(upstream)) continue;
-    if (now - upstream.idleSince <= idleConnectionTimeout * 1000) continue;
+    if (now - upstream.idleSince <= idleMax * 1000) continue;
     old.push(upstream);
     staying--;
   }
   return old;
+}
+
+/** A broker that restarts ends all connections, and without naming a fault; `upstreams` are those that are left. */
+export function mayHaveRestarted(
+  upstreams: readonly Pick<Upstream, 'address'>[],
+  broker: string,
+  why: CloseReason | null,
+): boolean {
+  const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
+  return forced && !upstreams.some(({ address }) => address === broker);
 }

@@ -3,6 +3,7 @@
  * the broker, so that clients are greeted as it greets, for the first login.
  */
 import { hostname } from 'node:os';
+import type { RawLogin } from '../amqp/sasl.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
@@ -118,11 +119,28 @@ export class Greeter implements Opener {
           upstream.step(handshake => handshake.open(vhost)),
         );
       });
-      await upstream.learnBarrier();
+      await this.inTime(upstream, upstream.learnBarrier());
       if (!upstream.answersFlow && upstream.state !== 'live') throw new Learned();
       this.dialer.joined(upstream);
       return upstream;
     });
+  }
+
+  async imitate(login: RawLogin, tuneOk: Buffer | null): Promise<void> {
+    const upstream = await this.dial();
+    try {
+      await this.inTime(
+        upstream,
+        upstream.step(handshake => handshake.respond(...login, `amqproxy ${hostname()}`)),
+      );
+      if (tuneOk !== null)
+        await this.inTime(
+          upstream,
+          upstream.step(handshake => handshake.openAs(tuneOk, '/')),
+        );
+    } finally {
+      if (upstream.state !== 'closed') upstream.destroy();
+    }
   }
 
   /** Logs in, under a name for the vhost. */

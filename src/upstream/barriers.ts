@@ -22,6 +22,11 @@ export class Barriers {
     this.report = report;
   }
 
+  /** Asks the broker, unless it is known. */
+  probe(out: Outbox): BarrierProbe | null {
+    return this.kind === 'unknown' ? new BarrierProbe(out, this) : null;
+  }
+
   found(answered: boolean, how: string): void {
     if (this.kind !== 'unknown') return;
     this.kind = answered ? 'flow' : 'close';
@@ -34,15 +39,18 @@ export class Barriers {
 export class BarrierProbe {
   private readonly out: Outbox;
   private readonly barriers: Barriers;
-  private readonly done: () => void;
   private readonly timer: NodeJS.Timeout;
   private closing = false;
+  /** The channel is gone, or the connection. */
+  readonly answered: Promise<void>;
+  private done!: () => void;
 
-  /** `done` when the channel is gone, or the connection. */
-  constructor(out: Outbox, barriers: Barriers, done: () => void) {
+  constructor(out: Outbox, barriers: Barriers) {
     this.out = out;
     this.barriers = barriers;
-    this.done = done;
+    this.answered = new Promise(resolve => {
+      this.done = resolve;
+    });
     out.write(frames.channelOpen(CHANNEL));
     out.write(frames.barrier(CHANNEL));
     this.timer = setTimeout(() => this.end(), ANSWER_MS);

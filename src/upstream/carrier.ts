@@ -42,3 +42,23 @@ export interface Carrier {
   whenDrained(who: { upstreamDrained(): void }): void;
   destroy(why: CloseReason | null): void;
 }
+
+/** A client that has the upstream for itself; told of what concerns the connection. */
+export interface Holder {
+  readonly peer: Peer;
+  updateSecretOk(): void;
+  upstreamLost(why: CloseReason | null): void;
+}
+
+/** What an upstream tells its pool. */
+export interface UpstreamOwner<Upstream> {
+  readonly channelLifetime: number;
+  /** A channel was parked, or is gone: another lease may be possible. */
+  channelFreed(upstream: Upstream): void;
+  /** A channel was opened (+1) or has ended (-1). */
+  channelsChanged(by: number): void;
+  upstreamClosed(upstream: Upstream, why: CloseReason | null): void;
+  /** Its socket is closed, too: the broker counts it no more. */
+  upstreamGone(upstream: Upstream): void;
+  blockedChanged(upstream: Upstream): void;
+}

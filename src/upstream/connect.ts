@@ -27,7 +27,7 @@ export interface Dialing {
 export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstream> {
   return new Promise((resolve, reject) => {
     const { config, profile, barriers, stats } = dialing;
-    const { connectTimeout, upstreamHeartbeat } = config;
+    const { connectTimeout, upstreamHeartbeat: heartbeat } = config;
     const inbox = new Inbox();
     const { address, port, tls, name, host } = endpoint;
     // TLS reads by itself
@@ -52,17 +52,12 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
     );
     const connected = (): void => {
       const transport = new Transport(socket, inbox, stats.upstreamTraffic, tcp);
-      const upstream = new Upstream(transport, { name, profile, barriers }, upstreamHeartbeat, stats);
+      const upstream = new Upstream(transport, { name, profile, barriers, heartbeat }, stats);
       upstream
         .step(handshake => handshake.greet())
         .then(
           () => done(null, upstream),
-          error =>
-            done(
-              error instanceof Refused
-                ? new Error(upstream.oddity ?? 'it hangs up without a greeting')
-                : error,
-            ),
+          error => done(error instanceof Refused ? new Error('it hangs up without a greeting') : error),
         );
     };
     tcp.on('error', done);

@@ -11,6 +11,7 @@ import { type Credentials, loginResponse } from '../amqp/sasl.ts';
 import { encodeTable } from '../amqp/table.ts';
 import type { Outbox } from '../io/outbox.ts';
 import { VERSION } from '../version.ts';
+import { notAGreeting } from './explain.ts';
 import type { BrokerProfile } from './profile.ts';
 
 /** A login the broker refused. `why` is null when it closed the socket without a word. */
@@ -57,6 +58,11 @@ export class UpstreamHandshake {
 
   /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
   authenticate(credentials: Credentials, name: string): Promise<void> {
+    return this.respond(...loginResponse(credentials), name);
+  }
+
+  /** The same with what a client has sent. */
+  respond(mechanism: string, response: Uint8Array, name: string): Promise<void> {
     const properties = encodeTable({
       product: 'amqproxy',
       version: VERSION,
@@ -72,7 +78,6 @@ export class UpstreamHandshake {
         authentication_failure_close: true,
       },
     });
-    const [mechanism, response] = loginResponse(credentials);
     const args = new frames.Writer(512).bytes(properties).shortstr(mechanism).longstr(response);
     this.out.write(frames.methodFrame(0, M.CONNECTION_START_OK, args.shortstr('en_US').take()));
     return this.answer();
@@ -81,8 +86,12 @@ export class UpstreamHandshake {
   /** Opens the vhost. Rejects with Refused when the broker will not have it. */
   open(vhost: string): Promise<void> {
     const { channelMax, frameMax, heartbeat } = this.tuned;
-    const agreed = new frames.Writer(8).short(channelMax).long(frameMax).short(heartbeat);
-    this.out.write(frames.methodFrame(0, M.CONNECTION_TUNE_OK, agreed.take()));
+    return this.openAs(new frames.Writer(8).short(channelMax).long(frameMax).short(heartbeat).take(), vhost);
+  }
+
+  /** The same with these arguments of tune-ok. */
+  openAs(tuneOk: Buffer, vhost: string): Promise<void> {
+    this.out.write(frames.methodFrame(0, M.CONNECTION_TUNE_OK, tuneOk));
     const args = new frames.Writer(64).shortstr(vhost).octet(0).octet(0);
     this.out.write(frames.methodFrame(0, M.CONNECTION_OPEN, args.take()));
     return this.answer();
@@ -100,6 +109,13 @@ export class UpstreamHandshake {
     this.step = null;
     this.state = to;
     step?.resolve();
+  }
+
+  /** Bytes that came: what they are, if the first ones are no greeting. */
+  sees(chunk: Buffer): void {
+    if (this.state !== 'dialed' || this.failure !== null) return;
+    const oddity = notAGreeting(chunk);
+    if (oddity !== null) this.fail(new Error(oddity));
   }
 
   /** The connection has ended: so has the step under way, or the next one. */

@@ -3,6 +3,7 @@ import { methodFrame, Writer } from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { mechanismsOf } from '../amqp/sasl.ts';
 import { decodeTable, encodeTable, type Table } from '../amqp/table.ts';
+import type { Barriers } from './barriers.ts';
 
 /** RabbitMQ's own defaults, offered until an upstream has been met. */
 const PROPERTIES = encodeTable({
@@ -76,4 +77,15 @@ export class BrokerProfile {
     const args = new Writer(8).short(channelMax).long(frameMax).short(heartbeat);
     this.tune = methodFrame(0, M.CONNECTION_TUNE, args.take());
   }
+}
+
+/** The broker, as its upstreams see it. */
+export interface UpstreamBroker {
+  /** Its address, for people. */
+  readonly name: string;
+  readonly profile: BrokerProfile;
+  /** Seconds; 0 for what it offers. */
+  readonly heartbeat: number;
+  /** Whether it answers channel.flow. */
+  readonly barriers: Barriers;
 }

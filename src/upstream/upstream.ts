@@ -12,46 +12,17 @@ import { clock } from '../clock.ts';
 import type { Transport, TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
 import { Answers } from './answers.ts';
-import { BarrierProbe, type Barriers } from './barriers.ts';
+import type { BarrierProbe, Barriers } from './barriers.ts';
 import { Blockage } from './blockage.ts';
-import type { Peer } from './carrier.ts';
+import type { Holder, Peer, UpstreamOwner } from './carrier.ts';
 import { channelMethod } from './channel-methods.ts';
 import { type ChannelsOwner, UpstreamChannels } from './channels.ts';
 import { Delivery } from './delivery.ts';
-import { notAGreeting } from './explain.ts';
+import { Drain } from './drain.ts';
 import { Refused, UpstreamHandshake } from './handshake.ts';
 import type { Lease, LeaseHolder, Purpose } from './lease.ts';
-import type { BrokerProfile } from './profile.ts';
+import type { UpstreamBroker } from './profile.ts';
 import { Silence } from './silence.ts';
-
-/** What an upstream tells its pool. */
-export interface UpstreamOwner {
-  readonly channelLifetime: number;
-  /** A channel was parked, or is gone: another lease may be possible. */
-  channelFreed(upstream: Upstream): void;
-  /** A channel was opened (+1) or has ended (-1). */
-  channelsChanged(by: number): void;
-  upstreamClosed(upstream: Upstream, why: CloseReason | null): void;
-  /** Its socket is closed, too: the broker counts it no more. */
-  upstreamGone(upstream: Upstream): void;
-  blockedChanged(upstream: Upstream): void;
-}
-
-/** A client that has the upstream for itself; told of what concerns the connection. */
-export interface Holder {
-  readonly peer: Peer;
-  updateSecretOk(): void;
-  upstreamLost(why: CloseReason | null): void;
-}
-
-/** The broker, as its upstreams see it. */
-export interface UpstreamBroker {
-  /** Its address, for people. */
-  readonly name: string;
-  readonly profile: BrokerProfile;
-  /** Whether it answers channel.flow. */
-  readonly barriers: Barriers;
-}
 
 export type UpstreamState = 'handshake' | 'live' | 'closing' | 'closed';
 
@@ -71,7 +42,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   readonly stats: Stats;
   frameMax = 131072;
   /** What the pool does with it; null until it is in one. */
-  owner: UpstreamOwner | null = null;
+  owner: UpstreamOwner<Upstream> | null = null;
   /** The client that has this upstream for itself; null when shared or idle. */
   holder: Holder | null = null;
   /** Takes no new leases; closed when the last one ends. */
@@ -90,28 +61,22 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   private readonly silence = new Silence(this);
   private readonly barriers: Barriers;
   private barrierProbe: BarrierProbe | null = null;
-  /** Those whose input waits until this upstream's socket drains. */
-  private waitingForDrain: { upstreamDrained(): void }[] = [];
+  private readonly drain: Drain;
   private handshake: UpstreamHandshake | null;
   private readonly scanner: FrameScanner;
   private splitter: FrameSplitter | null = null;
   /** Why the connection ended, in the words of the side that ended it. */
   private closeWhy: CloseReason | null = null;
 
-  /** `heartbeat` in seconds; 0 for the one that the broker offers. */
-  constructor(
-    transport: Transport,
-    { name, profile, barriers }: UpstreamBroker,
-    heartbeat: number,
-    stats: Stats,
-  ) {
+  constructor(transport: Transport, broker: UpstreamBroker, stats: Stats) {
     this.transport = transport;
     this.out = transport.out;
-    this.address = name;
+    this.address = broker.name;
     this.stats = stats;
-    this.barriers = barriers;
+    this.barriers = broker.barriers;
     this.channels = new UpstreamChannels(this, stats);
-    this.handshake = new UpstreamHandshake(transport.out, profile, heartbeat);
+    this.handshake = new UpstreamHandshake(transport.out, broker.profile, broker.heartbeat);
+    this.drain = new Drain(transport.out);
     this.scanner = new FrameScanner(this, 131072);
     this.delivery = new Delivery(this);
     transport.start(this);
@@ -120,14 +85,10 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   // ---- the handshake, step by step
 
   /** Finds out, unless it is known, what the broker takes for a barrier; on a live upstream that nobody uses yet. */
-  learnBarrier(): Promise<void> {
-    if (this.barriers.kind !== 'unknown' || this.state !== 'live') return Promise.resolve();
-    return new Promise(resolve => {
-      this.barrierProbe = new BarrierProbe(this.out, this.barriers, () => {
-        this.barrierProbe = null;
-        resolve();
-      });
-    });
+  async learnBarrier(): Promise<void> {
+    this.barrierProbe = this.state === 'live' ? this.barriers.probe(this.out) : null;
+    await this.barrierProbe?.answered;
+    this.barrierProbe = null;
   }
 
   /** The broker answers channel.flow; otherwise closing the channel is the only barrier. */
@@ -205,23 +166,13 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   /** Tells `who`, once, when the broker has taken what waits for it. */
   whenDrained(who: { upstreamDrained(): void }): void {
-    this.waitingForDrain.push(who);
-    this.out.whenDrained(() => this.drained());
-  }
-
-  private drained(): void {
-    const waiting = this.waitingForDrain;
-    this.waitingForDrain = [];
-    for (const who of waiting) who.upstreamDrained();
+    this.drain.wait(who);
   }
 
   // ---- frames from the broker
 
-  /** What its first bytes were instead of a greeting; null when there is nothing odd about them. */
-  oddity: string | null = null;
-
   received(chunk: Buffer): void {
-    if (this.handshake?.state === 'dialed') this.oddity ??= notAGreeting(chunk);
+    this.handshake?.sees(chunk);
     this.scanner.feed(chunk);
   }
 
@@ -384,7 +335,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.handshake?.fail(new Refused(this.closeWhy));
     this.handshake = null;
     this.barrierProbe?.lost(this.closeWhy);
-    this.drained();
+    this.drain.over();
     const leases = this.channels.close();
     this.owner?.upstreamClosed(this, this.closeWhy);
     for (const lease of leases) lease.ended({ how: 'lost', why });

@@ -4,6 +4,7 @@ import { decodeTable, encodeTable } from '../../src/amqp/table.ts';
 import * as f from '../differential/frames.ts';
 import { queueName } from '../support/fixture.ts';
 import type { Frame } from '../support/frame.ts';
+import { AmqProxy } from '../support/proxy.ts';
 import { until } from '../support/rabbitmq.ts';
 import { closeOf } from '../support/raw-client.ts';
 import { relayed } from '../support/relayed.ts';
@@ -123,7 +124,6 @@ describe('A broker that can do what RabbitMQ cannot', () => {
     await to.proxy.stop();
     answers(answer);
     const { relay } = to;
-    const { AmqProxy } = await import('../support/proxy.ts');
     to.proxy = await AmqProxy.withMetrics(relay.url);
     return to.client(queueName('other'));
   };
@@ -180,4 +180,42 @@ describe('A broker that can do what RabbitMQ cannot', () => {
       expect((await client.call(ask, name))?.name).to.equal(name);
       expect(await to.proxy.metric('promotions_total')).to.equal(1);
     });
+});
+
+describe('A broker with words of its own for a bad handshake', () => {
+  const to = relayed();
+
+  const refuses = (what: string, code: number, bad: (frame: Frame) => boolean): void => {
+    to.relay.fromBroker = frame => (frame.name === 'connection.start' ? startOf(frame, 'Other') : 'pass');
+    to.relay.fromProxy = (frame, link) => {
+      if (frame.name !== what || !bad(frame)) return 'pass';
+      link.toProxy(f.connectionClose(code, 'words of its own'));
+      return 'drop';
+    };
+  };
+
+  before(async () => {
+    await to.proxy.stop();
+    refuses('', 0, () => false);
+    to.proxy = await AmqProxy.withMetrics(to.relay.url);
+  });
+
+  for (const [what, options] of Object.entries({
+    'PLAIN with an authorization identity': { response: Buffer.from('guest\0guest\0guest') },
+    'AMQPLAIN that is incomplete': {
+      mechanism: 'AMQPLAIN',
+      response: encodeTable({ LOGIN: 'guest' }).subarray(4),
+    },
+  }))
+    it(`${what} is refused with them`, async () => {
+      refuses('connection.start-ok', 403, ({ payload }) => payload.includes(options.response));
+      const answer = await (await to.connect()).login(options);
+      expect(closeOf(answer!)).to.include({ code: 403, text: 'words of its own' });
+    });
+
+  it('a frame_max that was not offered is refused with them', async () => {
+    refuses('connection.tune-ok', 530, ({ args }) => args[1] === 131073);
+    const answer = await (await to.connect()).login({ frameMax: 131073 });
+    expect(closeOf(answer!)).to.include({ code: 530, text: 'words of its own' });
+  });
 });
