@@ -37,6 +37,8 @@ export interface ChannelOwner extends Peer {
   sendRun(): void;
   /** A channel's state has changed: frames may be taken that had to wait. */
   goOn(): void;
+  /** What a channel waited for is confirmed. */
+  confirmed(): void;
   /** The channel's message will not be sent. */
   dropMessage(channel: ClientChannel): void;
   /** The number may be opened anew. */
@@ -328,7 +330,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
   // ---- told by the lease
 
   leaseConfirmed(): void {
-    this.peer.goOn();
+    this.peer.confirmed();
   }
 
   queueDeclared(lease: Lease, queue: Buffer): void {

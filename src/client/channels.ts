@@ -124,10 +124,21 @@ export class ClientChannels {
     if (lease.confirmed) channel.move();
     else {
       lease.tellConfirmed();
-      const due = clock.now + this.session.config.leaseTimeout * 1000;
-      this.confirmsDue = Math.min(this.confirmsDue, due);
+      this.awaitConfirms();
     }
     return channel.state.is === 'unbound';
+  }
+
+  private awaitConfirms(): void {
+    const due = clock.now + this.session.config.leaseTimeout * 1000;
+    this.confirmsDue = Math.min(this.confirmsDue, due);
+  }
+
+  /** Has what a channel published in its lane handled, before what comes after it. False when that must be waited for. */
+  settleLane({ lane }: ClientChannel): boolean {
+    if (lane === null || lane.settle()) return true;
+    if (lane.unconfirmed) this.awaitConfirms();
+    return false;
   }
 
   /** Has all channels that can leave their upstreams; true when none is on its way. */

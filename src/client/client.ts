@@ -172,6 +172,11 @@ export class Client implements Connection, Newcomer, TransportUser {
     if (this.inputEnded && !this.scanner.isStopped) this.gone();
   }
 
+  confirmed(): void {
+    this.channels.confirmed();
+    this.goOn();
+  }
+
   sendRun(): void {
     this.runs.send();
   }

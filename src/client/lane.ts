@@ -19,7 +19,7 @@ const CLOSED: State = { is: 'closed' };
 /** The channel that it belongs to. */
 export interface LaneOwner {
   readonly id: number;
-  readonly peer: Peer & { goOn(): void; sendRun(): void };
+  readonly peer: Peer & { goOn(): void; confirmed(): void; sendRun(): void };
   readonly confirm: boolean;
   /** Publishes since confirm.select, over earlier leases. */
   published: number;
@@ -63,6 +63,11 @@ export class PublishLane implements LeaseHolder {
   /** The lease to publish over; null when it must be waited for. */
   get lease(): Lease | null {
     return this.state.is === 'open' ? this.state.lease : null;
+  }
+
+  /** Something that was published waits for its confirm. */
+  get unconfirmed(): boolean {
+    return this.state.is === 'open' && !this.state.lease.confirmed;
   }
 
   get waiting(): boolean {
@@ -128,7 +133,7 @@ export class PublishLane implements LeaseHolder {
   }
 
   leaseConfirmed(): void {
-    this.channel.peer.goOn();
+    this.channel.peer.confirmed();
   }
 
   // it carries publishes only

@@ -58,7 +58,7 @@ export class Methods {
     if (fault !== null) return session.offend(fault);
     if (method.action === 'refuse' || methodKey >>> 16 === 10)
       return session.offend(offences.notForClients(methodKey));
-    if (channel.lane !== null && !channel.lane.settle()) return AGAIN; // it comes after what was published
+    if (!this.channels.settleLane(channel)) return AGAIN;
     switch (methodKey) {
       case M.CHANNEL_OPEN:
         return session.offend(offences.secondOpen());
