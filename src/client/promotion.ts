@@ -57,8 +57,12 @@ export class Promotion {
 
   /** A channel may have left its upstream. */
   advance(): void {
-    if (this.state.is !== 'moving' || !this.moved()) return;
-    this.request(() => this.session.goOn());
+    if (this.moving && this.moved() && this.moving) this.request(() => this.session.goOn());
+  }
+
+  /** To be asked again after a channel has moved: if that took no time, the client has gone on meanwhile. */
+  private get moving(): boolean {
+    return this.state.is === 'moving';
   }
 
   /** Gets an upstream, for a client that has no channels yet or none that are bound. `ready` may be called at once. */
