@@ -25,9 +25,9 @@ const COLOUR: Record<string, string> = {
 };
 
 /** Facts that come first, whatever the order in which they were given. */
-const FIRST = ['user', 'vhost', 'client', 'upstream'];
+const FIRST = ['id', 'user', 'vhost', 'client', 'upstream'];
 /** What a record has besides its facts. `journal` holds facts that the message says already. */
-const NO_FACTS = new Set(['level', 'time', 'msg', 'journal']);
+const NO_FACTS = new Set(['level', 'time', 'msg', 'journal', 'each']);
 
 /** Control characters (C0, DEL, C1) and Unicode's line ends: what could end a line or steer a terminal. */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029]/gu;
@@ -68,7 +68,7 @@ export function format(record: LogRecord, style: Style, coloured = false): strin
   const level = String(record.level);
   switch (style) {
     case 'json': {
-      const { journal, ...rest } = record;
+      const { journal, each: _, ...rest } = record;
       return `${JSON.stringify({ ...rest, ...(journal as object | undefined) })}\n`;
     }
     case 'journal':

@@ -1,6 +1,6 @@
 /** The manual pages amqproxy(8) and amqproxy.ini(5). */
 import { OTHER_FLAGS } from '../../src/config/help.ts';
-import { GROUPS, type Option, optionNames, optionOf, show } from '../../src/config/options.ts';
+import { GROUPS, type Option, optionNames, optionOf, SECTIONS, show } from '../../src/config/options.ts';
 
 /** Text for troff: nothing in it is a request, a hyphen can be copied as a minus. */
 const text = (words: string): string =>
@@ -134,7 +134,7 @@ export function iniPage(): string {
         ].join(' '),
       ),
     );
-  const section = (name: 'main' | 'listen'): string[] => [
+  const section = (name: (typeof SECTIONS)[number]): string[] => [
     `.SH SECTION [${name}]`,
     ...GROUPS.flatMap(group => {
       const members = all.filter(option => option.section === name && option.group === group);
@@ -158,8 +158,7 @@ once, with file, line, key, value and what is allowed.
 ${bold('amqproxy --config')} ${italic('FILE')} ${bold('--check-config')} only checks, and prints the settings in effect with where each comes from.
 .PP
 After ${bold('systemctl reload amqproxy')} (SIGHUP) most settings change at once; those that need a restart say so below.`,
-    ...section('main'),
-    ...section('listen'),
+    ...SECTIONS.flatMap(section),
     `.SH EXAMPLES
 .nf
 [main]

@@ -32,6 +32,19 @@ export class ClientChannels {
     return found;
   }
 
+  /** Since when a channel waits for its lease, or the client for its upstream, in monotonic milliseconds; null when none does. */
+  get waitsSince(): number | null {
+    let since = this.promotion.waitsSince;
+    for (const { state } of this.byNumber.values())
+      if (state.is === 'waiting' && (since === null || state.wait.since < since)) since = state.wait.since;
+    return since;
+  }
+
+  /** The leases that it has, for the operator. */
+  *leases(): Iterable<Lease> {
+    for (const { lease } of this.byNumber.values()) if (lease !== null) yield lease;
+  }
+
   get count(): number {
     return this.byNumber.size;
   }
@@ -58,7 +71,8 @@ export class ClientChannels {
       if (channel.state.is !== 'unbound') return false;
     }
     if (channel.state.is !== 'unbound') return false;
-    if (this.session.config.poolMode === 'session' && !this.promotion.promote()) return false;
+    if (this.session.config.poolMode === 'session' && !this.promotion.promote('pool_mode = session'))
+      return false;
     // a run may begin in the middle of a frame whose first part has gone: channel.open must not land inside it
     this.session.sendRun();
     const { pool } = this.session;
@@ -68,7 +82,7 @@ export class ClientChannels {
         ? pool.lease(channel, purpose, confirm)
         : pool.leaseOn(upstream, channel, purpose, confirm);
     if (got === null) this.wait(channel, purpose, confirm);
-    else channel.bind(got);
+    else this.bind(channel, got, 0);
     return channel.lease !== null;
   }
 
@@ -77,11 +91,12 @@ export class ClientChannels {
     const { pool } = session;
     const { upstream } = this.promotion;
     let done = false;
+    const since = performance.now();
     const served = (
       outcome: { ok: true; value: Lease } | ({ ok: false } & Parameters<Session['deny']>[0]),
     ): void => {
       done = true;
-      if (outcome.ok) channel.bind(outcome.value);
+      if (outcome.ok) this.bind(channel, outcome.value, performance.now() - since);
       else session.deny(outcome);
       session.goOn();
     };
@@ -92,9 +107,17 @@ export class ClientChannels {
     if (!done) channel.waits(wait);
   }
 
-  /** Has a channel that needs it on the client's private upstream, or free to go there. False when that must be waited for. */
-  toPrivate(channel: ClientChannel): boolean {
-    if (!this.promotion.promote()) return false;
+  private bind(channel: ClientChannel, lease: Lease, waited: number): void {
+    channel.bind(lease);
+    this.session.trail.leased(lease, waited);
+  }
+
+  /**
+   * Has a channel that needs it on the client's private upstream, or free to go there; `why` it does. False when that must be
+   * waited for.
+   */
+  toPrivate(channel: ClientChannel, why: string): boolean {
+    if (!this.promotion.promote(why)) return false;
     const { lease } = channel;
     if (lease === null || lease.upstream === this.promotion.upstream) return true;
     return this.toMove(channel);

@@ -14,6 +14,7 @@ import type { CloseReason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { AGAIN, type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
+import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -37,6 +38,7 @@ import { Publisher } from './publisher.ts';
 import { Runs } from './runs.ts';
 import type { ClientState } from './session.ts';
 import { Timeouts } from './timeouts.ts';
+import { Trail } from './trail.ts';
 
 /** What a client needs from the proxy. */
 export interface ClientContext extends HandshakeContext {
@@ -48,13 +50,20 @@ export interface ClientContext extends HandshakeContext {
 
 /** Bytes that may wait to be scanned, with what one read brings on top, before the client is read no more. */
 const INPUT_MAX = 65_536;
+let made = 0;
 /** The largest frame before the tune: long enough for any token in start-ok (RabbitMQ's initial_frame_max). */
 const HANDSHAKE_FRAME_MAX = 65_536;
 export class Client implements Connection, Newcomer, TransportUser {
+  /** By which the operator and the log know it. */
+  readonly name = `c${++made}`;
   readonly transport: Transport;
   readonly out: Transport['out'];
   readonly negotiated = new Negotiated();
   readonly ending = new Ending(this);
+  readonly trail: Trail = new Trail(this);
+  /** Coarse time of its connect. */
+  readonly acceptedAt: number;
+  delivered = 0;
   /** Where it is in the proxy's list of clients. */
   slot = -1;
   /** Counts among the clients of its user. */
@@ -62,10 +71,10 @@ export class Client implements Connection, Newcomer, TransportUser {
   private readonly context: ClientContext;
   private handshake: ClientHandshake | null;
   private readonly scanner: FrameScanner;
-  private readonly channels: ClientChannels;
-  private readonly promotion: Promotion;
+  readonly channels: ClientChannels;
+  readonly promotion: Promotion;
   private readonly runs: Runs;
-  private readonly publisher: Publisher;
+  readonly publisher: Publisher;
   private readonly pressure: BackPressure;
   private readonly alarms: Alarms;
   private readonly timeouts: Timeouts;
@@ -78,6 +87,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   constructor(transport: Transport, context: ClientContext, now: number) {
     this.transport = transport;
     this.out = transport.out;
+    this.acceptedAt = now;
     this.context = context;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
@@ -121,7 +131,7 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   get facts(): object {
     const { user, vhost } = this.negotiated;
-    return { user: user || undefined, vhost: vhost || undefined, client: this.address };
+    return { id: this.name, user: user || undefined, vhost: vhost || undefined, client: this.address };
   }
 
   get pool(): Pool {
@@ -206,12 +216,15 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.promotion.request(ready);
   }
 
-  opened(pool: Pool): void {
+  opened(pool: Pool, reused: boolean, seconds: number): void {
     this.handshake = null;
     this.ending.opened();
     this.scanner.maxPayload = this.negotiated.frameMax;
     this.transport.heartbeat.interval = this.negotiated.heartbeat;
+    this.trail.opened(reused, seconds, this.negotiated);
     pool.clients++;
+    pool.totals.logins++;
+    if (reused) pool.totals.loginsReused++;
     this.counted = true;
     this.out.write(frames.CONNECTION_OPEN_OK);
     this.goOn();
@@ -233,7 +246,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   updateSecret(frame: Buffer): Verdict {
-    if (!this.promotion.promote()) return this.state === 'running' ? AGAIN : NEXT;
+    if (!this.promotion.promote('connection.update-secret')) return this.state === 'running' ? AGAIN : NEXT;
     this.promotion.spend();
     this.runs.send();
     this.promotion.upstream!.out.write(Buffer.from(frame));
@@ -280,12 +293,24 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   endParts(): void {
     this.handshake?.abandon();
-    if (this.counted) this.pool.clients--;
+    if (this.counted) this.leavesPool();
     this.counted = false;
     this.pressure.release();
     this.channels.abandonAll();
     this.alarms.end();
     this.negotiated.pool?.topologies.forget(this);
+  }
+
+  private leavesPool(): void {
+    const { pool } = this;
+    pool.clients--;
+    pool.totals.published += this.publisher.published;
+    pool.totals.delivered += this.delivered;
+  }
+
+  /** Whether its messages are in its pool's totals already. */
+  get isCounted(): boolean {
+    return this.counted;
   }
 
   stopScanning(): void {
@@ -302,6 +327,14 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   transportClosed(): void {
     this.ending.gone();
+    this.trail.ended(() => ({
+      by: this.ending.by,
+      seconds: Math.round(clock.now - this.acceptedAt) / 1000,
+      published: this.publisher.published,
+      delivered: this.delivered,
+      bytes_in: this.transport.bytesIn,
+      bytes_out: this.out.total,
+    }));
     this.context.clientGone(this);
   }
 

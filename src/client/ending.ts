@@ -25,6 +25,7 @@ interface EndingContext {
   readonly log: Logger;
   /** Who it is, for the log. */
   readonly facts: object;
+  readonly negotiated: { readonly user: string; readonly vhost: string };
   /** In the handshake: it has come so far that it is told with connection.close. */
   readonly toldInHandshake: boolean;
   /** Ends what it has upstream, and the handshake; it hears no more of it. */
@@ -39,6 +40,8 @@ export class Ending {
   private readonly client: EndingContext;
   /** The client broke the framing: what it sends from here on is not looked at. */
   private rawDiscard = false;
+  /** Who has ended the connection, and why. */
+  private ender = '';
 
   constructor(client: EndingContext) {
     this.client = client;
@@ -53,14 +56,26 @@ export class Ending {
     this.current = 'running';
   }
 
+  get by(): string {
+    return this.ender || 'the client, without a close';
+  }
+
   /** The client has sent connection.close. */
   leaves(): void {
+    this.ender = 'the client';
     this.current = 'leaving';
+  }
+
+  private counts(cause: string, text: string): void {
+    const { stats, negotiated } = this.client;
+    stats.refuse(cause);
+    stats.totals.known(negotiated.user, negotiated.vhost).refused++;
+    this.ender ||= `amqproxy: ${text}`;
   }
 
   private count(cause: string, text: string): void {
     const { client } = this;
-    client.stats.refuse(cause);
+    this.counts(cause, text);
     client.log.info(client.facts, text);
   }
 
@@ -98,7 +113,7 @@ export class Ending {
   /** It does not read: so many bytes wait for it. */
   overrun(pending: number): void {
     const { client } = this;
-    client.stats.refuse('client_buffer');
+    this.counts('client_buffer', 'it does not read');
     client.log.warn(
       client.facts,
       `Client closed: it does not read, ${pending} bytes wait for it (client_buffer)`,
@@ -146,6 +161,15 @@ export class Ending {
     this.close(why);
   }
 
+  /** By the operator's wish. */
+  kill(text: string): void {
+    const { client } = this;
+    if (this.state === 'closed') return;
+    this.counts('killed', text);
+    if (this.state === 'running' || client.toldInHandshake) this.close(reason('CONNECTION_FORCED', text));
+    else if (this.state !== 'closing') client.transport.reset();
+  }
+
   // ---- for what is lost
 
   /** What the client has done over an upstream is lost with it. */
@@ -171,6 +195,7 @@ export class Ending {
   close(why: CloseReason): void {
     if (this.state === 'closing' || this.state === 'closed') return;
     const { client } = this;
+    this.ender ||= `amqproxy: ${why.text}`;
     this.current = 'closing';
     client.transport.out.write(frames.connectionClose(why));
     client.endParts();

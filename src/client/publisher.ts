@@ -28,6 +28,8 @@ const PUBLISH_IMMEDIATE = 2;
 const PUBLISH_MIN = 5;
 
 export class Publisher {
+  /** Messages of the client, whole ones. */
+  published = 0;
   private readonly session: Session;
   private readonly channels: ClientChannels;
   private readonly promotion: Promotion;
@@ -234,6 +236,7 @@ export class Publisher {
     if (complete) {
       message.expect = METHOD;
       this.session.stats.messagesIn++;
+      this.published++;
       lease.countPublish();
     } else if (this.promotion.upstream !== lease.upstream) return;
     lease.streaming = !complete;
@@ -284,7 +287,7 @@ export class Publisher {
     message.expect = METHOD;
     frames.renumber(begun, channel.id);
     this.rewind(begun);
-    if (this.channels.toPrivate(channel)) this.session.goOn();
+    if (this.channels.toPrivate(channel, 'a message larger than message_buffer')) this.session.goOn();
     return AGAIN;
   }
 

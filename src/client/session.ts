@@ -10,6 +10,7 @@ import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
 import type { ChannelOwner } from './channel.ts';
 import type { Offence } from './offences.ts';
+import type { Trail } from './trail.ts';
 
 /** See ending.ts. */
 export type ClientState = 'handshake' | 'running' | 'leaving' | 'closing' | 'closed';
@@ -18,6 +19,7 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly config: Config;
   readonly stats: Stats;
   readonly state: ClientState;
+  readonly trail: Trail;
   /** Where it is logged in, from connection.open on. */
   readonly pool: Pool;
   /** The frame_max that was agreed on. */

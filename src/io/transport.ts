@@ -45,6 +45,8 @@ export class Transport {
   /** The TCP socket beneath, where TLS is spoken. */
   private readonly tcp: Socket;
   private readonly traffic: Traffic;
+  /** Bytes that were read. */
+  bytesIn = 0;
   private user: TransportUser | null = null;
   private pauses = 0;
   private error: Error | null = null;
@@ -80,6 +82,7 @@ export class Transport {
     this.inbox.consume = chunk => {
       heartbeat.lastRead = clock.now;
       traffic.bytesIn += chunk.length;
+      this.bytesIn += chunk.length;
       user.received(chunk);
     };
     socket.on('error', error => {
@@ -108,6 +111,17 @@ export class Transport {
   /** The peer's address and port, for people. */
   get peer(): string {
     return `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
+  }
+
+  /** The port on our side. */
+  get localPort(): number | undefined {
+    return this.tcp.localPort;
+  }
+
+  /** The connection as RabbitMQ names it, where we have opened it. */
+  get way(): string {
+    const { localAddress, localPort } = this.tcp;
+    return `${localAddress}:${localPort} -> ${this.peer}`;
   }
 
   get remoteAddress(): string | undefined {

@@ -4,7 +4,7 @@
  */
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
-import type { Stats } from '../stats.ts';
+import type { PoolTotals, Stats } from '../stats.ts';
 import type { Peer } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
@@ -40,6 +40,9 @@ export class Pool implements UpstreamOwner, Grower {
   clients = 0;
   /** The broker has blocked some of the upstreams. */
   alarm = false;
+  /** By the operator's wish it lends nothing for now: whoever wants a lease waits, for as long as that takes. */
+  private isPaused = false;
+  private ownTotals: PoolTotals | null = null;
   readonly topologies = new Topologies();
   private readonly context: PoolContext;
   private readonly lending = new Lending();
@@ -55,6 +58,16 @@ export class Pool implements UpstreamOwner, Grower {
 
   get user(): string {
     return this.account.user;
+  }
+
+  get name(): string {
+    return `${this.user}@${this.vhost}`;
+  }
+
+  /** To be asked for when somebody has got in. */
+  get totals(): PoolTotals {
+    this.ownTotals ??= this.stats.totals.of(this.user, this.vhost);
+    return this.ownTotals;
   }
 
   get channelLifetime(): number {
@@ -115,18 +128,28 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** A lease on an upstream that the client has for itself; null when it must be waited for. */
   leaseOn(upstream: Upstream, holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
-    return upstream.lease(holder, purpose, confirm, this.account.quota.full ? 0 : Number.POSITIVE_INFINITY);
+    const lease = upstream.lease(
+      holder,
+      purpose,
+      confirm,
+      this.account.quota.full ? 0 : Number.POSITIVE_INFINITY,
+    );
+    if (lease !== null) this.totals.leases++;
+    return lease;
   }
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
+    if (this.isPaused) return null;
     const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
-    return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
+    const lease = this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
+    if (lease !== null) this.totals.leases++;
+    return lease;
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
   private overQuota(): Denial | null {
     const { quota } = this.account;
-    if (!quota.full || this.account.freesChannel()) return null;
+    if (this.isPaused || !quota.full || this.account.freesChannel()) return null;
     return { cause: 'refused', why: quota.refusal };
   }
 
@@ -136,7 +159,7 @@ export class Pool implements UpstreamOwner, Grower {
   }
 
   private takeUpstream(holder: PrivateHolder): PrivateLease | null {
-    const upstream = this.lending.takeIdle();
+    const upstream = this.isPaused ? null : this.lending.takeIdle();
     return upstream === null ? null : new PrivateLease(upstream, holder, this);
   }
 
@@ -179,7 +202,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** Serves who waits, and opens upstreams for those who cannot be served. */
   serve(): void {
-    if (this.waiters.length > 0) {
+    if (this.waiters.length > 0 && !this.isPaused) {
       this.waiters.serve();
       this.growth.to(this.wanted());
     }
@@ -273,6 +296,7 @@ export class Pool implements UpstreamOwner, Grower {
     if (!upstream.retired) {
       this.context.stats.upstreamsLost++;
       this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
+        id: upstream.name,
         upstream: upstream.address,
       });
       if (this.account.quota.learn(why))
@@ -289,9 +313,9 @@ export class Pool implements UpstreamOwner, Grower {
 
   blockedChanged(upstream: Upstream): void {
     this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
-    const { blocked, address } = upstream;
+    const { blocked, address, name } = upstream;
     const message = blocked === null ? 'Upstream unblocked' : `Upstream blocked: ${blocked}`;
-    this.context.report('warn', this, message, { upstream: address });
+    this.context.report('warn', this, message, { id: name, upstream: address });
     if (blocked === null) this.serve();
   }
 
@@ -307,9 +331,30 @@ export class Pool implements UpstreamOwner, Grower {
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
-  /** Other brokers are named: upstreams to the earlier ones end with their last lease, new ones are opened at once. */
-  leaveBrokers(): void {
-    for (const upstream of [...this.upstreams]) this.retire(upstream);
+  // ---- by the operator's wish
+
+  get paused(): boolean {
+    return this.isPaused;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  /** Those who have waited meanwhile have all their time again. */
+  resume(): void {
+    this.isPaused = false;
+    this.waiters.renew(this.context.config.leaseTimeout);
+    this.serve();
+  }
+
+  /**
+   * Upstreams, to one broker or to all that were named until now, end with their last lease; new ones are opened at once
+   * where somebody waits.
+   */
+  leaveBrokers(address?: string): void {
+    for (const upstream of [...this.upstreams])
+      if (address === undefined || upstream.address === address) this.retire(upstream);
     this.growth.retryNow();
     this.forgetLimits();
     this.serve();
@@ -343,7 +388,8 @@ export class Pool implements UpstreamOwner, Grower {
   maintain(now: number): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
-    this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    if (!this.isPaused)
+      this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     let staying = this.upstreams.length;
     for (const upstream of [...this.upstreams]) {
       upstream.channels.closeOld(now);

@@ -51,6 +51,8 @@ export class Registry implements PoolContext {
   /** Connections to brokers, from before the dial to their end. */
   private places = 0;
   private givingWay = false;
+  /** By the operator's wish nothing is lent, and nobody logged in upstream, for now. */
+  private isPaused = false;
   private serving = false;
 
   constructor(context: RegistryContext, opener: Opener) {
@@ -100,6 +102,7 @@ export class Registry implements PoolContext {
     let pool = account.pools.get(vhost);
     if (pool === undefined) {
       pool = new Pool(this, account, vhost);
+      if (this.isPaused) pool.pause();
       account.pools.set(vhost, pool);
       this.pools.add(pool);
       this.stats.pools++;
@@ -113,7 +116,7 @@ export class Registry implements PoolContext {
     const { account, vhost } = pool;
     const upstream = await this.opener.open(account, vhost, tuned);
     this.lastVhost.set(account.user, vhost);
-    this.report('info', pool, 'Upstream opened', { upstream: upstream.address });
+    this.report('info', pool, 'Upstream opened', { id: upstream.name, upstream: upstream.address });
     return upstream;
   }
 
@@ -130,6 +133,7 @@ export class Registry implements PoolContext {
   // ---- places
 
   reserve(): boolean {
+    if (this.isPaused) return false;
     const { maxUpstreamsTotal } = this.config;
     if (maxUpstreamsTotal === 0 || this.places < maxUpstreamsTotal) {
       this.places++;
@@ -165,6 +169,7 @@ export class Registry implements PoolContext {
     return new Promise((resolve, reject) => {
       const take = (): { placed: boolean } | null => {
         if (needless()) return { placed: false };
+        if (pool?.paused) return null;
         return (pool === null || pool.mayGrow()) && this.reserve() ? { placed: true } : null;
       };
       this.logins.wait('login', this.config.leaseTimeout, take, outcome =>
@@ -202,7 +207,8 @@ export class Registry implements PoolContext {
   /** `now` as of the coarse clock; `judge` unless we have been standing still. */
   maintain(now: number, judge: boolean): void {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
-    this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    if (!this.anyPaused)
+      this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
       for (const [vhost, pool] of account.pools) {
         pool.maintain(now);
@@ -219,9 +225,39 @@ export class Registry implements PoolContext {
   }
 
   /** New leases go to the brokers that are named now; upstreams to the earlier ones end with their last lease. */
-  leaveBrokers(): void {
+  leaveBrokers(address?: string): void {
     this.dropTuned();
-    for (const pool of this.pools) pool.leaveBrokers();
+    for (const pool of this.pools) pool.leaveBrokers(address);
+  }
+
+  // ---- by the operator's wish
+
+  /** Whether all pools are paused, those to come too. */
+  get paused(): boolean {
+    return this.isPaused;
+  }
+
+  private get anyPaused(): boolean {
+    if (this.isPaused) return true;
+    for (const pool of this.pools) if (pool.paused) return true;
+    return false;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+    for (const pool of this.pools) pool.pause();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.loginsGoOn();
+    for (const pool of [...this.pools]) pool.resume();
+  }
+
+  /** Those who wait to log in have all their time again. */
+  loginsGoOn(): void {
+    this.logins.renew(this.config.leaseTimeout);
+    this.logins.serve();
   }
 
   forgetLimits(): void {

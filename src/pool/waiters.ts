@@ -15,6 +15,8 @@ export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
 
 /** A wait under way. */
 export interface Wait {
+  /** Monotonic milliseconds. */
+  readonly since: number;
   /** Gives up; `done` is not called. */
   cancel(): void;
 }
@@ -30,7 +32,7 @@ interface Waiter<T = unknown> {
 }
 
 /** Of one who was served at once. */
-export const NO_WAIT: Wait = { cancel: () => {} };
+export const NO_WAIT: Wait = { since: 0, cancel: () => {} };
 
 export const isDenial = (value: object): value is Denial => 'cause' in value;
 
@@ -58,6 +60,7 @@ export class Waiters {
     queue.push(waiter);
     this.length++;
     return {
+      since,
       cancel: () => {
         const at = queue.indexOf(waiter);
         if (at >= 0) this.remove(queue, at);
@@ -114,6 +117,12 @@ export class Waiters {
     for (const queue of [...this.queues.values()])
       while (queue.length > 0 && queue[0].deadline <= now)
         this.remove(queue, 0).done({ ok: false, ...denial });
+  }
+
+  /** Gives all who wait that many seconds from now on. */
+  renew(seconds: number): void {
+    const deadline = performance.now() + seconds * 1000;
+    for (const queue of this.queues.values()) for (const waiter of queue) waiter.deadline = deadline;
   }
 
   /** Turns everybody away. */

@@ -33,7 +33,7 @@ export class Proxy implements ClientContext {
   readonly registry: Registry;
   /** Draining, or ending at once. */
   stopping = false;
-  private readonly dialer: Dialer;
+  readonly dialer: Dialer;
   private readonly greeter: Greeter;
   private readonly clients: Admission;
   private readonly listeners: Listeners;
@@ -42,6 +42,7 @@ export class Proxy implements ClientContext {
   constructor(config: Config, log: Logger) {
     this.config = config;
     this.log = log;
+    this.stats.totals.max = config.metricsPools;
     this.profile = new BrokerProfile(config.heartbeat);
     this.dialer = new Dialer(config, this.profile, this.stats);
     this.greeter = new Greeter(this, this.dialer);
@@ -49,6 +50,10 @@ export class Proxy implements ClientContext {
     this.clients = new Admission(this);
     this.listeners = new Listeners(this);
     this.janitor = new Janitor(this);
+  }
+
+  get clientList(): readonly Client[] {
+    return this.clients.clients;
   }
 
   get clientCount(): number {
@@ -127,6 +132,14 @@ export class Proxy implements ClientContext {
       this.registry.leaveBrokers();
     } else this.registry.forgetLimits();
     this.listeners.reload();
+  }
+
+  // ---- by the operator's wish
+
+  /** Upstreams, to one broker or to all, end with their last lease; whoever needs one gets a new one. */
+  reconnect(address?: string): void {
+    this.greeter.leaveBrokers();
+    this.registry.leaveBrokers(address);
   }
 
   // ---- the end

@@ -7,6 +7,7 @@ import type { BrokerAddress, Config } from '../config/options.ts';
 import { Inbox } from '../io/inbox.ts';
 import { Transport } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
+import { Brokers } from './brokers.ts';
 import type { BrokerProfile } from './profile.ts';
 import { Upstream } from './upstream.ts';
 
@@ -41,6 +42,7 @@ export function explain(error: NodeJS.ErrnoException, address: BrokerAddress): s
 }
 
 export class Dialer {
+  readonly brokers = new Brokers();
   private config: Config;
   private readonly profile: BrokerProfile;
   private readonly stats: Stats;
@@ -51,16 +53,20 @@ export class Dialer {
     this.config = config;
     this.profile = profile;
     this.stats = stats;
+    this.configure(config);
   }
 
   configure(config: Config): void {
     this.config = config;
+    this.brokers.keep(config.upstream.map(addressName));
     this.failures.clear();
   }
 
   /** An upstream that the broker has greeted. Tries every broker once, those that failed lately last. */
   async dial(): Promise<Upstream> {
-    const all = this.config.upstream;
+    const all = this.config.upstream.filter(address => !this.brokers.of(addressName(address)).drained);
+    if (all.length === 0)
+      throw new Unreachable('no broker can be reached: the operator has drained all of them');
     const first = this.next++ % all.length;
     const order = [...all.slice(first), ...all.slice(0, first)];
     const name = addressName;
@@ -69,16 +75,20 @@ export class Dialer {
     order.sort((a, b) => skipped(a) - skipped(b));
     const errors: string[] = [];
     for (const address of order) {
+      const began = Date.now();
       try {
         const upstream = await this.dialOne(address);
         this.failures.delete(name(address));
+        this.brokers.dialed(name(address), began, null);
         return upstream;
       } catch (error) {
         const count = (this.failures.get(name(address))?.count ?? 0) + 1;
         const wait = Math.min(SKIP_MAX_MS, SKIP_MS * 2 ** (count - 1)) * (0.5 + Math.random() / 2);
         this.failures.set(name(address), { until: clock.now + wait, count });
         this.stats.upstreamErrors++;
-        errors.push(`${name(address)}: ${explain(error as NodeJS.ErrnoException, address)}`);
+        const why = explain(error as NodeJS.ErrnoException, address);
+        this.brokers.dialed(name(address), began, why);
+        errors.push(`${name(address)}: ${why}`);
       }
     }
     throw new Unreachable(`no broker can be reached: ${errors.join('; ')}`);

@@ -103,6 +103,7 @@ export class Lease {
   /** A whole message has gone over it. */
   countPublish(): void {
     const { confirms } = this.channel;
+    this.upstream.published++;
     if (confirms === null) this.publishedPlain = true;
     else confirms.published++;
   }

@@ -54,6 +54,11 @@ let made = 0;
 export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   /** Its number in this process. */
   readonly id = ++made;
+  readonly name = `u${this.id}`;
+  /** What it calls itself at the broker. */
+  title = '';
+  published = 0;
+  delivered = 0;
   state: UpstreamState = 'handshake';
   readonly transport: Transport;
   readonly out: Transport['out'];
@@ -106,6 +111,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
   authenticate(credentials: Credentials, name: string): Promise<void> {
+    this.title = name;
     return this.step(handshake => handshake.authenticate(credentials, name));
   }
 
