@@ -5,6 +5,7 @@
  */
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
+import { events } from './events.ts';
 import { openJournal } from './journal.ts';
 import { type Output, stdout } from './output.ts';
 
@@ -125,6 +126,7 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
   const stream = {
     write(json: string): void {
       const record = JSON.parse(json) as LogRecord;
+      remember(record);
       if (journal !== null) {
         const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
         if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) {
@@ -150,6 +152,16 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
     },
     stream,
   );
+}
+
+function remember(record: LogRecord): void {
+  const { journal } = record;
+  events.add({
+    time: String(record.time),
+    level: String(record.level),
+    message: String(record.msg ?? ''),
+    facts: { ...factsOf(record), ...(journal as object | undefined) },
+  });
 }
 
 /** A record that says how many lines the reader of the log has missed. */

@@ -375,6 +375,11 @@ export class Client implements Connection, Newcomer, TransportUser {
     return this.handshake?.waits === false;
   }
 
+  /** It was told of an alarm at the broker that is not over. */
+  get isBlocked(): boolean {
+    return this.alarms.any;
+  }
+
   get isWaiting(): boolean {
     return this.scanner.isStopped;
   }

@@ -6,7 +6,15 @@ import type { Registry } from 'prom-client';
 import { inWords } from '../words.ts';
 import { EX, ServiceError } from './errors.ts';
 
+/** Answers for what can be shown, and nothing else. */
+export interface Shows {
+  /** False for a request that is for something else. */
+  read(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  readonly page: string;
+}
+
 export interface HttpSources {
+  console?: Shows;
   metrics: Pick<Registry, 'metrics' | 'contentType'>;
   /** Whether a client that comes now would be served. */
   ready(): boolean;
@@ -16,6 +24,12 @@ export interface HttpSources {
 export type HttpWhere = { host: string; port: number } | { fd: number };
 
 const TEXT = 'text/plain; charset=utf-8';
+/** The page is one file and talks to nobody but us; no other site may show it in a frame. */
+const PAGE_HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+};
 
 async function answer(
   request: IncomingMessage,
@@ -41,9 +55,11 @@ async function answer(
     case '/readyz':
       return sources.ready() ? send(200, 'OK\n') : send(503, 'Not ready\n');
     case '/':
-      return send(200, 'amqproxy: /metrics /healthz /readyz\n');
+      if (sources.console === undefined) return send(200, 'amqproxy: /metrics /healthz /readyz\n');
+      return send(200, sources.console.page, 'text/html; charset=utf-8', PAGE_HEADERS);
     default:
-      return send(404, 'Not found: there are /metrics, /healthz and /readyz\n');
+      if (await sources.console?.read(request, response)) return;
+      return send(404, 'Not found: there are /metrics, /healthz, /readyz and /show/…\n');
   }
 }
 

@@ -161,7 +161,7 @@ describe('sockets handed over', () => {
 
   it('with an unknown name end the start with 78, naming it', () => {
     expect(() => listenFds(env('amqp:constructor')))
-      .to.throw(ServiceError, /named "constructor".*amqp, amqps and http/)
+      .to.throw(ServiceError, /named "constructor".*amqp, amqps, http and admin/)
       .with.property('exitCode', 78);
   });
 });
