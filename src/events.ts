@@ -1,11 +1,7 @@
 /** The last lines of the log with their facts, in memory: what `amqproxy show events` shows. */
 
-export interface Event {
-  time: string;
-  level: string;
-  message: string;
-  facts: Record<string, unknown>;
-}
+/** A record of the log. */
+export type Event = Record<string, unknown>;
 
 export class Events {
   private readonly ring: Event[] = [];

@@ -8,6 +8,7 @@ import { type Logger, pino } from 'pino';
 import { events } from './events.ts';
 import { openJournal } from './journal.ts';
 import { type Output, stdout } from './output.ts';
+import { Repeats } from './repeats.ts';
 
 export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
 export type Style = 'pretty' | 'journal' | 'json' | 'plain';
@@ -123,25 +124,32 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
     else if (!written && output.failure !== 'EAGAIN') onUnwritable?.(output.failure);
   };
 
+  const emit = (record: LogRecord): void => {
+    events.add(record);
+    if (journal !== null) {
+      const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
+      if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) {
+        written = true;
+        return;
+      }
+    }
+    if (statusLine.shown) {
+      statusLine.shown = false;
+      output.write('\r\x1b[K');
+    }
+    write(record);
+  };
+  const repeats = new Repeats(emit);
+  if (output === stdout) process.on('exit', () => repeats.flush());
   const stream = {
     write(json: string): void {
       const record = JSON.parse(json) as LogRecord;
-      remember(record);
-      if (journal !== null) {
-        const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
-        if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) {
-          written = true;
-          return;
-        }
-      }
-      if (statusLine.shown) {
-        statusLine.shown = false;
-        output.write('\r\x1b[K');
-      }
-      write(record);
+      // who debugs wants to see all
+      const whole = record.each === true || record.level === 'fatal' || logger.isLevelEnabled('debug');
+      if (whole || repeats.admit(record)) emit(record);
     },
   };
-  return pino(
+  const logger = pino(
     {
       level,
       base: null,
@@ -152,16 +160,7 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
     },
     stream,
   );
-}
-
-function remember(record: LogRecord): void {
-  const { journal } = record;
-  events.add({
-    time: String(record.time),
-    level: String(record.level),
-    message: String(record.msg ?? ''),
-    facts: { ...factsOf(record), ...(journal as object | undefined) },
-  });
+  return logger;
 }
 
 /** A record that says how many lines the reader of the log has missed. */

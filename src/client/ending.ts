@@ -17,6 +17,9 @@ import type { ClientState } from './session.ts';
 /** Milliseconds in which a client that did not read may still hear why it was closed. */
 const SLEEP_MS = 60_000;
 
+/** What concerns more than one client: somebody should look. */
+const GRAVE = new Set(['max_clients', 'max_clients_per_user', 'lease_timeout', 'unreachable']);
+
 const LOST: CloseReason = reason('CONNECTION_FORCED', 'the connection to the broker was lost');
 
 interface EndingContext {
@@ -76,7 +79,7 @@ export class Ending {
   private count(cause: string, text: string): void {
     const { client } = this;
     this.counts(cause, text);
-    client.log.info(client.facts, text);
+    client.log[GRAVE.has(cause) ? 'warn' : 'info'](client.facts, text);
   }
 
   // ---- for what it did

@@ -3,6 +3,7 @@ import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
 import { events } from '../events.ts';
+import { factsOf } from '../log.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { PoolTotals } from '../stats.ts';
@@ -226,6 +227,10 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
       }
       return;
     case 'events':
-      for (const { time, level, message, facts } of [...events]) yield { time, level, message, facts };
+      for (const record of [...events]) {
+        const { time, level, msg, journal } = record;
+        const facts = { ...factsOf(record), ...(journal as object | undefined) };
+        yield { time: String(time), level: String(level), message: String(msg), facts };
+      }
   }
 }

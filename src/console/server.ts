@@ -2,15 +2,14 @@
  * The console over HTTP/1.1 with JSON: reads by GET, acts by POST. On the control socket both; on the HTTP port the reads
  * only, so that nothing can be done here from another machine or by a page in somebody's browser.
  */
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { printable } from '../config/types.ts';
 import { ACTS, type ActName, type Subject } from './acts.ts';
 import { History } from './history.ts';
 import { Most } from './order.ts';
+import { PAGE, PAGE_HEADERS } from './page.ts';
 import { poolCounts, rowsOf } from './rows.ts';
 import { matcher, Refusal } from './scope.ts';
 import { commandOf, isCommand, isView, type ViewName, viewNames, viewOf } from './table.ts';
@@ -22,8 +21,8 @@ export class Console {
   private readonly subject: Subject;
   private readonly log: Logger;
   readonly history: History;
-  /** One file, with nothing from elsewhere. */
-  readonly page = readFileSync(join(import.meta.dirname, 'page.html'), 'utf8');
+  readonly page = PAGE;
+  readonly pageHeaders = PAGE_HEADERS;
 
   constructor(subject: Subject, log: Logger) {
     this.subject = subject;

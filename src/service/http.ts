@@ -11,6 +11,7 @@ export interface Shows {
   /** False for a request that is for something else. */
   read(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   readonly page: string;
+  readonly pageHeaders: Record<string, string>;
 }
 
 export interface HttpSources {
@@ -24,12 +25,6 @@ export interface HttpSources {
 export type HttpWhere = { host: string; port: number } | { fd: number };
 
 const TEXT = 'text/plain; charset=utf-8';
-/** The page is one file and talks to nobody but us; no other site may show it in a frame. */
-const PAGE_HEADERS = {
-  'Content-Security-Policy':
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-};
 
 async function answer(
   request: IncomingMessage,
@@ -56,7 +51,7 @@ async function answer(
       return sources.ready() ? send(200, 'OK\n') : send(503, 'Not ready\n');
     case '/':
       if (sources.console === undefined) return send(200, 'amqproxy: /metrics /healthz /readyz\n');
-      return send(200, sources.console.page, 'text/html; charset=utf-8', PAGE_HEADERS);
+      return send(200, sources.console.page, 'text/html; charset=utf-8', sources.console.pageHeaders);
     default:
       if (await sources.console?.read(request, response)) return;
       return send(404, 'Not found: there are /metrics, /healthz, /readyz and /show/…\n');

@@ -4,9 +4,11 @@ import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
 import { type Shows, startHttp } from './http.ts';
+import { labelRows } from './label-rows.ts';
 import { checkOpenFiles } from './limits.ts';
 import { createMetrics } from './metrics.ts';
 import { StatsLine } from './stats-line.ts';
+import { statusLine } from './status.ts';
 import { listenFds, Systemd } from './systemd.ts';
 
 export { ServiceError } from './errors.ts';
@@ -44,7 +46,11 @@ export async function startService(proxy: Proxy, log: Logger, console: Shows): P
 
   let listening = false;
   if (config.httpPort > 0 || httpSockets.length > 0) {
-    const sources = { metrics: createMetrics(proxy), ready: () => listening && proxy.ready(), console };
+    const sources = {
+      metrics: createMetrics(proxy, labelRows(proxy)),
+      ready: () => listening && proxy.ready(),
+      console,
+    };
     for (const { fd } of httpSockets) await startHttp({ fd }, sources, log);
     if (httpSockets.length === 0)
       await startHttp({ host: config.httpAddress, port: config.httpPort }, sources, log);
@@ -63,7 +69,7 @@ export async function startService(proxy: Proxy, log: Logger, console: Shows): P
     ownHttp: httpSockets.length === 0,
     ready() {
       listening = true;
-      stats.start(text => systemd.status(text));
+      stats.start(rates => systemd.status(statusLine(proxy, rates)));
       systemd.ready();
     },
     reloading: () => systemd.reloading(),

@@ -8,7 +8,7 @@ import { ServiceError } from '../../src/service/errors.ts';
 import { startHttp } from '../../src/service/http.ts';
 import { checkOpenFiles } from '../../src/service/limits.ts';
 import { createMetrics } from '../../src/service/metrics.ts';
-import { Span } from '../../src/service/stats-line.ts';
+import { Span, StatsLine } from '../../src/service/stats-line.ts';
 import { listenFds, Systemd } from '../../src/service/systemd.ts';
 import { Stats } from '../../src/stats.ts';
 import { until } from '../support/rabbitmq.ts';
@@ -19,6 +19,8 @@ function keeper() {
   const log = pino({ base: null }, { write: (json: string) => void lines.push(JSON.parse(json)) });
   return { log, lines };
 }
+
+const NO_ROWS = { pools: () => [], brokers: () => [] };
 
 const idle = () => ({
   buffers: {
@@ -182,6 +184,29 @@ describe('the stats sentence', () => {
   });
 });
 
+describe('the stats line', () => {
+  it('is short when nothing happens, and comes once until something does', () => {
+    const { log, lines } = keeper();
+    const proxy = idle();
+    const stats = new StatsLine(proxy, log);
+    const said = (): string[] => lines.splice(0).map(({ msg }) => msg);
+    stats.write();
+    stats.write();
+    expect(said()).to.deep.equal([
+      'stats: idle, 3 clients, 2 upstreams; the next line when something happens',
+    ]);
+    proxy.stats.logins++;
+    stats.write();
+    expect(said()[0]).to.match(/^stats: 3 clients \(peak /);
+    proxy.stats.refuse('max_clients');
+    stats.write();
+    expect(said()[0]).to.match(/refused max_clients=1$/);
+    stats.write();
+    stats.write();
+    expect(said()).to.have.length(1);
+  });
+});
+
 describe('journal entries', () => {
   it('have fields for their facts, and the pool', () => {
     const text = entry(6, 'Hello', { user: 'app', vhost: '/', closeReason: 320, none: undefined }).toString();
@@ -219,7 +244,7 @@ describe('the check of open files', () => {
 describe('The page on operating', () => {
   it('names every metric', () => {
     const page = readFileSync(resolve(import.meta.dirname, '../../packaging/doc/operating.md'), 'utf8');
-    const names = createMetrics(idle())
+    const names = createMetrics(idle(), NO_ROWS)
       .getMetricsAsArray()
       .map(({ name }) => name);
     const own = names
@@ -236,7 +261,7 @@ describe('HTTP', () => {
     proxy.stats.logins = 7;
     proxy.stats.refuse('tls');
     let ready = false;
-    const metrics = createMetrics(proxy);
+    const metrics = createMetrics(proxy, NO_ROWS);
     proxy.stats.barrierSeconds.add(0.002);
     const servers = await startHttp(
       { host: '127.0.0.1', port: 0 },
