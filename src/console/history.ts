@@ -127,9 +127,9 @@ export class History {
     return [this.span('10 s', 10, now), this.span('minute', 60, now), this.span('hour', 3600, now)];
   }
 
-  /** The counts of the last hour, for the page to draw. */
+  /** The counts of the last hour and of now, for the page to draw. */
   get series(): Counts[] {
-    return this.samples.map(({ counts }) => counts);
+    return [...this.samples, this.sample()].map(({ counts }) => counts);
   }
 
   /** What pools do each second, over the last ten to twenty. */
