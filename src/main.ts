@@ -4,6 +4,7 @@ import { httpAdvice } from './config/advice.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
+import { commandsHelp } from './console/help.ts';
 import { Console } from './console/server.ts';
 import { Settings } from './console/settings.ts';
 import { consolePlace, openConsole } from './console/socket.ts';
@@ -36,7 +37,10 @@ async function main(): Promise<void> {
   }
   try {
     commandLine = parseCommandLine(args);
-    if (commandLine.asks === 'help') return print(helpText(process.stdout.columns || 80));
+    if (commandLine.asks === 'help') {
+      const width = Math.max(80, Math.min(100, process.stdout.columns || 80));
+      return print(`${helpText(width)}\n\n${commandsHelp(width)}`);
+    }
     if (commandLine.asks === 'version') return print(`amqproxy ${VERSION}`);
     loaded = settings(commandLine);
   } catch (error) {

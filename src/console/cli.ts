@@ -88,6 +88,8 @@ async function show({ words, flags, socket }: Line): Promise<number> {
   const once = async (): Promise<string> => {
     const rows = await askRows(socket, what, filters);
     if (flags.has('json')) return JSON.stringify(rows, null, 2);
+    if (flags.has('ids'))
+      return rows.map(row => printable(String(row[viewOf(what).columns[0].key]))).join('\n');
     return viewLines(what, rows, terminalWidth()).join('\n');
   };
   if (!flags.has('watch')) {

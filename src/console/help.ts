@@ -1,5 +1,5 @@
 /** What `amqproxy COMMAND --help` says, from the table. */
-import { type CommandName, commandOf, VIEWS, viewNames } from './table.ts';
+import { type CommandName, commandNames, commandOf, VIEWS, viewNames } from './table.ts';
 
 function wrap(text: string, indent: number, width: number): string {
   const lines = [''];
@@ -11,9 +11,20 @@ function wrap(text: string, indent: number, width: number): string {
   return lines.join(`\n${' '.repeat(indent)}`);
 }
 
-const COLUMN = 22;
-const row = (left: string, text: string, width: number): string =>
-  `  ${left.padEnd(COLUMN - 2)}${wrap(text, COLUMN, width)}`;
+const COLUMN = 30;
+const row = (left: string, text: string, width: number): string => {
+  const gap = left.length + 4 > COLUMN ? `\n${' '.repeat(COLUMN)}` : ' '.repeat(COLUMN - 2 - left.length);
+  return `  ${left}${gap}${wrap(text, COLUMN, width)}`;
+};
+
+/** What `amqproxy --help` says of the commands. */
+export function commandsHelp(width: number): string {
+  const first = (help: string): string => help.split(/[.;:] |\.$/)[0];
+  const rows = commandNames.map(name =>
+    row(`${name} ${commandOf(name).args}`, first(commandOf(name).help), width),
+  );
+  return ['Commands, to see and steer one that runs (amqproxy COMMAND --help):', ...rows].join('\n');
+}
 
 export function commandHelp(name: CommandName, width: number): string {
   const { args, help, options = [] } = commandOf(name);

@@ -36,6 +36,7 @@ export const COMMANDS = {
     help: 'Shows what there is, as a table. A filter is COLUMN=VALUE with * for anything, or a word that stands anywhere in a row.',
     options: [
       { flag: 'json', help: 'As JSON, all columns.' },
+      { flag: 'ids', help: 'The first column only, without a head.' },
       { flag: 'watch', value: '[SECONDS]', help: 'Again and again, every 2 seconds unless told otherwise.' },
     ],
   },
