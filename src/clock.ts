@@ -1,14 +1,43 @@
-/** One coarse clock for everything that only needs to know roughly when: heartbeats, idle times, time-outs. */
+/**
+ * One coarse clock for everything that only needs to know roughly when: heartbeats, idle times, time-outs. It counts the time
+ * in which the process has been at work: while it stands still (stopped, swapped out, a busy machine) nobody's time runs out,
+ * for what others have sent meanwhile is only read afterwards.
+ */
 
 /** Milliseconds between ticks. */
 export const TICK_MS = 250;
+/** A tick that comes so much later than it should shows that the process has been standing still. */
+const LATE_MS = 2 * TICK_MS;
 
+interface Timer {
+  due: number;
+  act: () => void;
+}
+
+const timers = new Set<Timer>();
 export const clock = {
-  /** Monotonic milliseconds as of the last tick. */
+  /** Milliseconds as of the last tick. */
   now: performance.now(),
-};
+  /** The same as for everybody else: standing still counts. For what others wait for. */
+  real: performance.now(),
 
-const timer = setInterval(() => {
-  clock.now = performance.now();
-}, TICK_MS);
-timer.unref();
+  /** Time goes on; to be called every TICK_MS. */
+  tick(): void {
+    const time = performance.now();
+    const passed = time - clock.real;
+    clock.real = time;
+    clock.now += passed > LATE_MS ? TICK_MS : passed;
+    for (const timer of timers)
+      if (timer.due <= clock.now) {
+        timers.delete(timer);
+        timer.act();
+      }
+  },
+
+  /** Calls `act` after that many seconds, and not before the next tick; gives what calls it off. */
+  after(seconds: number, act: () => void): () => void {
+    const timer = { due: clock.now + seconds * 1000, act };
+    timers.add(timer);
+    return () => void timers.delete(timer);
+  },
+};

@@ -125,6 +125,7 @@ export const channelCloseOk = constant(M.CHANNEL_CLOSE_OK);
 export const barrier = constant(M.CHANNEL_FLOW, FLOW_ACTIVE);
 export const CONNECTION_OPEN_OK = methodFrame(0, M.CONNECTION_OPEN_OK, EMPTY_SHORTSTR);
 export const CONNECTION_CLOSE_OK = methodFrame(0, M.CONNECTION_CLOSE_OK);
+export const UPDATE_SECRET_OK = methodFrame(0, M.CONNECTION_UPDATE_SECRET_OK);
 
 /** basic.qos for new consumers of a channel; `prefetch` 0 takes the bound away. */
 export const qos = (channel: number, prefetch: number): Buffer =>

@@ -11,8 +11,8 @@ interface BackPressureContext {
   readonly config: { readonly clientBuffer: number };
   /** The upstream that the client has for itself. */
   readonly privateUpstream: Upstream | null;
-  /** It is closed: so much waits for it. */
-  overrun(pending: number): void;
+  /** How it is closed when too much waits for it. */
+  readonly ending: { overrun(pending: number): void };
 }
 
 export class BackPressure {
@@ -21,6 +21,8 @@ export class BackPressure {
   private sharesConsumer = false;
   /** The upstream of its own that is not read, because the client does not read. */
   private pausedUpstream: Upstream | null = null;
+  /** It has more waiting than it may, and is judged by that in a moment. */
+  private judging = false;
 
   constructor(client: BackPressureContext) {
     this.client = client;
@@ -44,18 +46,31 @@ export class BackPressure {
   written(from: Carrier): void {
     const { transport, config, privateUpstream } = this.client;
     const { out } = transport;
-    const { pending } = out;
-    const limit = config.clientBuffer;
-    if (pending <= limit / 2) return;
+    const half = config.clientBuffer / 2;
+    if (out.pending <= half) return;
+    out.flush(); // what counts is what the client does not take
+    if (out.pending <= half) return;
     out.whenDrained(() => this.drained());
     if (privateUpstream !== null && from === privateUpstream) {
       if (this.pausedUpstream !== null) return;
       this.pausedUpstream = privateUpstream;
-      privateUpstream.pauseReading();
+      privateUpstream.transport.pause(PAUSE.OTHER_SIDE);
       return;
     }
     transport.pause(PAUSE.OUTPUT);
-    if (pending > (this.sharesConsumer ? limit : limit + LARGEST_MESSAGE)) this.client.overrun(pending);
+    if (out.pending <= this.most || this.judging) return;
+    // TLS takes what is written only in the next turn
+    this.judging = true;
+    setImmediate(() => {
+      this.judging = false;
+      if (out.pending > this.most) this.client.ending.overrun(out.pending);
+    });
+  }
+
+  /** Bytes that may wait for a client on a shared upstream. */
+  private get most(): number {
+    const { clientBuffer } = this.client.config;
+    return this.sharesConsumer ? clientBuffer : clientBuffer + LARGEST_MESSAGE;
   }
 
   private drained(): void {
@@ -65,7 +80,7 @@ export class BackPressure {
 
   /** The client's upstream is read again. */
   release(): void {
-    this.pausedUpstream?.resumeReading();
+    this.pausedUpstream?.transport.resume(PAUSE.OTHER_SIDE);
     this.pausedUpstream = null;
   }
 }

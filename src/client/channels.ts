@@ -2,6 +2,7 @@
 
 import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
+import { clock } from '../clock.ts';
 import type { Lease, Purpose } from '../upstream/lease.ts';
 import { ClientChannel } from './channel.ts';
 import type { Promotion } from './promotion.ts';
@@ -16,7 +17,7 @@ export class ClientChannels {
   /** Channels whose end is waited for, as the client leaves. */
   private leaving = 0;
   private onLeft: (() => void) | null = null;
-  /** Monotonic milliseconds until which a channel waits for confirms before it can move. */
+  /** Coarse time until which a channel waits for confirms before it can move. */
   private confirmsDue = Number.POSITIVE_INFINITY;
 
   constructor(session: Session, promotion: Promotion) {
@@ -109,6 +110,7 @@ export class ClientChannels {
 
   private bind(channel: ClientChannel, lease: Lease, waited: number): void {
     channel.bind(lease);
+    this.session.stay.leased();
     this.session.trail.leased(lease, waited);
   }
 
@@ -130,7 +132,7 @@ export class ClientChannels {
     if (lease.confirmed) channel.move();
     else {
       lease.tellConfirmed();
-      const due = performance.now() + this.session.config.leaseTimeout * 1000;
+      const due = clock.now + this.session.config.leaseTimeout * 1000;
       this.confirmsDue = Math.min(this.confirmsDue, due);
     }
     return channel.state.is === 'unbound';
@@ -165,7 +167,7 @@ export class ClientChannels {
     return false;
   }
 
-  /** `now` in monotonic milliseconds. */
+  /** `now` as of the coarse clock. */
   maintain(now: number): void {
     if (now <= this.confirmsDue) return;
     this.confirmsDue = Number.POSITIVE_INFINITY;
@@ -179,6 +181,7 @@ export class ClientChannels {
 
   /** Ends all leases, then gives the private upstream back; `done` when the broker has handled all that was sent. */
   leaveAll(done: () => void): void {
+    this.session.sendRun();
     this.onLeft = done;
     this.leaving = 1;
     for (const channel of [...this.byNumber.values()]) {
@@ -205,6 +208,7 @@ export class ClientChannels {
 
   /** Ends all leases for a client that hears no more of it. */
   abandonAll(): void {
+    this.session.sendRun(); // a barrier must not land in the middle of what is on its way
     this.onLeft = null;
     for (const channel of this.byNumber.values()) this.leaveHalf(channel);
     const { lease } = this.promotion;

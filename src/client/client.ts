@@ -12,9 +12,7 @@
 import type { Logger } from 'pino';
 import type { CloseReason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
-import { M } from '../amqp/methods.ts';
 import { AGAIN, type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
-import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -37,6 +35,7 @@ import { Promotion } from './promotion.ts';
 import { Publisher } from './publisher.ts';
 import { Runs } from './runs.ts';
 import type { ClientState } from './session.ts';
+import { Stay } from './stay.ts';
 import { Timeouts } from './timeouts.ts';
 import { Trail } from './trail.ts';
 
@@ -50,9 +49,10 @@ export interface ClientContext extends HandshakeContext {
 
 /** Bytes that may wait to be scanned, with what one read brings on top, before the client is read no more. */
 const INPUT_MAX = 65_536;
-let made = 0;
 /** The largest frame before the tune: long enough for any token in start-ok (RabbitMQ's initial_frame_max). */
 const HANDSHAKE_FRAME_MAX = 65_536;
+let made = 0;
+
 export class Client implements Connection, Newcomer, TransportUser {
   /** By which the operator and the log know it. */
   readonly name = `c${++made}`;
@@ -61,8 +61,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   readonly negotiated = new Negotiated();
   readonly ending = new Ending(this);
   readonly trail: Trail = new Trail(this);
-  /** Coarse time of its connect. */
-  readonly acceptedAt: number;
+  readonly stay: Stay;
   delivered = 0;
   /** Where it is in the proxy's list of clients. */
   slot = -1;
@@ -76,18 +75,15 @@ export class Client implements Connection, Newcomer, TransportUser {
   private readonly runs: Runs;
   readonly publisher: Publisher;
   private readonly pressure: BackPressure;
-  private readonly alarms: Alarms;
+  readonly alarms: Alarms;
   private readonly timeouts: Timeouts;
-  private knownAddress: string | null = null;
-  /** Counts among the clients of its pool. */
-  private counted = false;
   /** It has ended its side, and has not been read to the end yet. */
   private inputEnded = false;
 
   constructor(transport: Transport, context: ClientContext, now: number) {
     this.transport = transport;
     this.out = transport.out;
-    this.acceptedAt = now;
+    this.stay = new Stay(this, now);
     this.context = context;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
@@ -120,18 +116,13 @@ export class Client implements Connection, Newcomer, TransportUser {
     return this.context.stats;
   }
 
-  get address(): string {
-    this.knownAddress ??= this.transport.peer;
-    return this.knownAddress;
-  }
-
   get user(): string {
     return this.negotiated.user;
   }
 
   get facts(): object {
     const { user, vhost } = this.negotiated;
-    return { id: this.name, user: user || undefined, vhost: vhost || undefined, client: this.address };
+    return { id: this.name, user: user || undefined, vhost: vhost || undefined, client: this.transport.peer };
   }
 
   get pool(): Pool {
@@ -222,10 +213,7 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.scanner.maxPayload = this.negotiated.frameMax;
     this.transport.heartbeat.interval = this.negotiated.heartbeat;
     this.trail.opened(reused, seconds, this.negotiated);
-    pool.clients++;
-    pool.totals.logins++;
-    if (reused) pool.totals.loginsReused++;
-    this.counted = true;
+    this.stay.begins(pool, reused);
     this.out.write(frames.CONNECTION_OPEN_OK);
     this.goOn();
   }
@@ -233,7 +221,6 @@ export class Client implements Connection, Newcomer, TransportUser {
   // ---- connection methods while running
 
   clientCloses(): void {
-    this.runs.send();
     this.ending.leaves();
     if (this.config.close === 'instant') {
       this.channels.abandonAll();
@@ -254,7 +241,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   updateSecretOk(): void {
-    if (this.state === 'running') this.out.write(frames.methodFrame(0, M.CONNECTION_UPDATE_SECRET_OK));
+    if (this.state === 'running') this.out.write(frames.UPDATE_SECRET_OK);
   }
 
   // ---- its end
@@ -293,24 +280,11 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   endParts(): void {
     this.handshake?.abandon();
-    if (this.counted) this.leavesPool();
-    this.counted = false;
+    this.stay.ends();
     this.pressure.release();
     this.channels.abandonAll();
     this.alarms.end();
     this.negotiated.pool?.topologies.forget(this);
-  }
-
-  private leavesPool(): void {
-    const { pool } = this;
-    pool.clients--;
-    pool.totals.published += this.publisher.published;
-    pool.totals.delivered += this.delivered;
-  }
-
-  /** Whether its messages are in its pool's totals already. */
-  get isCounted(): boolean {
-    return this.counted;
   }
 
   stopScanning(): void {
@@ -325,16 +299,10 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.channels.left();
   }
 
-  transportClosed(): void {
+  transportClosed(error: Error | null): void {
+    if (this.transport.unsecured) this.ending.noTls(error);
     this.ending.gone();
-    this.trail.ended(() => ({
-      by: this.ending.by,
-      seconds: Math.round(clock.now - this.acceptedAt) / 1000,
-      published: this.publisher.published,
-      delivered: this.delivered,
-      bytes_in: this.transport.bytesIn,
-      bytes_out: this.out.total,
-    }));
+    this.trail.ended();
     this.context.clientGone(this);
   }
 
@@ -356,10 +324,6 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.pressure.consumesFromShared();
   }
 
-  overrun(pending: number): void {
-    this.ending.overrun(pending);
-  }
-
   upstreamBlocked(upstream: Carrier): void {
     this.alarms.blocked(upstream);
   }
@@ -375,17 +339,12 @@ export class Client implements Connection, Newcomer, TransportUser {
     return this.handshake?.waits === false;
   }
 
-  /** It was told of an alarm at the broker that is not over. */
-  get isBlocked(): boolean {
-    return this.alarms.any;
-  }
-
   get isWaiting(): boolean {
     return this.scanner.isStopped;
   }
 
-  /** `now` as of the coarse clock; `judge` unless we stood still. */
-  maintain(now: number, judge: boolean): void {
-    this.timeouts.check(now, judge);
+  /** `now` as of the coarse clock. */
+  maintain(now: number): void {
+    this.timeouts.check(now);
   }
 }

@@ -45,6 +45,8 @@ export class Ending {
   private rawDiscard = false;
   /** Who has ended the connection, and why. */
   private ender = '';
+  /** It counts among those that were refused. */
+  private counted = false;
 
   constructor(client: EndingContext) {
     this.client = client;
@@ -78,6 +80,7 @@ export class Ending {
 
   private count(cause: string, text: string): void {
     const { client } = this;
+    this.counted = true;
     this.counts(cause, text);
     client.log[GRAVE.has(cause) ? 'warn' : 'info'](client.facts, text);
   }
@@ -125,6 +128,15 @@ export class Ending {
     this.close(
       reason('RESOURCE_ERROR', `${pending} bytes are waiting to be read, more than client_buffer allows`),
     );
+  }
+
+  /** It has ended in its TLS handshake. Health checks do so all the time. */
+  noTls(error: Error | null): void {
+    if (this.counted) return;
+    const { client } = this;
+    client.stats.refuse('tls');
+    if (client.transport.hasRead)
+      client.log.info(client.facts, `TLS handshake failed: ${error?.message ?? 'the client has hung up'}`);
   }
 
   /** It does not log in. */

@@ -10,6 +10,7 @@ import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
 import type { ChannelOwner } from './channel.ts';
 import type { Offence } from './offences.ts';
+import type { Stay } from './stay.ts';
 import type { Trail } from './trail.ts';
 
 /** See ending.ts. */
@@ -20,6 +21,7 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly stats: Stats;
   readonly state: ClientState;
   readonly trail: Trail;
+  readonly stay: Stay;
   /** Where it is logged in, from connection.open on. */
   readonly pool: Pool;
   /** The frame_max that was agreed on. */

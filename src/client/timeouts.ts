@@ -29,10 +29,10 @@ export class Timeouts {
     this.acceptedAt = now;
   }
 
-  /** `now` as of the coarse clock; `judge` unless we stood still. */
-  check(now: number, judge: boolean): void {
+  /** `now` as of the coarse clock. */
+  check(now: number): void {
     const { transport, config, ending, isExpected, isWaiting } = this.client;
-    if (!transport.tick(now, judge)) {
+    if (!transport.tick(now)) {
       ending.cut('heartbeat', `no heartbeat for ${transport.heartbeat.interval * 2} s`);
       return;
     }

@@ -1,5 +1,7 @@
 /** What the log tells of a client's way: at debug for all, at info for the client that the operator looks at. */
 import type { Logger } from 'pino';
+import { clock } from '../clock.ts';
+import type { Transport } from '../io/transport.ts';
 import type { Lease } from '../upstream/lease.ts';
 
 interface TrailContext {
@@ -7,16 +9,11 @@ interface TrailContext {
   /** Who it is. */
   readonly facts: object;
   readonly config: { readonly logConnections: boolean };
-}
-
-/** What a client has done in its stay. */
-export interface Stay {
-  by: string;
-  seconds: number;
-  published: number;
-  delivered: number;
-  bytes_in: number;
-  bytes_out: number;
+  readonly stay: { readonly acceptedAt: number };
+  readonly ending: { readonly by: string };
+  readonly publisher: { readonly published: number };
+  readonly delivered: number;
+  readonly transport: Transport;
 }
 
 const milliseconds = (ms: number): number => Math.round(ms * 10) / 10;
@@ -77,9 +74,18 @@ export class Trail {
     if (this.isTold) this.tell('Promotion to an upstream of its own', { why });
   }
 
-  ended(stay: () => Stay): void {
-    const always = this.client.config.logConnections && this.hasOpened;
-    if (always || this.isTold)
-      this.tell(this.hasOpened ? 'Client gone' : 'Client gone before it logged in', stay(), always);
+  ended(): void {
+    const { config, ending, stay, publisher, delivered, transport } = this.client;
+    const always = config.logConnections && this.hasOpened;
+    if (!always && !this.isTold) return;
+    const facts = {
+      by: ending.by,
+      seconds: Math.round(clock.now - stay.acceptedAt) / 1000,
+      published: publisher.published,
+      delivered,
+      bytes_in: transport.bytesIn,
+      bytes_out: transport.out.total,
+    };
+    this.tell(this.hasOpened ? 'Client gone' : 'Client gone before it logged in', facts, always);
   }
 }

@@ -242,7 +242,11 @@ export function printable(text: string): string {
   const at = text.lastIndexOf('@');
   const scheme = text.indexOf('://');
   const start = scheme >= 0 && scheme < at ? scheme + 3 : 0;
-  const shown = at < 0 ? text : `${text.slice(0, start)}***${text.slice(at)}`;
+  const shown =
+    at < 0
+      ? // a # in a password begins a comment of the file: what is left of it stands where a port would
+        text.replace(/(:\/\/[^:/,\s]+:)(?!\d+(?![^/,\s]))[^:/,\s]+(?![^/,\s])/g, '$1***')
+      : `${text.slice(0, start)}***${text.slice(at)}`;
   const line = shown.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }

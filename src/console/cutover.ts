@@ -20,7 +20,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 export function pauseIn(proxy: Proxy, scope: Scope): void {
   if (scope === null) proxy.registry.pause();
-  else if ('pool' in scope) scope.pool.pause();
+  else if ('pool' in scope) scope.pool.waiters.hold();
   else {
     const { broker } = scope;
     // with no broker left, whoever needs one has to wait
@@ -32,8 +32,7 @@ export function pauseIn(proxy: Proxy, scope: Scope): void {
 export function resumeIn(proxy: Proxy, scope: Scope): void {
   if (scope !== null && 'pool' in scope) {
     if (proxy.registry.paused) throw new Refusal('everything is paused: amqproxy resume');
-    scope.pool.resume();
-    proxy.registry.loginsGoOn();
+    proxy.registry.resumePool(scope.pool);
     return;
   }
   const allDrained = brokersOf(proxy).every(({ drained }) => drained);

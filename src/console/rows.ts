@@ -21,15 +21,17 @@ export interface Sources {
   readonly settingSources: Record<OptionName, string>;
 }
 
+export const poolName = ({ user, vhost }: { user: string; vhost: string }): string => `${user}@${vhost}`;
+
 const seconds = (ms: number): number => Math.max(0, Math.round(ms) / 1000);
 /** A moment of the coarse clock on the wall's. */
-const wallTime = (at: number): string => new Date(Date.now() - (performance.now() - at)).toISOString();
+const wallTime = (at: number): string => new Date(Date.now() - (clock.now - at)).toISOString();
 
 function clientState(client: Client): string {
   const { state, transport, channels } = client;
   if (state !== 'running') return state === 'handshake' ? 'logging in' : state;
   if (channels.waitsSince !== null) return 'waiting';
-  if (client.isBlocked) return 'blocked';
+  if (client.alarms.any) return 'blocked';
   if (client.out.pending > 0) return 'reading slowly';
   if (!transport.reading) return 'held back';
   if (client.privateUpstream !== null) return 'private';
@@ -49,7 +51,7 @@ export function clientRow(client: Client): Row {
     pool: `${negotiated.user}@${negotiated.vhost}`,
     user: negotiated.user,
     vhost: negotiated.vhost,
-    address: client.address,
+    address: transport.peer,
     state: clientState(client),
     waiting: since === null ? 0 : seconds(now - since),
     channels: channels.count,
@@ -62,8 +64,8 @@ export function clientRow(client: Client): Row {
     bytes_out: out.total,
     buffered: out.pending,
     quiet: seconds(clock.now - transport.heartbeat.lastRead),
-    age: seconds(clock.now - client.acceptedAt),
-    since: wallTime(client.acceptedAt),
+    age: seconds(clock.now - client.stay.acceptedAt),
+    since: wallTime(client.stay.acceptedAt),
     name: negotiated.title,
     product: negotiated.product,
     tls: transport.isTls,
@@ -79,8 +81,8 @@ export function poolCounts({ stats, clientList }: Proxy): Map<PoolTotals, PoolCo
     counts.set(totals, { logins, leases, published, delivered });
   }
   for (const client of clientList) {
-    if (!client.isCounted) continue;
-    const of = counts.get(client.pool.totals);
+    const { totals } = client.stay;
+    const of = totals === null ? undefined : counts.get(totals);
     if (of === undefined) continue;
     of.published += client.publisher.published;
     of.delivered += client.delivered;
@@ -89,7 +91,7 @@ export function poolCounts({ stats, clientList }: Proxy): Map<PoolTotals, PoolCo
 }
 
 function poolRow(pool: Pool, rates: (totals: PoolTotals) => PoolCounts): Row {
-  const { upstreams, totals } = pool;
+  const { upstreams } = pool;
   let leased = 0;
   let parked = 0;
   let busy = 0;
@@ -100,13 +102,20 @@ function poolRow(pool: Pool, rates: (totals: PoolTotals) => PoolCounts): Row {
     if (upstream.busy > 0) busy++;
     if (upstream.holder !== null) own++;
   }
+  const totals = pool.stats.totals.known(pool.user, pool.vhost);
   const rate = rates(totals);
   const { waitsSince } = pool;
   return {
-    id: pool.name,
+    id: poolName(pool),
     user: pool.user,
     vhost: pool.vhost,
-    state: pool.paused ? 'paused' : pool.alarm ? 'blocked' : upstreams.length === 0 ? 'no upstream' : 'ok',
+    state: pool.waiters.held
+      ? 'paused'
+      : pool.alarm
+        ? 'blocked'
+        : upstreams.length === 0
+          ? 'no upstream'
+          : 'ok',
     clients: pool.clients,
     waiting: pool.waiting,
     longest_wait: waitsSince === Number.POSITIVE_INFINITY ? 0 : seconds(performance.now() - waitsSince),
@@ -142,7 +151,7 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
   const names = [...clients];
   return {
     id: upstream.name,
-    pool: pool.name,
+    pool: poolName(pool),
     broker: upstream.address,
     port: transport.localPort ?? 0,
     state: upstreamState(upstream),
@@ -151,8 +160,8 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
     leased: census.leased,
     settling: census.settling,
     parked: census.parked,
-    published: upstream.published,
-    delivered: upstream.delivered,
+    published: channels.published,
+    delivered: upstream.delivery.delivered,
     bytes_in: transport.bytesIn,
     bytes_out: out.total,
     buffered: out.pending,

@@ -5,7 +5,7 @@ import type { Proxy } from '../proxy/proxy.ts';
 import type { Broker } from '../upstream/brokers.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Row } from './history.ts';
-import { brokersOf } from './rows.ts';
+import { brokersOf, poolName } from './rows.ts';
 
 /** A command that cannot be done as it stands: the answer says why. */
 export class Refusal extends Error {}
@@ -17,7 +17,7 @@ export const scopeName = (scope: Scope): string =>
   scope === null
     ? 'everything'
     : 'pool' in scope
-      ? `pool ${scope.pool.name}`
+      ? `pool ${poolName(scope.pool)}`
       : `broker ${scope.broker.address}`;
 
 export function brokerNamed(proxy: Proxy, name: string): Broker {
@@ -31,7 +31,7 @@ export function brokerNamed(proxy: Proxy, name: string): Broker {
 
 export function scopeNamed(proxy: Proxy, name: string | undefined): Scope {
   if (name === undefined) return null;
-  for (const pool of proxy.registry.pools) if (pool.name === name) return { pool };
+  for (const pool of proxy.registry.pools) if (poolName(pool) === name) return { pool };
   if (name.includes('@')) throw new Refusal(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
   return { broker: brokerNamed(proxy, name) };
 }

@@ -1,5 +1,6 @@
 /** One side's heartbeat (AMQP 0-9-1 section 4.2.7): any traffic counts as life. */
 import { HEARTBEAT } from '../amqp/frame.ts';
+import { clock } from '../clock.ts';
 import type { Outbox } from './outbox.ts';
 
 export class Heartbeat {
@@ -11,13 +12,13 @@ export class Heartbeat {
   private sentTotal = 0;
   private sentAt: number;
 
-  constructor(out: Outbox, now: number) {
+  constructor(out: Outbox) {
     this.out = out;
-    this.lastRead = now;
-    this.sentAt = now;
+    this.lastRead = clock.now;
+    this.sentAt = clock.real;
   }
 
-  /** Sends a heartbeat if nothing went out for half an interval. */
+  /** Sends a heartbeat if nothing went out for half an interval; by the peer's clock, that goes on while we stand still. */
   send(now: number): void {
     const { out, interval } = this;
     if (interval === 0) return;

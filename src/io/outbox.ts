@@ -82,7 +82,8 @@ export class Outbox {
     this.flush();
   }
 
-  private flush(): void {
+  /** Sends what is queued, without waiting for the end of the turn. */
+  flush(): void {
     const { pieces, socket, bytes } = this;
     const n = pieces.length;
     if (n === 0) return;

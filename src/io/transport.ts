@@ -45,6 +45,7 @@ export class Transport {
   /** The TCP socket beneath, where TLS is spoken. */
   private readonly tcp: Socket;
   private readonly traffic: Traffic;
+  private knownPeer: string | null = null;
   /** Bytes that were read. */
   bytesIn = 0;
   private user: TransportUser | null = null;
@@ -56,6 +57,7 @@ export class Transport {
   private takenAt = 0;
   private keptAlive = false;
   private toEnd = false;
+  private shaken = false;
 
   /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
   constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket) {
@@ -64,13 +66,14 @@ export class Transport {
     this.inbox = inbox;
     this.traffic = traffic;
     this.out = new Outbox(socket, traffic);
-    this.heartbeat = new Heartbeat(this.out, clock.now);
+    this.heartbeat = new Heartbeat(this.out);
   }
 
   /** Takes over a socket that a listener has accepted, paused; with a context, TLS is spoken on it. */
   static accept(accepted: Socket, tls: SecureContext | null, traffic: Traffic): Transport {
     const inbox = new Inbox();
     if (tls === null) return new Transport(inbox.adopt(accepted), inbox, traffic);
+    void accepted.remoteAddress; // looked up now, to be known after an early end, too
     const socket = new TLSSocket(accepted, { isServer: true, secureContext: tls });
     return new Transport(inbox.adopt(socket), inbox, traffic, accepted);
   }
@@ -90,7 +93,11 @@ export class Transport {
     });
     socket.on('end', () => user.peerEnded());
     socket.on('close', () => this.closed());
-    if (this.isTls) this.tcp.on('error', ignore); // the TLS socket tells
+    if (!this.isTls) return;
+    this.tcp.on('error', ignore); // the TLS socket tells
+    socket.once('secure', () => {
+      this.shaken = true;
+    });
   }
 
   private closed(): void {
@@ -108,9 +115,20 @@ export class Transport {
     return this.tcp !== this.socket;
   }
 
+  /** Its TLS handshake is not over. */
+  get unsecured(): boolean {
+    return this.isTls && !this.shaken;
+  }
+
+  /** The peer has sent something, if only the beginning of a handshake. */
+  get hasRead(): boolean {
+    return this.tcp.bytesRead > 0;
+  }
+
   /** The peer's address and port, for people. */
   get peer(): string {
-    return `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
+    this.knownPeer ??= `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
+    return this.knownPeer;
   }
 
   /** The port on our side. */
@@ -156,10 +174,10 @@ export class Transport {
   // ---- periodic
 
   /**
-   * Sends a heartbeat if one is due, and destroys a peer that should have hung up. `now` as of the coarse clock.
-   * `judge` unless we have been standing still: then the peer's silence may be ours. True while the peer seems alive.
+   * Sends a heartbeat if one is due, and resets a peer that should have hung up. `now` as of the coarse clock. True while
+   * the peer seems alive.
    */
-  tick(now: number, judge: boolean): boolean {
+  tick(now: number): boolean {
     const { heartbeat } = this;
     if (this.lingersUntil !== null) {
       if (now > this.lingersUntil) this.reset();
@@ -169,8 +187,8 @@ export class Transport {
       this.keptAlive = true;
       this.tcp.setKeepAlive(true, KEEPALIVE_S * 1000);
     }
-    heartbeat.send(now);
-    if (this.pauses !== 0 || !judge) heartbeat.lastRead = now;
+    heartbeat.send(clock.real);
+    if (this.pauses !== 0) heartbeat.lastRead = now;
     return !heartbeat.silent(now);
   }
 

@@ -2,35 +2,19 @@
  * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
  * which logs one in.
  */
-import { type CloseReason, reason } from '../amqp/errors.ts';
-import type { Config } from '../config/options.ts';
-import type { PoolTotals, Stats } from '../stats.ts';
+import { type CloseReason, REPLY, reason } from '../amqp/errors.ts';
+import type { Stats } from '../stats.ts';
 import type { Peer } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream, UpstreamOwner } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
+import type { PoolContext } from './context.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
+import { idlest, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
-
-/** What a pool needs from its surroundings. */
-export interface PoolContext {
-  readonly config: Config;
-  readonly stats: Stats;
-  /** Takes a place for one more upstream of all pools; false when there is none (an idle one is asked to give way). */
-  reserve(): boolean;
-  /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */
-  place(pool: Pool, needless: () => boolean): Promise<boolean>;
-  /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
-  open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
-  /** An upstream is used by nobody: another pool may have its place. */
-  upstreamIdle(): void;
-  /** Somebody waits in this pool, or nobody does. */
-  waitingChanged(pool: Pool): void;
-  report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
-}
 
 export class Pool implements UpstreamOwner, Grower {
   readonly account: Account;
@@ -40,16 +24,13 @@ export class Pool implements UpstreamOwner, Grower {
   clients = 0;
   /** The broker has blocked some of the upstreams. */
   alarm = false;
-  /** By the operator's wish it lends nothing for now: whoever wants a lease waits, for as long as that takes. */
-  private isPaused = false;
-  private ownTotals: PoolTotals | null = null;
   readonly topologies = new Topologies();
-  private readonly context: PoolContext;
+  private readonly context: PoolContext<Pool>;
   private readonly lending = new Lending();
-  private readonly waiters: Waiters;
+  readonly waiters: Waiters;
   private readonly growth: Growth = new Growth(this);
 
-  constructor(context: PoolContext, account: Account, vhost: string) {
+  constructor(context: PoolContext<Pool>, account: Account, vhost: string) {
     this.context = context;
     this.account = account;
     this.vhost = vhost;
@@ -58,16 +39,6 @@ export class Pool implements UpstreamOwner, Grower {
 
   get user(): string {
     return this.account.user;
-  }
-
-  get name(): string {
-    return `${this.user}@${this.vhost}`;
-  }
-
-  /** To be asked for when somebody has got in. */
-  get totals(): PoolTotals {
-    this.ownTotals ??= this.stats.totals.of(this.user, this.vhost);
-    return this.ownTotals;
   }
 
   get channelLifetime(): number {
@@ -123,33 +94,24 @@ export class Pool implements UpstreamOwner, Grower {
   ): Wait {
     const take = (): Lease | Denial | null =>
       this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
-    return this.wait(`on ${upstream.id}`, take, done);
+    return this.wait(`on ${upstream.name}`, take, done);
   }
 
   /** A lease on an upstream that the client has for itself; null when it must be waited for. */
   leaseOn(upstream: Upstream, holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
-    const lease = upstream.lease(
-      holder,
-      purpose,
-      confirm,
-      this.account.quota.full ? 0 : Number.POSITIVE_INFINITY,
-    );
-    if (lease !== null) this.totals.leases++;
-    return lease;
+    return upstream.lease(holder, purpose, confirm, this.account.quota.full ? 0 : Number.POSITIVE_INFINITY);
   }
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
-    if (this.isPaused) return null;
+    if (this.waiters.held) return null;
     const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
-    const lease = this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
-    if (lease !== null) this.totals.leases++;
-    return lease;
+    return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
   private overQuota(): Denial | null {
     const { quota } = this.account;
-    if (this.isPaused || !quota.full || this.account.freesChannel()) return null;
+    if (this.waiters.held || !quota.full || this.account.freesChannel()) return null;
     return { cause: 'refused', why: quota.refusal };
   }
 
@@ -159,7 +121,7 @@ export class Pool implements UpstreamOwner, Grower {
   }
 
   private takeUpstream(holder: PrivateHolder): PrivateLease | null {
-    const upstream = this.isPaused ? null : this.lending.takeIdle();
+    const upstream = this.waiters.held ? null : this.lending.takeIdle();
     return upstream === null ? null : new PrivateLease(upstream, holder, this);
   }
 
@@ -202,7 +164,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** Serves who waits, and opens upstreams for those who cannot be served. */
   serve(): void {
-    if (this.waiters.length > 0 && !this.isPaused) {
+    if (this.waiters.length > 0 && !this.waiters.held) {
       this.waiters.serve();
       this.growth.to(this.wanted());
     }
@@ -301,9 +263,15 @@ export class Pool implements UpstreamOwner, Grower {
       });
       if (this.account.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      this.topologies.lost(upstream.address, why);
+      if (this.mayHaveRestarted(upstream.address, why)) this.topologies.lost(upstream.address, why);
     }
     this.serve();
+  }
+
+  /** A broker that restarts ends all connections, and without naming a fault. */
+  private mayHaveRestarted(broker: string, why: CloseReason | null): boolean {
+    const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
+    return forced && !this.upstreams.some(({ address }) => address === broker);
   }
 
   upstreamGone(): void {
@@ -331,27 +299,7 @@ export class Pool implements UpstreamOwner, Grower {
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
-  // ---- by the operator's wish
-
-  get paused(): boolean {
-    return this.isPaused;
-  }
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  /** Those who have waited meanwhile have all their time again. */
-  resume(): void {
-    this.isPaused = false;
-    this.waiters.renew(this.context.config.leaseTimeout);
-    this.serve();
-  }
-
-  /**
-   * Upstreams, to one broker or to all that were named until now, end with their last lease; new ones are opened at once
-   * where somebody waits.
-   */
+  /** Upstreams, to one broker or to all there were, end with their last lease; who waits gets a new one at once. */
   leaveBrokers(address?: string): void {
     for (const upstream of [...this.upstreams])
       if (address === undefined || upstream.address === address) this.retire(upstream);
@@ -370,12 +318,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** The upstream that nobody uses for the longest time; null when there is none. */
   get idlest(): Upstream | null {
-    let found: Upstream | null = null;
-    for (const upstream of this.upstreams) {
-      if (upstream.retired || upstream.holder !== null || upstream.busy > 0) continue;
-      if (found === null || upstream.idleSince < found.idleSince) found = upstream;
-    }
-    return found;
+    return idlest(this.upstreams);
   }
 
   /** Closes an idle upstream to make room for another pool's. */
@@ -388,31 +331,12 @@ export class Pool implements UpstreamOwner, Grower {
   maintain(now: number): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
-    if (!this.isPaused)
-      this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
-    let staying = this.upstreams.length;
-    for (const upstream of [...this.upstreams]) {
-      upstream.channels.closeOld(now);
-      const old = config.maxLifetime > 0 && now - upstream.openedAt > config.maxLifetime * 1000;
-      if (upstream.retired || old || this.idleTooLong(upstream, staying, now)) {
-        staying--;
-        if (!upstream.retired) this.retire(upstream);
-      }
-    }
-    this.context.waitingChanged(this);
-  }
-
-  private idleTooLong(upstream: Upstream, staying: number, now: number): boolean {
-    const { idleConnectionTimeout, minUpstreams } = this.context.config;
+    this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    for (const upstream of this.upstreams) upstream.channels.closeOld(now);
     // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(minUpstreams, this.topologies.any ? 1 : 0);
-    return (
-      idleConnectionTimeout > 0 &&
-      staying > least &&
-      upstream.holder === null &&
-      upstream.busy === 0 &&
-      now - upstream.idleSince > idleConnectionTimeout * 1000
-    );
+    const least = Math.max(config.minUpstreams, this.topologies.any ? 1 : 0);
+    for (const upstream of outdated(this.upstreams, config, least, now)) this.retire(upstream);
+    this.context.waitingChanged(this);
   }
 
   /** Ends everything: used when the proxy stops. */

@@ -5,7 +5,8 @@ import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
-import { Pool, type PoolContext } from './pool.ts';
+import type { PoolContext } from './context.ts';
+import { Pool } from './pool.ts';
 import { ChannelQuota } from './quota.ts';
 import { loginKey } from './secrets.ts';
 import { type Denial, Waiters } from './waiters.ts';
@@ -33,10 +34,10 @@ export interface Opener {
 interface RegistryContext {
   readonly config: Config;
   readonly stats: Stats;
-  report: PoolContext['report'];
+  report: PoolContext<Pool>['report'];
 }
 
-export class Registry implements PoolContext {
+export class Registry implements PoolContext<Pool> {
   private readonly context: RegistryContext;
   private readonly opener: Opener;
   /** By `loginKey`. */
@@ -68,7 +69,7 @@ export class Registry implements PoolContext {
     return this.context.stats;
   }
 
-  report: PoolContext['report'] = (level, pool, message, facts) =>
+  report: PoolContext<Pool>['report'] = (level, pool, message, facts) =>
     this.context.report(level, pool, message, facts);
 
   // ---- what clients ask for
@@ -102,7 +103,7 @@ export class Registry implements PoolContext {
     let pool = account.pools.get(vhost);
     if (pool === undefined) {
       pool = new Pool(this, account, vhost);
-      if (this.isPaused) pool.pause();
+      if (this.isPaused) pool.waiters.hold();
       account.pools.set(vhost, pool);
       this.pools.add(pool);
       this.stats.pools++;
@@ -169,7 +170,7 @@ export class Registry implements PoolContext {
     return new Promise((resolve, reject) => {
       const take = (): { placed: boolean } | null => {
         if (needless()) return { placed: false };
-        if (pool?.paused) return null;
+        if (pool?.waiters.held) return null;
         return (pool === null || pool.mayGrow()) && this.reserve() ? { placed: true } : null;
       };
       this.logins.wait('login', this.config.leaseTimeout, take, outcome =>
@@ -204,15 +205,15 @@ export class Registry implements PoolContext {
 
   // ---- maintenance
 
-  /** `now` as of the coarse clock; `judge` unless we have been standing still. */
-  maintain(now: number, judge: boolean): void {
+  /** `now` as of the coarse clock. */
+  maintain(now: number): void {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
     if (!this.anyPaused)
       this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
       for (const [vhost, pool] of account.pools) {
         pool.maintain(now);
-        for (const upstream of [...pool.upstreams]) upstream.tick(now, judge);
+        for (const upstream of [...pool.upstreams]) upstream.tick(now);
         if (!pool.empty || pool.clients > 0) continue;
         account.pools.delete(vhost);
         this.pools.delete(pool);
@@ -239,24 +240,30 @@ export class Registry implements PoolContext {
 
   private get anyPaused(): boolean {
     if (this.isPaused) return true;
-    for (const pool of this.pools) if (pool.paused) return true;
+    for (const pool of this.pools) if (pool.waiters.held) return true;
     return false;
   }
 
   pause(): void {
     this.isPaused = true;
-    for (const pool of this.pools) pool.pause();
+    for (const pool of this.pools) pool.waiters.hold();
   }
 
   resume(): void {
     this.isPaused = false;
+    for (const pool of [...this.pools]) this.resumePool(pool);
     this.loginsGoOn();
-    for (const pool of [...this.pools]) pool.resume();
   }
 
-  /** Those who wait to log in have all their time again. */
-  loginsGoOn(): void {
-    this.logins.renew(this.config.leaseTimeout);
+  /** Those who have waited meanwhile have all their time again. */
+  resumePool(pool: Pool): void {
+    pool.waiters.goOn(this.config.leaseTimeout);
+    pool.serve();
+    this.loginsGoOn();
+  }
+
+  private loginsGoOn(): void {
+    this.logins.goOn(this.config.leaseTimeout);
     this.logins.serve();
   }
 

@@ -3,6 +3,7 @@
  * served either.
  */
 import type { CloseReason } from '../amqp/errors.ts';
+import { clock } from '../clock.ts';
 
 /** Why a client may not have what it asks for: for the client, and the name under which it counts. */
 export interface Denial {
@@ -28,6 +29,7 @@ interface Waiter<T = unknown> {
   done(outcome: Outcome<T>): void;
   /** Monotonic milliseconds. */
   since: number;
+  /** Coarse time. */
   deadline: number;
 }
 
@@ -40,6 +42,8 @@ export class Waiters {
   private readonly queues = new Map<string, Waiter[]>();
   private readonly served: (seconds: number) => void;
   length = 0;
+  /** By the operator's wish nobody is served for now, and nobody's time runs out. */
+  private isHeld = false;
 
   /** `served` is told how long each one has waited. */
   constructor(served: (seconds: number) => void) {
@@ -54,7 +58,7 @@ export class Waiters {
     done: (outcome: Outcome<T>) => void,
   ): Wait {
     const since = performance.now();
-    const waiter = { kind, take, done, since, deadline: since + seconds * 1000 } as unknown as Waiter;
+    const waiter = { kind, take, done, since, deadline: clock.now + seconds * 1000 } as unknown as Waiter;
     const queue = this.queues.get(kind) ?? [];
     this.queues.set(kind, queue);
     queue.push(waiter);
@@ -82,6 +86,7 @@ export class Waiters {
 
   /** Serves all that can be. A waiter has left before it is told: what it then does may serve others. */
   serve(): void {
+    if (this.isHeld) return;
     const stuck = new Set<Waiter[]>();
     for (let queue = this.longestWaiting(stuck); queue !== null; queue = this.longestWaiting(stuck)) {
       const value = queue[0].take() as object | null;
@@ -114,14 +119,24 @@ export class Waiters {
 
   /** Turns away all whose time is up. */
   expire(now: number, denial: Denial): void {
+    if (this.isHeld) return;
     for (const queue of [...this.queues.values()])
       while (queue.length > 0 && queue[0].deadline <= now)
         this.remove(queue, 0).done({ ok: false, ...denial });
   }
 
-  /** Gives all who wait that many seconds from now on. */
-  renew(seconds: number): void {
-    const deadline = performance.now() + seconds * 1000;
+  get held(): boolean {
+    return this.isHeld;
+  }
+
+  hold(): void {
+    this.isHeld = true;
+  }
+
+  /** Those who wait have that many seconds from now on; they are not served yet. */
+  goOn(seconds: number): void {
+    this.isHeld = false;
+    const deadline = clock.now + seconds * 1000;
     for (const queue of this.queues.values()) for (const waiter of queue) waiter.deadline = deadline;
   }
 

@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
 import type { Opener, Registry } from '../pool/registry.ts';
@@ -95,7 +96,10 @@ export class Greeter implements Opener {
     return this.current(async () => {
       const upstream = ready ?? (await this.newUpstream(account, vhost));
       ready = null;
-      await this.inTime(upstream, upstream.open(vhost));
+      await this.inTime(
+        upstream,
+        upstream.step(handshake => handshake.open(vhost)),
+      );
       return upstream;
     });
   }
@@ -106,7 +110,11 @@ export class Greeter implements Opener {
     if (spare !== null) this.context.registry.release(); // it has a place already
     const upstream = spare ?? (await this.dial());
     const name = `amqproxy ${hostname()}: ${account.user}@${vhost} #${account.nextNumber(vhost)}`;
-    await this.inTime(upstream, upstream.authenticate(account, name));
+    upstream.title = name;
+    await this.inTime(
+      upstream,
+      upstream.step(handshake => handshake.authenticate(account, name)),
+    );
     return upstream;
   }
 
@@ -127,11 +135,11 @@ export class Greeter implements Opener {
 
   /** Hangs up on a broker that takes longer than handshake_timeout for a step of the login. */
   private async inTime(upstream: Upstream, step: Promise<void>): Promise<void> {
-    const timer = setTimeout(() => upstream.destroy(), this.context.config.handshakeTimeout * 1000);
+    const inTime = clock.after(this.context.config.handshakeTimeout, () => upstream.destroy());
     try {
       await step;
     } finally {
-      clearTimeout(timer);
+      inTime();
     }
   }
 

@@ -115,9 +115,9 @@ export class Proxy implements ClientContext {
     this.log[level]({ user: pool.user, vhost: pool.vhost, ...facts }, message);
   }
 
-  maintain(now: number, judge: boolean): void {
-    for (const client of this.clients.clients) client.maintain(now, judge);
-    this.registry.maintain(now, judge);
+  maintain(now: number): void {
+    for (const client of this.clients.clients) client.maintain(now);
+    this.registry.maintain(now);
   }
 
   /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */

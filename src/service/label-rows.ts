@@ -55,8 +55,9 @@ function pools({ stats, registry, clientList }: Proxy): Row[] {
     }
   }
   for (const client of clientList) {
-    if (!client.isCounted) continue;
-    const row = rowOf(client.pool.totals);
+    const { totals } = client.stay;
+    if (totals === null) continue;
+    const row = rowOf(totals);
     add(row, 'published', client.publisher.published);
     add(row, 'delivered', client.delivered);
   }

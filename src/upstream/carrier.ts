@@ -27,9 +27,6 @@ export interface Carrier {
   readonly out: Outbox;
   /** By which the operator and the log know it: u3. */
   readonly name: string;
-  /** Messages that went over it, whole ones. */
-  published: number;
-  delivered: number;
   /** The broker, as host:port. */
   readonly address: string;
   /** Largest frame the broker takes. */

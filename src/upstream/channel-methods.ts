@@ -12,7 +12,6 @@ import type { Lease } from './lease.ts';
 /** The upstream, as far as its channels' methods go. */
 interface Receiver {
   readonly stats: Stats;
-  delivered: number;
   readonly delivery: Delivery;
   readonly answers: Answers;
 }
@@ -85,7 +84,7 @@ export function channelMethod(
 function countDelivery(upstream: Receiver, channel: UpstreamChannel): void {
   const { lease } = channel;
   channel.delivered++;
-  upstream.delivered++;
+  upstream.delivery.delivered++;
   upstream.stats.messagesOut++;
   channel.dropping = lease === null;
   if (lease !== null) lease.peer.delivered++;

@@ -20,6 +20,8 @@ export interface ChannelOwner {
   mayPark(channel: UpstreamChannel): boolean;
   channelParked(channel: UpstreamChannel): void;
   channelGone(channel: UpstreamChannel): void;
+  /** A channel was parked, or is gone, and its lease has ended: another lease may be possible. */
+  channelFreed(): void;
   /** A barrier was answered after that many seconds. */
   barrierAnswered(seconds: number): void;
 }
@@ -32,6 +34,7 @@ export class UpstreamChannel implements LeasedChannel {
   state: ChannelState = 'leased';
   lease: Lease | null = null;
   confirms: Confirms | null = null;
+  published = 0;
   delivered = 0;
   hasDeclared = false;
   qosSet = false;
@@ -107,11 +110,13 @@ export class UpstreamChannel implements LeasedChannel {
     this.dropping = true;
     // publishes of an ended lease that are not confirmed yet would hold up the next one
     const confirmed = this.confirms === null || this.confirms.outstanding === 0;
-    if (confirmed && owner.mayPark(this)) {
+    const parks = confirmed && owner.mayPark(this);
+    if (parks) {
       this.state = 'parked';
       owner.channelParked(this);
     } else this.close();
     lease?.ended(CLEAN);
+    if (parks) owner.channelFreed();
     return false;
   }
 
@@ -130,6 +135,7 @@ export class UpstreamChannel implements LeasedChannel {
     }
     this.lease = null;
     lease?.ended({ how: 'closed', why });
+    this.owner.channelFreed();
   }
 
   answerClose(): void {
@@ -137,6 +143,7 @@ export class UpstreamChannel implements LeasedChannel {
     this.owesCloseOk = false;
     this.upstream.out.write(frames.channelCloseOk(this.id));
     this.owner.channelGone(this);
+    this.owner.channelFreed();
   }
 
   /** The broker has answered our close. */
@@ -146,5 +153,6 @@ export class UpstreamChannel implements LeasedChannel {
     this.lease = null;
     this.owner.channelGone(this);
     lease?.ended(CLEAN);
+    this.owner.channelFreed();
   }
 }

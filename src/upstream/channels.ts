@@ -27,6 +27,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   max = 2047;
   /** Channels that are open, or about to be opened or closed. */
   count = 0;
+  /** Messages that went over channels that are gone. */
+  private publishedBefore = 0;
   /** Seconds that the last barrier took. */
   barrier = 0;
   private readonly upstream: ChannelsOwner;
@@ -61,6 +63,13 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   get ending(): number {
     let n = 0;
     for (const { state } of this) if (state === 'resetting' || state === 'closing') n++;
+    return n;
+  }
+
+  /** Messages that went to the broker. */
+  get published(): number {
+    let n = this.publishedBefore;
+    for (const channel of this) n += channel.published;
     return n;
   }
 
@@ -107,6 +116,10 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     return channel;
   }
 
+  channelFreed(): void {
+    this.upstream.channelFreed();
+  }
+
   barrierAnswered(seconds: number): void {
     this.upstream.delivery.sendRun();
     this.barrier = seconds;
@@ -124,7 +137,6 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   channelParked(channel: UpstreamChannel): void {
     (channel.confirms ? this.parkedConfirm : this.parkedPlain).push(channel);
     this.countParked(1);
-    this.upstream.channelFreed();
   }
 
   private countParked(by: number): void {
@@ -169,11 +181,11 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     }
     this.stats.channelsLeased--;
     channel.state = 'gone';
+    this.publishedBefore += channel.published;
     this.byNumber[channel.id] = undefined;
     this.count--;
     this.freeNumbers.push(channel.id);
     this.upstream.channelsChanged(-1);
-    this.upstream.channelFreed();
   }
 
   /** The connection is lost: gives the leases that end with it. */

@@ -122,7 +122,7 @@ export class Dialer {
       const connected = (): void => {
         const transport = new Transport(socket, inbox, this.stats.upstreamTraffic, tcp);
         const upstream = new Upstream(transport, addressName(address), this.profile, this.stats);
-        upstream.greet().then(() => done(null, upstream), done);
+        upstream.step(handshake => handshake.greet()).then(() => done(null, upstream), done);
       };
       tcp.on('error', done);
       tcp.once('connect', () => {

@@ -6,11 +6,10 @@
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
-import type { Credentials } from '../amqp/sasl.ts';
 import { type BadFrame, FrameScanner, type FrameSink, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { FrameSplitter } from '../amqp/split.ts';
 import { clock } from '../clock.ts';
-import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
+import type { Transport, TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
 import { Answers } from './answers.ts';
 import { Blockage } from './blockage.ts';
@@ -52,13 +51,9 @@ const SUSPECT_MS = 2000;
 let made = 0;
 
 export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
-  /** Its number in this process. */
-  readonly id = ++made;
-  readonly name = `u${this.id}`;
-  /** What it calls itself at the broker. */
+  /** By which the operator and the log know it, and how it calls itself at the broker. */
+  readonly name = `u${++made}`;
   title = '';
-  published = 0;
-  delivered = 0;
   state: UpstreamState = 'handshake';
   readonly transport: Transport;
   readonly out: Transport['out'];
@@ -105,22 +100,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   // ---- the handshake, step by step
 
-  greet(): Promise<void> {
-    return this.step(handshake => handshake.greet());
-  }
-
-  /** Logs in, as far as connection.tune. Rejects with Refused when the broker will not have it. */
-  authenticate(credentials: Credentials, name: string): Promise<void> {
-    this.title = name;
-    return this.step(handshake => handshake.authenticate(credentials, name));
-  }
-
-  /** Opens the vhost. Rejects with Refused when the broker will not have it. */
-  open(vhost: string): Promise<void> {
-    return this.step(handshake => handshake.open(vhost));
-  }
-
-  private step(act: (handshake: UpstreamHandshake) => Promise<void>): Promise<void> {
+  /** Takes a step; rejects with Refused when the broker will not have it. */
+  step(act: (handshake: UpstreamHandshake) => Promise<void>): Promise<void> {
     return this.handshake === null ? Promise.reject(new Refused(this.closeWhy)) : act(this.handshake);
   }
 
@@ -298,22 +279,11 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.blockage.end();
   }
 
-  // ---- back-pressure
-
-  /** Stops reading from the broker, for a client that has the upstream for itself and does not read. */
-  pauseReading(): void {
-    this.transport.pause(PAUSE.OTHER_SIDE);
-  }
-
-  resumeReading(): void {
-    this.transport.resume(PAUSE.OTHER_SIDE);
-  }
-
   // ---- the end
 
-  /** Keeps the connection alive, and ends it when the broker is silent for two intervals (unless we were: `judge`). */
-  tick(now: number, judge: boolean): void {
-    if (this.transport.tick(now, judge)) return;
+  /** Keeps the connection alive, and ends it when the broker is silent for two intervals. */
+  tick(now: number): void {
+    if (this.transport.tick(now)) return;
     const seconds = this.transport.heartbeat.interval * 2;
     this.destroy(reason('CONNECTION_FORCED', `no heartbeat from the broker for ${seconds} s`));
   }

@@ -6,6 +6,8 @@ import { join, resolve } from 'node:path';
 import { freePort, until } from '../support/rabbitmq.ts';
 
 export interface Upstream {
+  /** sink, broker …; the sink where it is not said. */
+  kind?: string;
   port: number;
   tls?: boolean;
 }
@@ -21,7 +23,7 @@ export interface Contender {
   stop(): Promise<void>;
 }
 
-export const NAMES = ['direct', 'haproxy', 'amqproxy', 'amqproxy-instant', 'peer'];
+export const NAMES = ['direct', 'haproxy', 'amqproxy', 'amqproxy-instant', 'before', 'peer'];
 
 function contender(name: string, port: number, tls: boolean, child: ChildProcess | null): Contender {
   return {
@@ -111,10 +113,13 @@ async function amqproxy(
   return contender(name, port, false, child);
 }
 
-/** BENCH_PEER=host:port[,pid]: it runs already, in front of whatever upstream it was given. */
-function peer(): Contender {
-  const match = /^(?:127\.0\.0\.1|localhost):(\d+)(?:,(\d+))?$/.exec(process.env.BENCH_PEER ?? '');
-  if (!match) throw new Error('BENCH_PEER must be 127.0.0.1:PORT or 127.0.0.1:PORT,PID');
+/** Where the peer of each kind of upstream is said to be. */
+export const PEERS: Partial<Record<string, string>> = { sink: 'BENCH_PEER', broker: 'BENCH_PEER_BROKER' };
+
+/** BENCH_PEER=host:port[,pid]: it runs already, in front of the upstream it was given. */
+function peer(variable: string): Contender {
+  const match = /^(?:127\.0\.0\.1|localhost):(\d+)(?:,(\d+))?$/.exec(process.env[variable] ?? '');
+  if (!match) throw new Error(`${variable} must be 127.0.0.1:PORT or 127.0.0.1:PORT,PID`);
   return { ...contender('peer', Number(match[1]), false, null), pid: Number(match[2] ?? 0) };
 }
 
@@ -136,8 +141,14 @@ export function startContender(name: string, upstream: Upstream, extra: string[]
       return amqproxy(name, upstream, root, extra);
     case 'amqproxy-instant':
       return amqproxy(name, upstream, root, ['close = instant', ...extra]);
+    case 'before': {
+      const { BENCH_OLD: old } = process.env;
+      if (!old)
+        return Promise.reject(new Error('BENCH_OLD must name another build: its dist, or a checkout'));
+      return amqproxy(name, upstream, old.replace(/\/amqproxy$/, ''), extra);
+    }
     case 'peer':
-      return Promise.resolve(peer());
+      return Promise.resolve(peer(PEERS[upstream.kind ?? 'sink'] ?? ''));
     default:
       return Promise.reject(new Error(`no such contender: ${name}`));
   }

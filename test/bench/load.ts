@@ -6,11 +6,13 @@ import { LoadClient, type Target } from './load-client.ts';
 import { chunkOf, publish } from './wire.ts';
 
 const CHUNK = 256 * 1024;
+/** Bytes of messages without a confirm that a publisher with confirms has on the way. */
+const WINDOW = 2 * 1024 * 1024;
 const BACKLOG = 2000;
 
 export interface Job extends Target {
-  kind: 'publish' | 'consume' | 'cycle' | 'login' | 'confirm' | 'idle';
-  /** Connections (publish, consume, idle) or clients at a time (cycle, login). */
+  kind: 'publish' | 'consume' | 'cycle' | 'login' | 'confirm' | 'pace' | 'idle';
+  /** Connections (publish, consume, confirm, pace, idle) or clients at a time (cycle, login). */
   clients: number;
   /** Channels on each connection; 1 where not given. */
   channels?: number;
@@ -22,6 +24,12 @@ export interface Job extends Target {
   vhosts?: number;
   /** Queue to declare first, so that a real broker routes the messages to it; none: the messages go nowhere. */
   queue?: string;
+  /** publish: each client has a queue of its own, named after `queue`. */
+  ownQueues?: boolean;
+  /** publish: with confirms, as many on the way as a bounded window takes. */
+  confirms?: boolean;
+  /** pace: milliseconds between two messages of one client, each with a confirm. */
+  every?: number;
 }
 
 export interface LoadSample {
@@ -75,6 +83,75 @@ async function publishOn(client: LoadClient, chunk: Buffer, channels: number): P
   await client.close();
 }
 
+/** The same with confirms: never more on the way than the window takes. */
+async function publishConfirmed(
+  client: LoadClient,
+  chunk: Buffer,
+  messages: number,
+  body: number,
+): Promise<void> {
+  const { socket } = client;
+  const most = Math.max(messages, Math.floor(WINDOW / body));
+  await client.confirmSelect(1);
+  await new Promise<void>((resolve, reject) => {
+    let sent = 0;
+    let confirmed = 0;
+    const more = (): void => {
+      while (running && sent - confirmed + messages <= most && !socket.writableNeedDrain) {
+        socket.write(chunk);
+        sent += messages;
+      }
+      if (!running && confirmed >= sent) resolve();
+    };
+    client.onAck = tag => {
+      // one queue confirms in order, several at once or one by one
+      if (tag > confirmed) {
+        count += tag - confirmed;
+        confirmed = tag;
+      }
+      more();
+    };
+    socket.on('drain', more);
+    socket.once('close', () => reject(new Error('closed while publishing')));
+    more();
+  });
+  await client.closeChannel(1);
+  await client.close();
+}
+
+/** A message every so often, whether or not the last one is confirmed; the times from each to its confirm. */
+async function pace(client: LoadClient, bytes: Buffer, every: number, delay: number): Promise<void> {
+  await client.confirmSelect(1);
+  await new Promise<void>((resolve, reject) => {
+    const due: number[] = [];
+    let confirmed = 0;
+    let timer: NodeJS.Timeout;
+    const done = (): void => {
+      clearInterval(timer);
+      if (due.length === 0) resolve();
+    };
+    const tick = (): void => {
+      if (!running) return void done();
+      due.push(now());
+      client.socket.write(bytes);
+    };
+    timer = setTimeout(() => {
+      timer = setInterval(tick, every);
+      tick();
+    }, delay);
+    client.onAck = tag => {
+      for (; confirmed < tag && due.length > 0; confirmed++) {
+        count++;
+        latencies.push(now() - due.shift()!);
+      }
+      if (!running) done();
+    };
+    client.socket.once('close', () => reject(new Error('closed while publishing')));
+  });
+  await client.closeChannel(1);
+  await client.close();
+}
+
 async function confirmOne(client: LoadClient, bytes: Buffer): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     let sent = 0;
@@ -116,24 +193,31 @@ async function cycles(job: Job, bytes: Buffer | null): Promise<void> {
   }
 }
 
+const queueOf = ({ queue = 'q', ownQueues }: Job, n: number): string => (ownQueues ? `${queue}-${n}` : queue);
+
+function publisher(job: Job, client: LoadClient, n: number, channels: number[]): Promise<void> {
+  const messages = channels.map(channel => publish(channel, queueOf(job, n), job.body));
+  if (!job.confirms) return publishOn(client, chunkOf(messages, CHUNK), channels.length);
+  const chunk = chunkOf(messages, Math.min(CHUNK, WINDOW / 4));
+  return publishConfirmed(client, chunk, chunk.length / messages[0].length, job.body);
+}
+
 async function start(job: Job): Promise<void> {
   count = 0;
   latencies = [];
   clients = [];
   running = true;
-  const queue = job.queue ?? 'q';
   if (job.queue && job.kind !== 'consume') {
     const client = await opened({ ...job, channels: 1 });
-    await client.declare(1, job.queue);
+    for (let n = 0; n < (job.ownQueues ? job.clients : 1); n++) await client.declare(1, queueOf(job, n));
     await client.close();
   }
   const channels = Array.from({ length: job.channels ?? 1 }, (_, index) => index + 1);
-  const messages = channels.map(channel => publish(channel, queue, job.body));
+  const messages = channels.map(channel => publish(channel, queueOf(job, 0), job.body));
   switch (job.kind) {
     case 'publish': {
       await openAll(job);
-      const chunk = chunkOf(messages, CHUNK);
-      finished = Promise.all(clients.map(client => publishOn(client, chunk, channels.length)));
+      finished = Promise.all(clients.map((client, n) => publisher(job, client, n, channels)));
       break;
     }
     case 'consume':
@@ -145,6 +229,14 @@ async function start(job: Job): Promise<void> {
       await Promise.all(clients.map(client => client.confirmSelect(1)));
       finished = Promise.all(clients.map(client => confirmOne(client, messages[0])));
       break;
+    case 'pace': {
+      await openAll(job);
+      const every = job.every ?? 1000;
+      finished = Promise.all(
+        clients.map((client, n) => pace(client, messages[0], every, (n * every) / clients.length)),
+      );
+      break;
+    }
     case 'cycle':
     case 'login':
       finished = Promise.all(

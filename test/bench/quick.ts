@@ -10,7 +10,7 @@ import { type Contender, startContender } from './contenders.ts';
 import { median } from './measure.ts';
 import { Load, Sink } from './parts.ts';
 import { number } from './report.ts';
-import { measureRound, type Round } from './round.ts';
+import { measureRound, type Round, type RoundParts } from './round.ts';
 import { choose, type Scenario } from './scenarios.ts';
 
 const LIMIT = 0.8;
@@ -22,14 +22,15 @@ const root = resolve(import.meta.dirname, '../..');
 const git = (...args: string[]): string => execFileSync('git', args, { cwd: root, encoding: 'utf8' });
 
 /** Median over the rounds of the tree's rate as a part of the commit's. */
-async function compare(scenario: Scenario, pair: Contender[], load: Load, sink: Sink): Promise<number> {
+async function compare(scenario: Scenario, pair: Contender[], parts: RoundParts): Promise<number> {
+  const upstream = { pid: parts.sink.pid, published: null };
   const ratios: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     // who goes first changes, so that neither always has the warmer machine
     const order = round % 2 ? [1, 0] : [0, 1];
     const rates: Round[] = [];
     for (const index of order)
-      rates[index] = await measureRound(scenario, pair[index], load, sink, sink.pid, TIMES);
+      rates[index] = await measureRound(scenario, pair[index], parts, upstream, TIMES);
     ratios.push(rates[0].rate / rates[1].rate);
   }
   return median(ratios);
@@ -52,6 +53,8 @@ function lastCommit(): { dir: string; remove: () => void } {
 const commit = lastCommit();
 const sink = await Sink.start();
 const load = new Load();
+// nobody works beside
+const parts = { load, others: load, sink };
 const pair: Contender[] = [];
 const losses: string[] = [];
 console.log(`the working tree against ${git('log', '-1', '--format=%h %s').trim()}`);
@@ -59,9 +62,9 @@ try {
   pair.push(await startContender(`tree=${root}`, { port: sink.port }));
   pair.push(await startContender(`commit=${commit.dir}`, { port: sink.port }));
   for (const scenario of choose(SCENARIOS)) {
-    let ratio = await compare(scenario, pair, load, sink);
+    let ratio = await compare(scenario, pair, parts);
     // once may be the machine's mood
-    if (ratio < LIMIT) ratio = Math.max(ratio, await compare(scenario, pair, load, sink));
+    if (ratio < LIMIT) ratio = Math.max(ratio, await compare(scenario, pair, parts));
     console.log(`  ${scenario.title.padEnd(36)} ${number(ratio)}${ratio < LIMIT ? '  slower' : ''}`);
     if (ratio < LIMIT) losses.push(scenario.name);
   }

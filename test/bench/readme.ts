@@ -47,10 +47,15 @@ const title = (row: Map<string, Result>): string => [...row.values()][0].title;
 const against = ({ ratio }: Result): string =>
   ratio === null ? '' : `${number(ratio.median)} (${number(ratio.least)}–${number(ratio.most)})`;
 
+/** Many publishers before RabbitMQ, and what others feel of them. */
+const MANY = /^publish-many/;
+const BESIDE = /^(neighbour|crowd)/;
+
 function throughput(results: Result[]): string {
   const rows = scenarios(
     results,
-    ({ unit, scenario }) => unit === 'messages' || /^(cycle|login|confirm)/.test(scenario),
+    ({ unit, scenario }) =>
+      (unit === 'messages' && !MANY.test(scenario)) || /^(cycle|login|confirm)/.test(scenario),
     ['amqproxy'],
   );
   return table(
@@ -72,7 +77,7 @@ function throughput(results: Result[]): string {
 
 /** amqproxy and the other proxy that took part; their ratio as the median of the rounds. */
 function besidePeer(results: Result[], peer: string): string {
-  const rows = scenarios(results, () => true, ['peer']);
+  const rows = scenarios(results, ({ scenario }) => !BESIDE.test(scenario), ['peer']);
   return table(
     ['a second', peer, 'amqproxy', 'times', `CPU µs each: ${peer}`, 'amqproxy'],
     rows.map(row => {
@@ -117,6 +122,33 @@ function withBroker(results: Result[]): string {
   );
 }
 
+function many(results: Result[]): string {
+  const rows = scenarios(results, ({ scenario }) => MANY.test(scenario), ['amqproxy']);
+  return table(
+    ['messages a second', 'direct', 'HAProxy', 'amqproxy', 'of HAProxy'],
+    rows.map(row => {
+      const ours = row.get('amqproxy')!;
+      return [title(row), rate(row.get('direct')), rate(row.get('haproxy')), rate(ours), against(ours)];
+    }),
+  );
+}
+
+/** Median and 99th percentile, and what the median is of direct's. */
+function beside(results: Result[], peer: string): string {
+  const rows = scenarios(results, ({ scenario }) => BESIDE.test(scenario), ['amqproxy']);
+  const names = ['direct', 'haproxy', 'peer', 'amqproxy'].filter(name => rows.some(row => row.has(name)));
+  const times = (result: Result | undefined): string =>
+    result === undefined ? '' : `${number(result.median.p50)} (${number(result.median.p99)})`;
+  return table(
+    ['ms, median (and 99th percentile)', ...names.map(name => label(name, peer)), 'of direct'],
+    rows.map(row => {
+      const { p50, p99 } = row.get('amqproxy')!.times ?? {};
+      const of = p50 && p99 ? `${number(p50.median)} (${number(p99.median)})` : '';
+      return [title(row), ...names.map(name => times(row.get(name))), of];
+    }),
+  );
+}
+
 function idle(results: IdleResult[], peer: string): string {
   return table(
     ['idle clients with a channel open', 'KiB each', 'RSS MB', 'all connected in s', 'busy (of one core)'],
@@ -152,6 +184,8 @@ function section({ machine: facts, peer, results, others }: Report): string {
     throughput(results),
     besidePeer(results, peer),
     withBroker(results),
+    many(results),
+    beside(results, peer),
     idle(of('idle'), peer),
     scale(of('scale')),
   ];

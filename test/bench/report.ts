@@ -3,6 +3,13 @@ import { median } from './measure.ts';
 import type { Round } from './round.ts';
 import type { Scenario } from './scenarios.ts';
 
+export interface Ratio {
+  to: string;
+  median: number;
+  least: number;
+  most: number;
+}
+
 export interface Result {
   scenario: string;
   title: string;
@@ -14,7 +21,9 @@ export interface Result {
    * Rates as a part of the reference's rate in the same round (median, least, most); null for the reference. Rounds are
    * next to each other in time, so that a machine that gets slower slows both.
    */
-  ratio: { to: string; median: number; least: number; most: number } | null;
+  ratio: Ratio | null;
+  /** The same of the times, where those are what counts: less is better. */
+  times: { p50: Ratio; p99: Ratio } | null;
   rounds: Round[];
 }
 
@@ -27,37 +36,39 @@ const FIELDS = [
   'loadBusy',
   'upstreamBusy',
   'proxyBusy',
+  'beside',
   'rss',
 ] as const;
 
-/** `rounds` of each contender, in the order they were run; the first of `references` that took part is compared to. */
+function ratioOf(field: 'rate' | 'p50' | 'p99', own: Round[], reference: Round[], to: string): Ratio {
+  const ratios = own.map((round, index) => round[field] / reference[index][field]);
+  return { to, median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+}
+
+/**
+ * `rounds` of each contender, in the order they were run; the first of `references` that took part is compared to: that is no
+ * proxy at all where times count, and the cheapest proxy else.
+ */
 export function summarize(
   scenario: Scenario,
   rounds: Map<string, Round[]>,
-  references = ['haproxy', 'direct'],
+  references = scenario.timed ? ['direct'] : ['haproxy', 'direct'],
 ): Result[] {
-  const reference = references.find(name => rounds.has(name));
+  const to = references.find(name => rounds.has(name));
   return [...rounds].map(([contender, own]) => {
     const medians = Object.fromEntries(
       FIELDS.map(field => [field, median(own.map(round => round[field]))]),
     ) as unknown as Round;
-    let ratio: Result['ratio'] = null;
-    if (reference !== undefined && reference !== contender) {
-      const ratios = own.map((round, index) => round.rate / rounds.get(reference)![index].rate);
-      ratio = {
-        to: reference,
-        median: median(ratios),
-        least: Math.min(...ratios),
-        most: Math.max(...ratios),
-      };
-    }
+    const compare = (field: 'rate' | 'p50' | 'p99'): Ratio => ratioOf(field, own, rounds.get(to!)!, to!);
+    const compared = to !== undefined && to !== contender;
     return {
       scenario: scenario.name,
       title: scenario.title,
       unit: scenario.unit,
       contender,
       median: medians,
-      ratio,
+      ratio: compared ? compare('rate') : null,
+      times: compared && scenario.timed ? { p50: compare('p50'), p99: compare('p99') } : null,
       rounds: own,
     };
   });
@@ -78,30 +89,41 @@ const HEADS = [
   'ratio',
   'p50 ms',
   'p99 ms',
+  'ratios of p50',
+  'p99',
   'proxy µs/op',
   'upstream µs/op',
   'busy load/proxy/upstream',
+  'beside, msg/s',
   'RSS MB',
 ];
 
-function cells({ contender, median: round, ratio }: Result): string[] {
+const spread = (ratio: Ratio | null): string =>
+  ratio === null ? '' : `${number(ratio.median)} (${number(ratio.least)}-${number(ratio.most)})`;
+
+function cells({ contender, median: round, ratio, times }: Result): string[] {
   const share = (value: number): string => (Number.isFinite(value) ? value.toFixed(2) : '-');
   return [
     contender,
     number(round.rate),
-    ratio === null ? '' : `${number(ratio.median)} (${number(ratio.least)}-${number(ratio.most)})`,
+    spread(ratio),
     number(round.p50),
     number(round.p99),
+    spread(times?.p50 ?? null),
+    spread(times?.p99 ?? null),
     number(round.proxyCpu * 1e6),
     number(round.upstreamCpu * 1e6),
     [round.loadBusy, round.proxyBusy, round.upstreamBusy].map(share).join(' '),
+    number(round.beside),
     number(round.rss / 1e6),
   ];
 }
 
 export function textTable(results: Result[]): string {
-  const rows = [HEADS, ...results.map(cells)];
-  const widths = HEADS.map((_, column) => Math.max(...rows.map(row => row[column].length)));
+  const all = [HEADS, ...results.map(cells)];
+  // columns that say nothing here are left out
+  const rows = all.map(row => row.filter((_, column) => all.slice(1).some(other => other[column] !== '')));
+  const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)));
   const lines = rows.map(row =>
     row
       .map((cell, column) => cell.padEnd(widths[column]))

@@ -4,6 +4,7 @@ import type { Contender } from './contenders.ts';
 import { cpuSeconds, percentile, rss } from './measure.ts';
 import type { Load, Sink } from './parts.ts';
 import type { Scenario } from './scenarios.ts';
+import type { UpstreamInUse } from './upstreams.ts';
 
 export interface Round {
   /** Operations a second. */
@@ -19,8 +20,17 @@ export interface Round {
   loadBusy: number;
   upstreamBusy: number;
   proxyBusy: number;
+  /** Messages a second that those beside it have published; NaN where there are none. */
+  beside: number;
   /** Bytes of the proxy's resident memory at the end. */
   rss: number;
+}
+
+export interface RoundParts {
+  load: Load;
+  /** The load of those who work beside it. */
+  others: Load;
+  sink: Sink;
 }
 
 export interface RoundOptions {
@@ -31,25 +41,30 @@ export interface RoundOptions {
 export async function measureRound(
   scenario: Scenario,
   contender: Contender,
-  load: Load,
-  sink: Sink,
-  upstreamPid: number,
+  { load, others, sink }: RoundParts,
+  upstream: Pick<UpstreamInUse, 'pid' | 'published'>,
   options: RoundOptions,
 ): Promise<Round> {
   const { warmUp, seconds } = { ...options, ...scenario };
+  const { countedBy, beside } = scenario;
   const sample = async () => {
     const bySink = await sink.sample();
+    const byBroker = (await upstream.published?.()) ?? 0;
     const byLoad = await load.sample();
     return {
       at: performance.now() / 1000,
-      count: scenario.countedBy === 'sink' ? bySink.count : byLoad.count,
+      count: { sink: bySink.count, broker: byBroker, load: byLoad.count }[countedBy],
+      done: byLoad.count,
+      published: byBroker,
       latencies: byLoad.latencies,
       load: byLoad.cpu,
       proxy: contender.pid ? cpuSeconds(contender.pid) : Number.NaN,
-      upstream: cpuSeconds(upstreamPid),
+      upstream: cpuSeconds(upstream.pid),
     };
   };
-  await load.start({ ...scenario.job, port: contender.port, tls: contender.tls });
+  const target = { port: contender.port, tls: contender.tls };
+  if (beside !== undefined) await others.start({ ...beside, ...target });
+  await load.start({ ...scenario.job, ...target });
   await sleep(warmUp * 1000);
   const reloads = scenario.reloads && contender.name.startsWith('amqproxy');
   const timer = reloads ? setInterval(() => contender.signal('SIGHUP'), 500) : undefined;
@@ -58,10 +73,13 @@ export async function measureRound(
   const after = await sample();
   clearInterval(timer);
   const memory = contender.pid ? rss(contender.pid) : Number.NaN;
+  // those beside first: who waits behind them is then done sooner
+  if (beside !== undefined) await others.stop();
   await load.stop();
   const count = after.count - before.count;
   const time = after.at - before.at;
   const timed = scenario.unit !== 'messages';
+  const theirs = after.published - before.published - (after.done - before.done);
   return {
     rate: count / time,
     p50: timed ? percentile(after.latencies, 0.5) : Number.NaN,
@@ -71,6 +89,7 @@ export async function measureRound(
     loadBusy: (after.load - before.load) / time,
     upstreamBusy: (after.upstream - before.upstream) / time,
     proxyBusy: (after.proxy - before.proxy) / time,
+    beside: beside === undefined ? Number.NaN : theirs / time,
     rss: memory,
   };
 }

@@ -7,15 +7,21 @@ export interface Scenario {
   /** What one operation is, for the table. */
   unit: 'messages' | 'cycles' | 'confirms' | 'logins';
   job: Omit<Job, 'port' | 'tls'>;
+  /** Who works beside it, from before it starts until after it ends. */
+  beside?: Omit<Job, 'port' | 'tls'>;
   /** `sink` isolates the proxy; `broker` is a real RabbitMQ; the others are either behind a delaying relay. */
   upstream: 'sink' | 'broker' | 'far' | 'far-tls';
-  /** Where the operations are counted: publishes at the sink, all else by the load. */
-  countedBy: 'sink' | 'load';
+  /** Where the operations are counted: publishes without confirms at the sink or by the broker, all else by the load. */
+  countedBy: 'sink' | 'broker' | 'load';
+  /** It is the times that say how good a contender is, not the rate. */
+  timed?: boolean;
   /** Sends SIGHUP twice a second meanwhile. */
   reloads?: boolean;
   /** Where the run's own are too short: seconds before and while counting. */
   warmUp?: number;
   seconds?: number;
+  /** Rounds, unless the run says how many. */
+  rounds?: number;
 }
 
 const publish = (name: string, title: string, body: number, clients = 1, channels = 1): Scenario => ({
@@ -44,6 +50,65 @@ const cycle = (name: string, title: string, clients: number, upstream: Scenario[
   upstream,
   countedBy: 'load',
 });
+
+const KIB = 1024;
+/** There are many of these, and all have a broker to themselves: a few rounds have to do. */
+export const LOADED = { upstream: 'broker', rounds: 3, seconds: 2 } as const;
+
+/** Publishers at full speed: messages that the broker has taken, or confirmed. */
+const publishMany = (clients: number, confirms: boolean, queues: boolean): Scenario => ({
+  ...LOADED,
+  name: `publish-many-${clients}${confirms ? '-confirms' : ''}${queues ? '-queues' : ''}`,
+  title:
+    `${clients} publisher${clients > 1 ? 's' : ''} at full speed, 1 KiB${confirms ? ', with confirms' : ''}, ` +
+    `${queues ? 'each to a queue' : 'to no queue'}, RabbitMQ`,
+  unit: 'messages',
+  job: {
+    kind: 'publish',
+    clients,
+    body: KIB,
+    confirms,
+    ...(queues ? { queue: 'bench-many', ownQueues: true } : {}),
+  },
+  countedBy: confirms ? 'load' : 'broker',
+});
+
+/** What a client feels of publishers at full speed. */
+const neighbour = (kind: 'cycle' | 'confirm', publishers: number, body: number): Scenario => ({
+  ...LOADED,
+  name: `neighbour-${kind}-${publishers}${publishers > 0 ? `-${body / KIB}k` : ''}`,
+  title:
+    `${kind === 'cycle' ? 'connect-publish-close' : 'publish and confirm'}, 1 client beside ` +
+    `${publishers} publisher${publishers === 1 ? '' : 's'}${publishers > 0 ? ` of ${body / KIB} KiB` : ''}, RabbitMQ`,
+  unit: kind === 'cycle' ? 'cycles' : 'confirms',
+  job: { kind, clients: 1, body: KIB, queue: 'bench' },
+  ...(publishers > 0 ? { beside: { kind: 'publish', clients: publishers, body } } : {}),
+  countedBy: 'load',
+  timed: true,
+});
+
+const NEIGHBOURS: [publishers: number, body: number][] = [
+  [0, KIB],
+  ...[KIB, 64 * KIB].flatMap(body => [1, 2, 4].map((count): [number, number] => [count, body])),
+];
+
+const UNDER_LOAD: Scenario[] = [
+  ...[1, 4, 16].flatMap(clients =>
+    [false, true].flatMap(confirms => [false, true].map(queues => publishMany(clients, confirms, queues))),
+  ),
+  ...NEIGHBOURS.map(([publishers, body]) => neighbour('cycle', publishers, body)),
+  ...NEIGHBOURS.map(([publishers, body]) => neighbour('confirm', publishers, body)),
+  {
+    ...LOADED,
+    name: 'crowd',
+    title: '200 publishers of 10 messages a second with confirms, beside 2 at full speed, 1 KiB, RabbitMQ',
+    unit: 'confirms',
+    job: { kind: 'pace', clients: 200, every: 100, body: KIB, queue: 'bench' },
+    beside: { kind: 'publish', clients: 2, body: KIB },
+    countedBy: 'load',
+    timed: true,
+  },
+];
 
 export const SCENARIOS: Scenario[] = [
   publish('publish-16', 'publish 16 B', 16),
@@ -93,6 +158,7 @@ export const SCENARIOS: Scenario[] = [
     warmUp: 1.5,
     seconds: 4,
   },
+  ...UNDER_LOAD,
 ];
 
 /** Scenarios of these names; a trailing `*` stands for any ending. */

@@ -3,6 +3,7 @@ import { execFileSync, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Console } from '../support/console.ts';
 import { RabbitMQ } from '../support/rabbitmq.ts';
 import { message, type Sink } from './parts.ts';
 import type { Scenario } from './scenarios.ts';
@@ -11,13 +12,20 @@ import type { Scenario } from './scenarios.ts';
 const FAR = 50;
 
 export interface UpstreamInUse {
+  kind: Scenario['upstream'];
   port: number;
   tls?: boolean;
   /** Whose CPU counts as the upstream's. */
   pid: number;
   /** What amqproxy has to be told about it. */
   settings: string[];
+  /** Messages published to it so far, by its own count; null where it has none. */
+  published: (() => Promise<number>) | null;
 }
+
+/** Sums up what RabbitMQ counts, by protocol. */
+const RECEIVED =
+  'lists:sum([maps:get(messages_received_total, C, 0) || {_, C} <- maps:to_list(rabbit_global_counters:overview())])';
 
 interface Closeable {
   close(): void;
@@ -25,29 +33,39 @@ interface Closeable {
 
 export class Upstreams {
   private readonly sink: Sink;
+  /** 0: any that is free. */
+  private readonly brokerPort: number;
+  private console: Console | null = null;
   private broker: Promise<RabbitMQ> | null = null;
   private dir: string | null = null;
   private readonly relays = new Map<number, Promise<number>>();
   private readonly running: Closeable[] = [];
 
-  constructor(sink: Sink) {
+  constructor(sink: Sink, brokerPort = 0) {
     this.sink = sink;
+    this.brokerPort = brokerPort;
   }
 
   async get(kind: Scenario['upstream']): Promise<UpstreamInUse> {
-    if (kind === 'sink') return { port: this.sink.port, pid: this.sink.pid, settings: [] };
-    const { port, tlsPort, pid } = await (this.broker ??= this.startBroker());
+    if (kind === 'sink')
+      return { kind, port: this.sink.port, pid: this.sink.pid, settings: [], published: null };
+    const broker = await (this.broker ??= this.startBroker());
+    const { port, tlsPort, pid } = broker;
+    this.console ??= new Console(broker);
+    const published = async (): Promise<number> => Number(await this.console!.eval(RECEIVED));
     switch (kind) {
       case 'broker':
-        return { port, pid, settings: [] };
+        return { kind, port, pid, settings: [], published };
       case 'far':
-        return { port: await this.relay(port), pid, settings: [] };
+        return { kind, port: await this.relay(port), pid, settings: [], published };
       case 'far-tls':
         return {
+          kind,
           port: await this.relay(tlsPort),
           tls: true,
           pid,
           settings: [`tls_ca = ${this.dir}/bench.crt`],
+          published,
         };
     }
   }
@@ -65,7 +83,8 @@ export class Upstreams {
       ],
       { stdio: 'ignore' },
     );
-    return RabbitMQ.start({ tls: { ca: cert, cert, key } });
+    const port = this.brokerPort > 0 ? { port: this.brokerPort } : {};
+    return RabbitMQ.start({ ...port, tls: { ca: cert, cert, key } });
   }
 
   private relay(port: number): Promise<number> {
@@ -80,6 +99,7 @@ export class Upstreams {
 
   async stop(): Promise<void> {
     for (const part of this.running) part.close();
+    await this.console?.end();
     await (await this.broker)?.stop();
     if (this.dir !== null) rmSync(this.dir, { recursive: true, force: true });
   }

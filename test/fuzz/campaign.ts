@@ -3,7 +3,7 @@
  * Nobody beside may notice (see `theatre.ts`), every client gets an answer or an end; the proxy must not fail, leak or grow.
  */
 import fc from 'fast-check';
-import type { RabbitMQ } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sleep } from '../support/rabbitmq.ts';
 import { scripts } from './generator.ts';
 import type { Script } from './steps.ts';
 import { type Setting, Theatre } from './theatre.ts';
@@ -13,6 +13,8 @@ export interface CampaignOptions extends Setting {
   runs: number;
   /** Seconds to run at most. */
   seconds: number;
+  /** Where a failure was found: only that script is played, and smaller ones. */
+  path?: string | undefined;
 }
 
 export interface Campaign {
@@ -23,6 +25,8 @@ export interface Campaign {
   losses: number;
   /** What anybody has to complain of; null when all is well. */
   failure: string | null;
+  /** Where it was found; null when it showed in the end only. */
+  path: string | null;
   /** The longest time a message of the canary took, in milliseconds. */
   worst: number;
   /** The proxy's resident memory at the beginning and the end, in bytes. */
@@ -34,14 +38,23 @@ const MiB = 1024 * 1024;
 const WARM = 200;
 /** What the proxy may keep, beyond what it had once warm. */
 const GROWTH = 64 * MiB;
+
 export async function campaign(broker: RabbitMQ, options: CampaignOptions): Promise<Campaign> {
   const theatre = await Theatre.open(broker, options);
   const { proxy, stage } = theatre;
-  const result: Campaign = { scripts: 0, steps: 0, losses: 0, failure: null, worst: 0, rss: [0, 0] };
+  const result: Campaign = {
+    scripts: 0,
+    steps: 0,
+    losses: 0,
+    failure: null,
+    path: null,
+    worst: 0,
+    rss: [0, 0],
+  };
   const deadline = Date.now() + options.seconds * 1000;
   const check = async (script: Script): Promise<void> => {
-    // a proxy that has ended would fail every smaller script, too
-    if (Date.now() > deadline || !proxy.running) return;
+    // a proxy that has ended would fail every smaller script, too; the clock of those who run scripts has to go on
+    if (Date.now() > deadline || !proxy.running) return sleep(1);
     result.scripts++;
     result.steps += script.steps.length;
     if (result.scripts === WARM) result.rss[0] = proxy.rss;
@@ -53,9 +66,12 @@ export async function campaign(broker: RabbitMQ, options: CampaignOptions): Prom
       numRuns: options.runs,
       interruptAfterTimeLimit: options.seconds * 1000,
       endOnFailure: false,
+      ...(options.path ? { path: options.path } : {}),
     });
-    if (outcome.failed && outcome.counterexample !== null)
-      result.failure = `seed ${outcome.seed} path ${outcome.counterexamplePath}\n${(outcome.errorInstance as Error)?.message}\n${JSON.stringify(outcome.counterexample[0])}`;
+    if (outcome.failed && outcome.counterexample !== null) {
+      result.path = outcome.counterexamplePath;
+      result.failure = `${(outcome.errorInstance as Error)?.message}\n${JSON.stringify(outcome.counterexample[0])}`;
+    }
     result.worst = theatre.worst;
     result.losses = stage.losses.count;
     const left = await theatre.close();

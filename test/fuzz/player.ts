@@ -3,9 +3,9 @@ import * as f from '../differential/frames.ts';
 import type { Console } from '../support/console.ts';
 import type { Losses } from '../support/losses.ts';
 import { sleep } from '../support/rabbitmq.ts';
-import { closeOf, type Frame, RawClient } from '../support/raw-client.ts';
+import { closeOf, type Frame, inVain, RawClient } from '../support/raw-client.ts';
 import type { Visitors } from '../support/visitors.ts';
-import { channelsOf, encode, framed, type Script, type Step } from './steps.ts';
+import { channelsOf, encode, framed, OPEN, type Script, type Step } from './steps.ts';
 
 /** Seconds within which every client gets an answer or an end. */
 const ANSWER_S = 15;
@@ -35,8 +35,17 @@ async function start(stage: Stage, { tls, told, channelMax: wanted }: Script): P
     return await RawClient.start(tls ? stage.tlsPort : stage.port, { tls, channelMax, capabilities });
   } catch (error) {
     const { message } = error as Error;
-    if (stage.losses.excuse(since) && !message.includes('within')) return null;
+    if (stage.losses.excuse(since) && !inVain(message)) return null;
     throw error;
+  }
+}
+
+/** Answers what the broker has closed. */
+function answer(client: RawClient): void {
+  for (const frame of [...client.frames]) {
+    if (frame.name !== 'channel.close') continue;
+    client.frames.splice(client.frames.indexOf(frame), 1);
+    client.send(f.channelCloseOk(frame.channel), f.channelOpen(frame.channel));
   }
 }
 
@@ -56,6 +65,9 @@ async function act(stage: Stage, client: RawClient, step: Step): Promise<boolean
       return true;
     case 'visit':
       stage.visitors.come(step.how);
+      return true;
+    case 'answer':
+      answer(client);
       return true;
     default:
       client.send(encode(step));
@@ -93,7 +105,7 @@ export async function play(stage: Stage, script: Script): Promise<void> {
   const client = await start(stage, script);
   if (client === null) return;
   try {
-    client.send(f.channelOpen(1), f.channelOpen(2));
+    client.send(...OPEN.map(f.channelOpen));
     let last: Step | null = null;
     for (const step of script.steps) {
       last = step;

@@ -17,6 +17,7 @@ const SETTINGS = [
 
 const minutes = Number(process.env.MINUTES ?? 5);
 const deadline = Date.now() + minutes * 60_000;
+const { AT: path } = process.env;
 const without = (process.env.WITHOUT ?? '').split(',').filter(name => name !== '') as Action[];
 for (const name of without)
   if (!ACTIONS.includes(name)) throw new Error(`WITHOUT=${name}: there are ${ACTIONS.join(' ')}`);
@@ -32,7 +33,15 @@ try {
     const seconds = Math.min(60, Math.ceil((deadline - Date.now()) / 1000));
     const settings = SETTINGS[seed % SETTINGS.length];
     const channelMax = seed % 2 === 0 ? 2047 : 0;
-    const result = await campaign(broker, { seed, runs: 1_000_000, seconds, settings, channelMax, without });
+    const result = await campaign(broker, {
+      seed,
+      runs: 1_000_000,
+      seconds,
+      path,
+      settings,
+      channelMax,
+      without,
+    });
     scripts += result.scripts;
     steps += result.steps;
     const [before, after] = result.rss.map(bytes => `${Math.round(bytes / 1048576)} MiB`);
@@ -42,8 +51,12 @@ try {
     );
     if (result.failure !== null) {
       failures++;
-      console.log(`FAILED (again with: make fuzz SEED=${seed})\n${result.failure}`);
+      const again = [`SEED=${seed}`, ...(without.length > 0 ? [`WITHOUT=${without}`] : [])];
+      if (result.path !== null) again.push(`AT=${result.path}`);
+      console.log(`FAILED (again with: make fuzz ${again.join(' ')})\n${result.failure}`);
     }
+    // that place is this seed's
+    if (path) break;
     seed = (seed + 1) % 0x7fffffff;
   }
 } finally {

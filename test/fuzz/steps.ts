@@ -20,6 +20,8 @@ type Sent =
       flags: number;
       body: number;
       split: number;
+      /** Bytes of the method's arguments that are sent; null for all. */
+      cut: number | null;
     }
   /** The beginning of a publish: its method, and the header of a body of `size` bytes. */
   | { kind: 'head'; channel: number; routingKey: string; size: number }
@@ -36,9 +38,15 @@ export type Event =
   | { kind: 'alarm'; on: boolean }
   | { kind: 'visit'; how: Visit };
 
-export type Step = Sent | Event | { kind: 'wait'; ms: number } | { kind: 'end'; how: 'close' | 'die' };
+/** `answer`: the client answers every channel.close that has come, and opens those channels again. */
+export type Step =
+  | Sent
+  | Event
+  | { kind: 'answer' }
+  | { kind: 'wait'; ms: number }
+  | { kind: 'end'; how: 'close' | 'die' };
 
-/** A client, and what it does once it has logged in and has the channels 1 and 2 open. */
+/** A client, and what it does once it has logged in and has the channels 1 to 4 open. */
 export interface Script {
   tls: boolean;
   /** Whether it understands connection.blocked. */
@@ -61,6 +69,8 @@ export const WORDS = [
   'amq.rabbitmq.reply-to',
   '\u00fc',
 ];
+/** Channels that every client opens first. */
+export const OPEN = [1, 2, 3, 4];
 /** Nobody declares it. */
 const MISSING = 'fuzz-missing';
 
@@ -118,6 +128,9 @@ function frameOf(
 const methodOf = (channel: number, key: number, bytes: Buffer): Buffer =>
   frameOf(1, channel, new Writer(bytes.length + 4).long(key).bytes(bytes).take());
 
+const cutTo = (length: number | null, bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.subarray(0, length ?? bytes.length));
+
 function offence(channel: number, how: Offence): Buffer {
   switch (how) {
     case 'exchange':
@@ -134,10 +147,8 @@ function offence(channel: number, how: Offence): Buffer {
 /** The bytes of a step; none for those that are no bytes. */
 export function encode(step: Step): Buffer {
   switch (step.kind) {
-    case 'method': {
-      const bytes = args(ALL[step.method], step.seed);
-      return methodOf(step.channel, ALL[step.method].key, bytes.subarray(0, step.cut ?? bytes.length));
-    }
+    case 'method':
+      return methodOf(step.channel, ALL[step.method].key, cutTo(step.cut, args(ALL[step.method], step.seed)));
     case 'publish': {
       const method = new Writer(64)
         .short(0)
@@ -147,7 +158,7 @@ export function encode(step: Step): Buffer {
         .take();
       const head = new Writer(16).short(60).short(0).longlong(BigInt(step.body)).short(0).take();
       const frames = [
-        methodOf(step.channel, key(60, 40), Buffer.from(method)),
+        methodOf(step.channel, key(60, 40), cutTo(step.cut, method)),
         frameOf(2, step.channel, head),
       ];
       for (let at = 0; at < step.body; at += step.split)
@@ -202,7 +213,7 @@ export const framed = (steps: Step[]): boolean =>
 
 /** The channels that a client speaks on. */
 export function channelsOf(steps: Step[]): Set<number> {
-  const channels = new Set([0, 1, 2]);
+  const channels = new Set([0, ...OPEN]);
   for (const step of steps) if ('channel' in step) channels.add(step.channel);
   return channels;
 }

@@ -12,6 +12,7 @@ import { queueName, settingsFile } from '../support/fixture.ts';
 import { Losses } from '../support/losses.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { freePort, type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
+import { inVain } from '../support/raw-client.ts';
 import { Visitors } from '../support/visitors.ts';
 import { Witness } from '../support/witness.ts';
 import type { Action } from './generator.ts';
@@ -98,7 +99,7 @@ export class Theatre {
         return;
       } catch (error) {
         const { message } = error as Error;
-        if (!losses.excuse(since) || message.includes('within')) throw error;
+        if (!losses.excuse(since) || inVain(message)) throw error;
         await sleep(50);
       }
     }

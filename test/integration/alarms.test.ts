@@ -1,7 +1,9 @@
 /** A broker whose memory alarm rings: publishers wait and are told, everybody else goes on. */
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
+import { ready } from '../support/backlog.ts';
 import { direct, fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
+import { until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 const TOLD = { capabilities: { 'connection.blocked': true } };
@@ -95,6 +97,60 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       publisher.send(f.publish(1, queue, 'after it'));
       await consumer.next('basic.deliver');
       expect(names(consumer)).not.to.include('connection.blocked');
+    });
+
+    for (const [what, known, confirms] of [
+      ['as the first to publish', false, false],
+      ['as the first to publish, with confirms', false, true],
+      ['when others wait already', true, false],
+    ] as const)
+      it(`does not stop the acks of consumers beside one that publishes on its own channel, ${what}`, async () => {
+        const [mine, theirs, elsewhere] = ['mine', 'theirs', 'elsewhere'].map(queueName);
+        const publisher = await start(elsewhere, TOLD);
+        /** A consumer of a queue with ten messages, that has been sent one. */
+        const consumer = async (queue: string): Promise<RawClient> => {
+          await publisher.ask(f.declare(1, queue), 'queue.declare-ok');
+          for (let n = 1; n <= 10; n++) publisher.send(f.publish(1, queue, `${n}`));
+          const client = await start(queue, TOLD);
+          if (confirms) await client.ask(f.confirmSelect(1), 'confirm.select-ok');
+          await client.ask(f.qos(1, 1), 'basic.qos-ok');
+          await client.ask(f.consume(1, queue, 'tag'), 'basic.consume-ok');
+          await client.answered('basic.deliver');
+          return client;
+        };
+        const [both, beside] = [await consumer(mine), await consumer(theirs)];
+        await ring(true);
+        if (known) {
+          publisher.send(f.publish(1, elsewhere, 'waits'));
+          await publisher.answered('connection.blocked');
+        }
+        both.send(f.publish(1, elsewhere, 'waits'));
+        await both.answered('connection.blocked');
+        for (let n = 1; n < 10; n++) await beside.ask(f.ack(1, n), 'basic.deliver');
+        expect(names(beside)).not.to.include('connection.blocked');
+        await ring(false);
+        await both.answered('connection.unblocked');
+        for (let n = 1; n < 10; n++) await both.ask(f.ack(1, n), 'basic.deliver');
+        if (confirms) await both.answered('basic.ack');
+        await until('what waited', async () => (await ready(to.port, elsewhere)) === (known ? 2 : 1));
+      });
+
+    it('stops nobody who does not publish: declares and closes on channels in use are answered', async () => {
+      const queue = queueName('alarm');
+      const declarer = await start(queue, TOLD);
+      // its channel stays in use
+      const timer = setInterval(() => declarer.send(f.rawFrame(8, 0, Buffer.alloc(0))), 300);
+      try {
+        const publisher = await start(queue, TOLD);
+        await ring(true);
+        publisher.send(f.publish(1, queue, 'waits'));
+        await publisher.answered('connection.blocked');
+        await declarer.ask(f.declare(1, queue), 'queue.declare-ok');
+        await declarer.ask(f.channelClose(1), 'channel.close-ok');
+        await declarer.ask(f.connectionClose(), 'connection.close-ok');
+      } finally {
+        clearInterval(timer);
+      }
     });
 
     it('lets new consumers begin, and others declare, get and leave', async () => {

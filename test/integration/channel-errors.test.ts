@@ -42,8 +42,8 @@ describe('A channel that the broker closes while its next message is on its way'
   const consumer = async (queue: string): Promise<RawClient> => {
     const client = await start();
     await client.open(2);
-    await client.call(f.declare(2, queue), 'queue.declare-ok');
-    await client.call(f.consume(2, queue, 'tag'), 'basic.consume-ok');
+    await client.ask(f.declare(2, queue), 'queue.declare-ok');
+    await client.ask(f.consume(2, queue, 'tag'), 'basic.consume-ok');
     return client;
   };
   /** The channel is closed with this code, and nothing else is said. */
@@ -66,10 +66,10 @@ describe('A channel that the broker closes while its next message is on its way'
         client.send(f.channelCloseOk(1));
         await client.open(1);
         client.send(f.publish(1, queue, 'after it'));
-        await client.next('basic.deliver');
-        expect((await client.next('body'))?.payload.toString()).to.equal('after it');
+        await client.answered('basic.deliver');
+        expect((await client.answered('body')).payload.toString()).to.equal('after it');
         client.send(f.ack(2, 1));
-        await client.call(f.remove(2, queue), 'queue.delete-ok');
+        await client.ask(f.remove(2, queue), 'queue.delete-ok');
       });
 
   it('and whose client then dies leaves nothing behind: its consumer is gone, those that come later notice nothing', async () => {
@@ -84,17 +84,17 @@ describe('A channel that the broker closes while its next message is on its way'
     client.destroy();
     const later = await start();
     await until('the consumer to be gone', async () => {
-      const { payload } = (await later.call(f.declare(1, queue), 'queue.declare-ok'))!;
+      const { payload } = await later.ask(f.declare(1, queue), 'queue.declare-ok');
       return payload.readUInt32BE(9 + payload[4]) === 0;
     });
     for (let n = 1; n <= 3; n++) {
       const next = await consumer(queue);
       next.send(f.publish(1, queue, `${n}`));
-      expect((await next.next('body'))!.payload.toString()).to.equal(`${n}`);
+      expect((await next.answered('body')).payload.toString()).to.equal(`${n}`);
       next.send(f.ack(2, 1));
-      await next.call(f.connectionClose(), 'connection.close-ok');
+      await next.ask(f.connectionClose(), 'connection.close-ok');
     }
-    await later.call(f.remove(1, queue), 'queue.delete-ok');
+    await later.ask(f.remove(1, queue), 'queue.delete-ok');
     await to.broker.ctl('status'); // by now its log is written
     expect(to.broker.log.slice(known)).not.to.include('unexpected_frame');
   });

@@ -26,7 +26,7 @@ describe('A client that is given up is reset, so that its next write fails', () 
   const start = async (heartbeat = 0): Promise<RawClient> => {
     const client = kept(await RawClient.start(to.port, { heartbeat }));
     await client.open(1);
-    await client.call(f.declare(1, queueName('given-up'), f.AUTO_DELETE), 'queue.declare-ok');
+    await client.ask(f.declare(1, queueName('given-up'), f.AUTO_DELETE), 'queue.declare-ok');
     return client;
   };
 
@@ -39,7 +39,7 @@ describe('A client that is given up is reset, so that its next write fails', () 
     },
     'a consumer that was silent for two heartbeats': async () => {
       const client = await start(1);
-      await client.call(f.consume(1, ''), 'basic.consume-ok');
+      await client.ask(f.consume(1, ''), 'basic.consume-ok');
       return client;
     },
     'one without a channel that was silent for two heartbeats': async () =>
@@ -48,7 +48,7 @@ describe('A client that is given up is reset, so that its next write fails', () 
     'one that does not go on with its handshake': async () => {
       const client = await connect();
       client.send(PROTOCOL_HEADER);
-      await client.next('connection.start');
+      await client.answered('connection.start');
       return client;
     },
     'one that does not answer connection.close': async () => {

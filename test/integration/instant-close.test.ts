@@ -17,12 +17,12 @@ const PART = 70_000;
 const CONTENT: Record<string, (client: RawClient, queue: string) => Promise<unknown>> = {
   'a delivery': async (client, queue) => {
     client.send(f.publish(1, queue, BODY));
-    await client.call(f.consume(1, queue, 'tag'), 'basic.consume-ok');
+    await client.ask(f.consume(1, queue, 'tag'), 'basic.consume-ok');
   },
   'a delivery with a prefetch bound (consumers = shared)': async (client, queue) => {
     client.send(f.publish(1, queue, BODY));
-    await client.call(f.qos(1, 1), 'basic.qos-ok');
-    await client.call(f.consume(1, queue, 'tag'), 'basic.consume-ok');
+    await client.ask(f.qos(1, 1), 'basic.qos-ok');
+    await client.ask(f.consume(1, queue, 'tag'), 'basic.consume-ok');
   },
   'a message that was got': async (client, queue) => {
     client.send(f.publish(1, queue, BODY), f.get(1, queue));
@@ -77,22 +77,22 @@ describe('A channel that is closed in the middle of a message and opened again (
         const queue = queueName('late');
         const client = await RawClient.start(proxy.port);
         await client.open(1);
-        await client.call(f.declare(1, queue), 'queue.declare-ok');
+        await client.ask(f.declare(1, queue), 'queue.declare-ok');
         const cut = cutAt(frame, bytes);
         await begin(client, queue);
         await until('the beginning of the message', () => cut.there);
         // the proxy has read that when it answers
         await client.open(2);
-        await client.call(f.channelClose(1), 'channel.close-ok');
+        await client.ask(f.channelClose(1), 'channel.close-ok');
         await client.open(1);
         const seen = client.frames.splice(0).map(frame => frame.name);
         cut.goOn();
-        await client.call(f.declare(1, queue), 'queue.declare-ok');
+        await client.ask(f.declare(1, queue), 'queue.declare-ok');
         expect(
           client.frames.map(frame => frame.name),
           `after ${seen.join(', ')}`,
         ).to.deep.equal([]);
-        await client.call(f.remove(1, queue), 'queue.delete-ok');
+        await client.ask(f.remove(1, queue), 'queue.delete-ok');
         client.destroy();
       });
 });

@@ -48,8 +48,8 @@ describe('A parked channel', () => {
   const neighbour = async (queue: string): Promise<RawClient> => {
     const client = await login();
     await client.open(1);
-    await client.call(f.qos(1, NEIGHBOUR), 'basic.qos-ok');
-    await client.call(f.declare(1, queue, f.DURABLE), 'queue.declare-ok');
+    await client.ask(f.qos(1, NEIGHBOUR), 'basic.qos-ok');
+    await client.ask(f.declare(1, queue, f.DURABLE), 'queue.declare-ok');
     const timer = setInterval(() => client.send(f.rawFrame(8, 0, Buffer.alloc(0))), 300);
     client.socket.once('close', () => clearInterval(timer));
     return client;
@@ -68,10 +68,10 @@ describe('A parked channel', () => {
       const beside = await neighbour(queue);
       const earlier = await login();
       await earlier.open(1);
-      await earlier.call(first(queue), ok);
+      await earlier.ask(first(queue), ok);
       if (then !== undefined) earlier.send(then);
-      await earlier.call(f.channelClose(1), 'channel.close-ok');
-      await earlier.call(f.connectionClose(), 'connection.close-ok');
+      await earlier.ask(f.channelClose(1), 'channel.close-ok');
+      await earlier.ask(f.connectionClose(), 'connection.close-ok');
       expect(await parked()).to.be.above(0);
       await closeChannels(NEIGHBOUR);
       await until('the broker to have closed it', async () => (await channelsOfAlice()) === 1);
@@ -82,7 +82,7 @@ describe('A parked channel', () => {
         expect(await answer(next, f.declare(1, queue, f.DURABLE))).to.equal('queue.declare-ok');
         expect(await answer(beside, f.declare(1, queue, f.DURABLE))).to.equal('queue.declare-ok');
       }
-      await beside.call(f.remove(1, queue), 'queue.delete-ok');
+      await beside.ask(f.remove(1, queue), 'queue.delete-ok');
       expect(to.proxy.log).not.to.include('Upstream lost');
     });
 
@@ -93,10 +93,10 @@ describe('A parked channel', () => {
     const client = await login();
     for (let n = 1; n <= 50; n++) {
       await client.open(n);
-      if (n % 2 === 0) await client.call(f.confirmSelect(n), 'confirm.select-ok');
-      await client.call(f.declare(n, queue), 'queue.declare-ok');
+      if (n % 2 === 0) await client.ask(f.confirmSelect(n), 'confirm.select-ok');
+      await client.ask(f.declare(n, queue), 'queue.declare-ok');
     }
-    await client.call(f.connectionClose(), 'connection.close-ok');
+    await client.ask(f.connectionClose(), 'connection.close-ok');
     expect(await to.proxy.metric('channels_opened_total')).to.be.at.least(50);
     await until('nothing to be parked', async () => (await parked()) === 0);
     await until('the broker to know as much', async () => (await channelsOfAlice()) === 0);

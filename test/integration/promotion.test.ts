@@ -146,28 +146,28 @@ describe('Consumers on shared upstreams', () => {
   const CANCELS: Record<string, (client: RawClient, queue: string, tag: string) => Promise<unknown>> = {
     'the broker cancelled because its queue went, and the client as well': async (client, queue, tag) => {
       const other = await start(to, queue);
-      await other.call(f.remove(1, queue), 'queue.delete-ok');
+      await other.ask(f.remove(1, queue), 'queue.delete-ok');
       other.destroy();
-      await client.next('basic.cancel');
-      await client.call(f.cancel(1, tag), 'basic.cancel-ok');
+      await client.answered('basic.cancel');
+      await client.ask(f.cancel(1, tag), 'basic.cancel-ok');
     },
     'was cancelled, and a client that was not told cancels as well': async (client, queue, tag) => {
       const other = await start(to, queue);
-      await other.call(f.remove(1, queue), 'queue.delete-ok');
+      await other.ask(f.remove(1, queue), 'queue.delete-ok');
       other.destroy();
-      await client.call(f.cancel(1, tag), 'basic.cancel-ok');
+      await client.ask(f.cancel(1, tag), 'basic.cancel-ok');
     },
     'the client cancelled twice': async (client, _queue, tag) => {
-      for (let n = 0; n < 2; n++) await client.call(f.cancel(1, tag), 'basic.cancel-ok');
+      for (let n = 0; n < 2; n++) await client.ask(f.cancel(1, tag), 'basic.cancel-ok');
     },
     'the client cancelled twice, by the tag that the broker made': async (client, _queue, tag) => {
-      for (let n = 0; n < 2; n++) await client.call(f.cancel(1, tag), 'basic.cancel-ok');
+      for (let n = 0; n < 2; n++) await client.ask(f.cancel(1, tag), 'basic.cancel-ok');
     },
     'the client cancelled twice without waiting': async (client, _queue, tag) => {
       client.send(f.cancel(1, tag, true), f.cancel(1, tag, true));
     },
     'never was': async client => {
-      for (const tag of ['nobody', 'no one']) await client.call(f.cancel(1, tag), 'basic.cancel-ok');
+      for (const tag of ['nobody', 'no one']) await client.ask(f.cancel(1, tag), 'basic.cancel-ok');
     },
   };
   for (const [which, cancels] of Object.entries(CANCELS))
@@ -177,17 +177,17 @@ describe('Consumers on shared upstreams', () => {
       const client = await RawClient.start(to.port, { capabilities: { consumer_cancel_notify: told } });
       await client.open(1);
       await client.open(2);
-      for (const queue of [gone, stays]) await client.call(f.declare(1, queue), 'queue.declare-ok');
-      await client.call(f.qos(1, 2), 'basic.qos-ok');
+      for (const queue of [gone, stays]) await client.ask(f.declare(1, queue), 'queue.declare-ok');
+      await client.ask(f.qos(1, 2), 'basic.qos-ok');
       const tag = which.includes('made') ? '' : 'first';
-      const begun = await client.call(f.consume(1, gone, tag), 'basic.consume-ok');
-      await client.call(f.consume(1, stays, 'second'), 'basic.consume-ok');
-      await cancels(client, gone, begun!.args[0] as string);
-      await client.call(f.declare(2, '', f.EXCLUSIVE), 'queue.declare-ok');
+      const begun = await client.ask(f.consume(1, gone, tag), 'basic.consume-ok');
+      await client.ask(f.consume(1, stays, 'second'), 'basic.consume-ok');
+      await cancels(client, gone, begun.args[0] as string);
+      await client.ask(f.declare(2, '', f.EXCLUSIVE), 'queue.declare-ok');
       client.send(f.publish(2, stays, 'still there'));
-      await client.next('basic.deliver');
+      await client.answered('basic.deliver');
       client.send(f.ack(1, 1), f.remove(2, stays), f.remove(2, gone));
-      for (let n = 0; n < 2; n++) await client.next('queue.delete-ok');
+      for (let n = 0; n < 2; n++) await client.answered('queue.delete-ok');
       client.destroy();
     });
 

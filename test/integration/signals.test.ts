@@ -24,18 +24,18 @@ describe('A signal that means nothing', () => {
       const queue = queueName('signal');
       const client = await RawClient.start(proxy.port);
       await client.open(1);
-      await client.call(f.declare(1, queue), 'queue.declare-ok');
+      await client.ask(f.declare(1, queue), 'queue.declare-ok');
       for (let round = 0; round < 2; round++) {
         proxy.signal(signal);
         for (let n = 0; n < 10; n++) {
           const later = await RawClient.start(proxy.port);
           await later.open(1);
-          expect(await later.call(f.declare(1, queue), 'queue.declare-ok')).not.to.equal(null);
+          await later.ask(f.declare(1, queue), 'queue.declare-ok');
           later.destroy();
         }
         expect(proxy.running, proxy.log).to.equal(true);
       }
-      await client.call(f.remove(1, queue), 'queue.delete-ok');
+      await client.ask(f.remove(1, queue), 'queue.delete-ok');
       client.destroy();
       expect(proxy.log).not.to.match(/debugger|inspector/i);
       proxy.signal('SIGTERM');

@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
+import { drop, fill, ready } from '../support/backlog.ts';
 import { Canary } from '../support/canary.ts';
 import { fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { until } from '../support/rabbitmq.ts';
@@ -14,21 +15,6 @@ const SIZE = 100_000;
 const COUNT = 1000;
 /** What the canary does beside a sleeping reader. */
 const TWEETS = 200;
-
-/** A queue with 100 MB in it, each message numbered. */
-async function fill(port: number, queue: string): Promise<void> {
-  const publisher = await RawClient.start(port);
-  await publisher.open(1);
-  await publisher.call(f.declare(1, queue), 'queue.declare-ok');
-  for (let n = 0; n < COUNT; n++) {
-    const body = Buffer.alloc(SIZE, n);
-    body.writeUInt32BE(n);
-    publisher.send(f.publish(1, queue, body));
-    // not more on the way than a client library would have
-    if (n % 20 === 19) await publisher.call(f.declare(1, queue), 'queue.declare-ok');
-  }
-  publisher.destroy();
-}
 
 for (const mode of ['private', 'shared'])
   describe(`A reader that stops reading (consumers = ${mode})`, () => {
@@ -44,7 +30,7 @@ for (const mode of ['private', 'shared'])
     });
     beforeEach(async () => {
       queue = queueName('asleep');
-      await fill(to.broker.port, queue);
+      await fill(to.broker.port, queue, COUNT, SIZE);
       reader = await RawClient.start(to.proxy.port);
       await reader.open(1);
       canary = await Canary.start(to.proxy.port, queueName('canary'));
@@ -53,10 +39,7 @@ for (const mode of ['private', 'shared'])
     afterEach(async () => {
       await canary.stop();
       reader.destroy();
-      const broom = await RawClient.start(to.broker.port);
-      await broom.open(1);
-      await broom.call(f.remove(1, queue), 'queue.delete-ok');
-      broom.destroy();
+      await drop(to.broker.port, queue);
     });
 
     const waiting = (): Promise<number> => to.proxy.metric('buffered_largest_bytes{buffer="client_buffer"}');
@@ -129,13 +112,7 @@ for (const mode of ['private', 'shared'])
         console.log(`      canary alone: ${alone}; beside a sleeper: ${beside}`);
         reader.socket.resume();
         expect(closeOf((await reader.next('connection.close'))!).code).to.equal(506);
-        const counter = await RawClient.start(to.broker.port);
-        await counter.open(1);
-        await until('all messages to be back', async () => {
-          const { payload } = (await counter.call(f.declare(1, queue, f.PASSIVE), 'queue.declare-ok'))!;
-          return payload.readUInt32BE(5 + payload[4]) === COUNT;
-        });
-        counter.destroy();
+        await until('all messages to be back', async () => (await ready(to.broker.port, queue)) === COUNT);
       });
 
       it('without a bound has an upstream of its own: it gets all in order when it wakes', async function () {

@@ -52,7 +52,7 @@ describe('Clients that wait', () => {
   /** Has the only upstream, and keeps it. */
   const holder = async (): Promise<RawClient> => {
     const client = await login();
-    await client.call(f.declare(1, '', f.EXCLUSIVE), 'queue.declare-ok');
+    await client.ask(f.declare(1, '', f.EXCLUSIVE), 'queue.declare-ok');
     return client;
   };
   const many = (n: number, one: () => Promise<RawClient>): Promise<RawClient[]> =>
@@ -104,9 +104,9 @@ describe('Clients that wait', () => {
         await holder();
         const waiting = await many(20, connect);
         for (const client of waiting) {
-          await client.call(PROTOCOL_HEADER, 'connection.start');
+          await client.ask(PROTOCOL_HEADER, 'connection.start');
           client.startOk({}, 'PLAIN', Buffer.from('\0guest\0guest'));
-          await client.next('connection.tune');
+          await client.answered('connection.tune');
           client.tuneOk(100, 65536, 0);
           client.openVhost('/');
         }
@@ -121,7 +121,7 @@ describe('Clients that wait', () => {
         relay.fromBroker = frame => (frame.name === 'connection.tune' ? 'hold' : 'pass');
         const waiting = await many(20, connect);
         for (const client of waiting) {
-          await client.call(PROTOCOL_HEADER, 'connection.start');
+          await client.ask(PROTOCOL_HEADER, 'connection.start');
           client.startOk({}, 'PLAIN', Buffer.from('\0patient\0waits'));
         }
         return waiting;
@@ -146,7 +146,7 @@ describe('Clients that wait', () => {
         relay.fromBroker = frame => (frame.name === 'channel.flow-ok' ? 'hold' : 'pass');
         const waiting = await many(20, login);
         for (const client of waiting) {
-          await client.call(f.declare(1, queueName('waits'), f.AUTO_DELETE), 'queue.declare-ok');
+          await client.ask(f.declare(1, queueName('waits'), f.AUTO_DELETE), 'queue.declare-ok');
           client.send(f.channelClose(1), f.channelOpen(1));
         }
         return waiting;
@@ -159,7 +159,7 @@ describe('Clients that wait', () => {
         const waiting = await many(5, login);
         relay.fromBroker = frame => (frame.name === 'basic.ack' ? 'hold' : 'pass');
         for (const client of waiting) {
-          await client.call(f.confirmSelect(1), 'confirm.select-ok');
+          await client.ask(f.confirmSelect(1), 'confirm.select-ok');
           client.send(f.publish(1, 'waits', 'x'), f.txSelect(1));
         }
         return waiting;
@@ -189,13 +189,13 @@ describe('Clients that wait', () => {
     stays.send(f.declare(1, queue, f.DURABLE));
     goes.socket.end();
     await until('it to be gone', async () => (await here()) === 2, SOON);
-    await first.call(f.remove(1, ''), 'queue.delete-ok');
-    await first.call(f.connectionClose(), 'connection.close-ok');
+    await first.ask(f.remove(1, ''), 'queue.delete-ok');
+    await first.ask(f.connectionClose(), 'connection.close-ok');
     first.destroy();
-    await stays.next('queue.declare-ok', SOON);
-    const { payload } = (await stays.next('queue.declare-ok', SOON))!;
+    await stays.answered('queue.declare-ok', SOON);
+    const { payload } = await stays.answered('queue.declare-ok', SOON);
     expect(payload.readUInt32BE(5 + payload[4])).to.equal(100);
-    await stays.call(f.remove(1, queue), 'queue.delete-ok');
+    await stays.ask(f.remove(1, queue), 'queue.delete-ok');
   });
 
   it('and fall silent are closed after two heartbeats, as if they were served', async () => {

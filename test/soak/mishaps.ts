@@ -1,5 +1,7 @@
 /** What happens to a proxy and its broker in the course of years, in minutes. */
+import { Console } from '../support/console.ts';
 import { settingsFile, writeSettings } from '../support/fixture.ts';
+import { Losses } from '../support/losses.ts';
 import type { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
 import { Relay } from '../support/relay.ts';
@@ -15,25 +17,41 @@ export class Mishaps {
   /** Clients may be told that their connection is lost up to here, on the clock of performance.now(). */
   private lostUntil = 0;
   private readonly broker: RabbitMQ;
+  private readonly console: Console;
   private readonly settings: string[];
+  private readonly names: string[];
   /** Two ways to the broker, which the proxy takes for two brokers. */
   private readonly ways: Relay[];
+  /** Where both ways meet. */
+  private readonly losses: Losses;
   private way = 0;
   private reloads = 0;
 
-  private constructor(broker: RabbitMQ, ways: Relay[], settings: string[]) {
+  private constructor(
+    broker: RabbitMQ,
+    losses: Losses,
+    ways: Relay[],
+    settings: string[],
+    without: string[],
+  ) {
     this.broker = broker;
+    this.console = new Console(broker);
+    this.losses = losses;
     this.ways = ways;
     this.settings = settings;
+    // a broker takes its time to start: most of it is left for the others
+    this.names = Object.keys(this.kinds)
+      .filter(name => !without.includes(name))
+      .flatMap(name => Array(name.endsWith('ed broker') ? 1 : 3).fill(name));
     this.file = settingsFile(...this.lines());
   }
 
-  static async between(broker: RabbitMQ, settings: string[]): Promise<Mishaps> {
-    return new Mishaps(
-      broker,
-      await Promise.all([Relay.start(broker.port), Relay.start(broker.port)]),
-      settings,
-    );
+  /** `without` are names of mishaps that do not happen. */
+  static async between(broker: RabbitMQ, settings: string[], without: string[]): Promise<Mishaps> {
+    const losses = await Losses.before(broker.port);
+    const { port } = losses.relay;
+    const ways = await Promise.all([Relay.start(port), Relay.start(port)]);
+    return new Mishaps(broker, losses, ways, settings, without);
   }
 
   private lines(): string[] {
@@ -51,8 +69,7 @@ export class Mishaps {
 
   /** One mishap, from beginning to end. */
   async happen(proxy: AmqProxy, random: (below: number) => number): Promise<void> {
-    const all = Object.keys(this.kinds);
-    const name = all[random(all.length)];
+    const name = this.names[random(this.names.length)];
     this.counts[name] = (this.counts[name] ?? 0) + 1;
     await this.kinds[name](proxy, random);
   }
@@ -78,10 +95,28 @@ export class Mishaps {
       await sleep(random(1500));
       for (const way of this.ways) way.go();
     },
-    'a memory alarm': async () => {
-      await this.broker.ctl('set_vm_memory_high_watermark', '0.000001');
-      await this.broker.ctl('set_vm_memory_high_watermark', '0.6');
+    'a memory alarm': async (_proxy, random) => {
+      await this.console.alarm(true);
+      await sleep(random(1000));
+      await this.console.alarm(false);
     },
+    'alarms one after the other': async (_proxy, random) => {
+      for (let n = 0; n < 10; n++) {
+        await this.console.alarm(n % 2 === 0);
+        await sleep(random(30));
+      }
+    },
+    'upstreams lost at some frame': (_proxy, random) =>
+      this.lose(async () => {
+        for (let n = 0; n < 5; n++)
+          this.losses.arm({
+            of: random(3) === 0 ? 'next' : 'any',
+            from: random(2) === 0 ? 'proxy' : 'broker',
+            frames: random(500),
+          });
+        await sleep(random(1000));
+        this.losses.disarm();
+      }),
     'a cut network': () =>
       this.lose(async () => {
         for (const way of this.ways) way.cut();
@@ -116,5 +151,7 @@ export class Mishaps {
 
   async end(): Promise<void> {
     for (const way of this.ways) await way.end();
+    await this.losses.end();
+    await this.console.end();
   }
 }

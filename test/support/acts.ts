@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
 import { queueName } from './fixture.ts';
-import { closeOf, declareArgs, type LoginOptions, publish, RawClient } from './raw-client.ts';
+import { closeOf, declareArgs, publish, RawClient } from './raw-client.ts';
 
 /** A small seeded generator (mulberry32), so that a failing run can be had again with AMQPROXY_TEST_SEED. */
 export function randomizer(seed: number): (below: number) => number {
@@ -133,6 +133,12 @@ const ACTS: Record<string, (stay: Stay) => Promise<void>> = {
   },
 };
 
+export interface VisitOptions {
+  tls?: boolean;
+  /** Names of acts that nobody does. */
+  without?: string[];
+}
+
 /** The numbers of most channels; then the highest, and any. */
 const channelOf = (random: (below: number) => number): number =>
   [1, 1, 1, 2, 2046, 2047, 1 + random(2047)][random(7)];
@@ -146,12 +152,12 @@ export async function visit(
   port: number,
   old: string,
   random: (below: number) => number,
-  options: LoginOptions = {},
+  { tls = false, without = [] }: VisitOptions = {},
 ): Promise<string> {
   const queue = queueName('visit');
-  const names = Object.keys(ACTS);
+  const names = Object.keys(ACTS).filter(name => !without.includes(name));
   const name = names[random(names.length)];
-  const client = await RawClient.start(port, options);
+  const client = await RawClient.start(port, { tls });
   const stay: Stay = { client, channel: channelOf(random), queue, random };
   const { channel } = stay;
   try {

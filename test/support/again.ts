@@ -1,5 +1,6 @@
 /** Something done again and again beside a test, until it fails without an excuse or is stopped. */
 import { sleep } from './rabbitmq.ts';
+import { inVain } from './raw-client.ts';
 
 /** Whether who came at this time (performance.now) may have been told that a connection is lost. */
 export type Excuse = (since: number) => boolean;
@@ -31,7 +32,7 @@ export class Again {
       } catch (error) {
         const { message } = error as Error;
         // who waits in vain has no excuse
-        if (message.includes('within') || !this.excuse(since)) this.complaint = message;
+        if (inVain(message) || !this.excuse(since)) this.complaint = message;
       }
       await sleep(this.pause);
     }

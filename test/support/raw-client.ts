@@ -108,10 +108,14 @@ export class RawClient {
   }
 
   /** The next frame not taken yet for which `want` holds (a name, or a test); null when the connection ends first. */
-  async next(want: string | ((frame: Frame) => boolean), seconds = 10): Promise<Frame | null> {
+  async next(
+    want: string | ((frame: Frame) => boolean),
+    seconds = 10,
+    what = String(want),
+  ): Promise<Frame | null> {
     const found = await this.find(typeof want === 'string' ? frame => frame.name === want : want, seconds);
     if (found === undefined)
-      throw new Error(`no ${want} within ${seconds} s; seen: ${this.frames.map(f => f.name).join(', ')}`);
+      throw new Error(`no ${what} within ${seconds} s; seen: ${this.frames.map(f => f.name).join(', ')}`);
     return found;
   }
 
@@ -119,6 +123,21 @@ export class RawClient {
   call(bytes: Buffer, answer: string): Promise<Frame | null> {
     this.send(bytes);
     return this.next(answer);
+  }
+
+  /** The next frame of this name; what closes the channel or the connection before it is the error. */
+  async answered(name: string, seconds?: number): Promise<Frame> {
+    const closes = /^(channel|connection)\.close$/;
+    const frame = await this.next(frame => frame.name === name || closes.test(frame.name), seconds, name);
+    if (frame?.name === name) return frame;
+    const instead = frame === null ? 'the end of the connection' : `${frame.name} ${closeOf(frame).text}`;
+    throw new Error(`${instead} instead of ${name}`);
+  }
+
+  /** Sends, and waits for the answer in the same way. */
+  ask(bytes: Buffer, answer: string, seconds?: number): Promise<Frame> {
+    this.send(bytes);
+    return this.answered(answer, seconds);
   }
 
   /** Resolves when the peer has ended the connection. */
@@ -178,6 +197,9 @@ export class RawClient {
     this.socket.destroy();
   }
 }
+
+/** Whether an error is that of `next`: nothing came for as long as anybody waits. */
+export const inVain = (message: string): boolean => message.includes(' s; seen: ');
 
 /** How to connect. */
 export interface Reach {

@@ -215,6 +215,11 @@ describe('A text in an error message', () => {
     ['amqp://user:sec/ret@rabbit', 'amqp://***@rabbit'],
     ['amqp://a:x,y@one,amqp://b:z@two', 'amqp://***@two'],
     ['user:secret@rabbit', '***@rabbit'],
+    // the rest of it was taken for a comment: user:sec#ret@rabbit
+    ['amqp://user:sec', 'amqp://user:***'],
+    ['amqp://rabbit:5672', 'amqp://rabbit:5672'],
+    ['amqp://rabbit:5672,amqp://b:1/', 'amqp://rabbit:5672,amqp://b:1/'],
+    ['amqp://2001:db8::1', 'amqp://2001:db8::1'],
     ['a\r\nb\x1b[31m\u2028c', 'a  b [31m c'],
     ['x'.repeat(300), `${'x'.repeat(200)}…`],
   ])

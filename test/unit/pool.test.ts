@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import { defaults } from '../../src/config/options.ts';
 import { Account } from '../../src/pool/account.ts';
-import { Pool, type PoolContext } from '../../src/pool/pool.ts';
+import type { PoolContext } from '../../src/pool/context.ts';
+import { Pool } from '../../src/pool/pool.ts';
 import type { PrivateLease } from '../../src/pool/private-lease.ts';
 import { ChannelQuota } from '../../src/pool/quota.ts';
 import { loginKey } from '../../src/pool/secrets.ts';
@@ -67,7 +68,7 @@ describe('A pool', () => {
     capacity = 2;
     failure = null;
     stats = new Stats();
-    const context: PoolContext = {
+    const context: PoolContext<Pool> = {
       config: { ...defaults(), ...settings },
       stats,
       reserve: () => true,

@@ -1,6 +1,6 @@
 /** Frames that are no frames, and methods that cannot be decoded (rabbit_reader:handle_input, rabbit_framing). */
 import * as f from '../frames.ts';
-import { offence } from '../run.ts';
+import { type Case, offence } from '../run.ts';
 
 const { w } = f;
 const declareWith = (args: Buffer, queue = Buffer.from('x')): Buffer =>
@@ -58,12 +58,14 @@ export const noArgumentsInTheFirstPublishOfAMessage = offence(() => [
   f.headerWith(1, 1, 0),
   f.bodyFrame(1, Buffer.from('x')),
 ]);
-export const noArgumentsInTheFirstPublishOfAChannelOpenedAnew = offence(run => [
-  f.publish(1, run.name('q'), 'x'),
-  f.channelClose(1),
-  f.channelOpen(1),
-  f.method(1, 60, 40),
-]);
+export const noArgumentsInTheFirstPublishOfAChannelOpenedAnew: Case = async run => {
+  const client = await run.client();
+  client.send(f.publish(1, run.name('q'), 'x'));
+  await client.call(f.channelClose(1), 'channel.close-ok');
+  await client.call(f.channelOpen(1), 'channel.open-ok');
+  client.send(f.method(1, 60, 40));
+  await client.closedWith();
+};
 export const noArgumentsInThePublishAfterAnother = offence(run => [
   f.publish(1, run.name('q'), 'x'),
   f.method(1, 60, 40),

@@ -24,6 +24,7 @@ export async function pages(): Promise<void> {
       for (const block of commands) {
         await machine.do(`set -e; { ${block}\n}`);
         await machine.do('systemctl reset-failed');
+        await until('the service', active);
       }
       await machine.do('rm -rf /etc/systemd/system/amqproxy.s*.d /etc/systemd/system/amqproxy-2.service');
       await machine.do(`rm -f /etc/amqproxy.d/* /etc/amqproxy-2.ini ${key} && systemctl daemon-reload`);

@@ -80,6 +80,8 @@ export async function repository(): Promise<void> {
       await machine.do(`${OTHERS}; true`);
       const lines = linesFor(/^Debian/, text);
       assert.equal(lines.length, 3);
+      const readme = readFileSync('README.md', 'utf8').replaceAll('https://packages.example', url);
+      assert.ok(readme.includes(`\n${lines.join('\n')}\n`), 'the README has other lines');
       for (const line of lines) await machine.do(line);
       assert.match(await machine.do('amqproxy --version'), /^amqproxy \d/);
       assert.match(await machine.do('apt-cache policy amqproxy'), new RegExp(url));
@@ -90,7 +92,7 @@ export async function repository(): Promise<void> {
       const signed = readFileSync(index, 'utf8');
       writeFileSync(index, signed.replace('Suite: stable', 'Suite: stuble'));
       const { output } = await machine.run('rm -rf /var/lib/apt/lists/*; apt-get update');
-      assert.match(output, /BADSIG|The following signatures were invalid/);
+      assert.match(output, /BADSIG|signatures were invalid|is not signed/);
       writeFileSync(index, signed);
       await machine.do('apt-get purge -y amqproxy');
       await machine.do('rm /etc/apt/sources.list.d/amqproxy.list && mv /root/sources/*.list /etc/apt/; true');

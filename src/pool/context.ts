@@ -1,0 +1,20 @@
+import type { Config } from '../config/options.ts';
+import type { Stats } from '../stats.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** What a pool needs from its surroundings. */
+export interface PoolContext<Pool> {
+  readonly config: Config;
+  readonly stats: Stats;
+  /** Takes a place for one more upstream of all pools; false when there is none (an idle one is asked to give way). */
+  reserve(): boolean;
+  /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */
+  place(pool: Pool, needless: () => boolean): Promise<boolean>;
+  /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
+  open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
+  /** An upstream is used by nobody: another pool may have its place. */
+  upstreamIdle(): void;
+  /** Somebody waits in this pool, or nobody does. */
+  waitingChanged(pool: Pool): void;
+  report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
+}
