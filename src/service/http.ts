@@ -25,6 +25,19 @@ export interface HttpSources {
 export type HttpWhere = { host: string; port: number } | { fd: number };
 
 const TEXT = 'text/plain; charset=utf-8';
+const MISLED = 'Ask by address or as localhost\n';
+
+/**
+ * Whether a browser may have been led here by somebody else's name for this machine (DNS rebinding): on loopback, only names
+ * that nobody else can give are taken.
+ */
+function isMisled({ headers, socket }: IncomingMessage): boolean {
+  const { host } = headers;
+  const loopback = /^(127\.|::1$|::ffff:127\.)/.test(socket.localAddress ?? '');
+  return (
+    loopback && host !== undefined && !/^(\[[\da-f:.]+\]|[\d.]+|([\w-]+\.)*localhost)(:\d+)?$/i.test(host)
+  );
+}
 
 async function answer(
   request: IncomingMessage,
@@ -50,9 +63,11 @@ async function answer(
     case '/readyz':
       return sources.ready() ? send(200, 'OK\n') : send(503, 'Not ready\n');
     case '/':
+      if (isMisled(request)) return send(403, MISLED);
       if (sources.console === undefined) return send(200, 'amqproxy: /metrics /healthz /readyz\n');
       return send(200, sources.console.page, 'text/html; charset=utf-8', sources.console.pageHeaders);
     default:
+      if (request.url?.startsWith('/show/') && isMisled(request)) return send(403, MISLED);
       if (await sources.console?.read(request, response)) return;
       return send(404, 'Not found: there are /metrics, /healthz, /readyz and /show/…\n');
   }

@@ -1,6 +1,7 @@
 /** The live views: the page in a real browser, and `amqproxy top` on a terminal. */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -85,6 +86,24 @@ describe('Live', () => {
       await chromium('--force-dark-mode', '--window-size=400,900', `--screenshot=${file}`);
       expect(readFileSync(file).subarray(1, 4).toString()).to.equal('PNG');
       expect(statSync(file).size).to.be.above(5000);
+    });
+
+    it('is for nobody whom another name has led here', async () => {
+      const status = (path: string, host: string): Promise<number> =>
+        new Promise((done, failed) => {
+          request(`${proxy.http}${path}`, { headers: { host } }, answer => {
+            answer.resume();
+            done(answer.statusCode!);
+          })
+            .on('error', failed)
+            .end();
+        });
+      for (const path of ['/', '/show/clients']) {
+        expect(await status(path, 'evil.example:15673')).to.equal(403);
+        for (const host of ['localhost:15673', '127.0.0.1', '[::1]:15673'])
+          expect(await status(path, host)).to.equal(200);
+      }
+      expect(await status('/metrics', 'proxy.example')).to.equal(200);
     });
 
     it('loads nothing from another host, and says so to the browser', async () => {

@@ -1,8 +1,9 @@
 /** What an operator sees of a running proxy. */
+import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
-import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
+import { peopledBroker, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { Operator, type Row } from '../support/operator.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { until } from '../support/rabbitmq.ts';
@@ -130,6 +131,24 @@ describe('The console shows', () => {
     );
   });
 
+  it('again and again with --watch, until nobody reads', async () => {
+    const watcher = spawn(
+      process.execPath,
+      ['src/main.ts', 'show', 'brokers', '--watch', '0.1', '--socket', operator.socket],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    let out = '';
+    watcher.stdout.on('data', text => {
+      out += text;
+    });
+    await until('three of them', () => (out.match(/^ID /gm)?.length ?? 0) >= 3);
+    const ended = new Promise(done => watcher.on('exit', done));
+    watcher.stdout.destroy();
+    expect(await ended).to.equal(0);
+  });
+
   it('it all as tables that fit, and as JSON', async () => {
     await login();
     const narrow = await operator.runWith({ COLUMNS: '60' }, 'show', 'clients');
@@ -198,6 +217,42 @@ describe('The console shows', () => {
     await login({ user: 'alice', secret: 'wonder', vhost: 'one' });
     for (const view of ['clients', 'pools', 'upstreams', 'brokers', 'stats', 'config', 'events'])
       expect(JSON.stringify(await operator.rows(view)), view).not.to.include('wonder');
+  });
+});
+
+describe('log_connections', () => {
+  it('tells at info who comes and goes, and how much they did', async function () {
+    proxyOnly(this);
+    const file = settingsFile('log_connections = yes');
+    // not at debug
+    const { url } = await peopledBroker();
+    const proxy = AmqProxy.spawn(['-l', '127.0.0.1', '-p', '0', '-b', '0', '-c', file, url]);
+    const listens = /Proxy listening on 127\.0\.0\.1:(\d+)/;
+    const port = Number((await until('it to listen', () => listens.exec(proxy.log)))[1]);
+    for (let i = 0; i < 15; i++) {
+      const client = await RawClient.start(port, { title: 'worker' });
+      await client.open(1);
+      client.send(f.publish(1, 'nowhere', 'x'), f.connectionClose());
+      await client.next('connection.close-ok');
+      client.destroy();
+    }
+    // a look at the port is no client
+    (await RawClient.connect(port)).destroy();
+    const lines = await until('the last one', () => {
+      const found = proxy.log.match(/^INFO Client gone .*$/gm) ?? [];
+      return found.length === 15 ? found : null;
+    });
+    expect(
+      proxy.log.match(
+        /^INFO Client connected id=c\d+ user=guest .* login=reused ms=[\d.]+ name=worker product=test$/gm,
+      ),
+    ).to.have.length(14);
+    for (const line of lines)
+      expect(line).to.match(
+        / by="the client" seconds=[\d.]+ published=1 delivered=0 bytes_in=\d+ bytes_out=\d+$/,
+      );
+    expect(proxy.log).not.to.match(/Lease|before it logged in/);
+    await proxy.stop();
   });
 });
 
