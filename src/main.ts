@@ -4,6 +4,7 @@ import { httpAdvice } from './config/advice.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
+import { connectAll } from './connect-check.ts';
 import { commandsHelp } from './console/help.ts';
 import { Console } from './console/server.ts';
 import { Settings } from './console/settings.ts';
@@ -53,7 +54,15 @@ async function main(): Promise<void> {
     for (const warning of loaded.warnings) stderr.write(`amqproxy: ${warning}\n`);
     return print(describe(loaded));
   }
+  if (commandLine.asks === 'connect') return checkConnections(loaded);
   await run(commandLine, loaded);
+}
+
+/** The settings, then who is there: a line for each broker as a comment, so that the whole is a settings file still. */
+async function checkConnections(loaded: Loaded): Promise<void> {
+  const { ok, lines } = await connectAll(loaded.config);
+  print([describe(loaded), '', ...lines.map(line => `; ${line}`)].join('\n'));
+  if (!ok) fail({ code: EX.UNAVAILABLE, text: 'no broker can be reached' });
 }
 
 function print(text: string): void {

@@ -89,7 +89,7 @@ const ROWS: [title: string, panels: Panel[]][] = [
         unit: 'ops',
         queries: [
           [`sum(${rate('upstreams_lost_total')})`, 'lost'],
-          [`sum by (broker) (${rate('broker_failures_total')})`, 'failed: {{broker}}'],
+          [`sum by (upstream) (${rate('broker_dials_total', 'result="failed"')})`, 'failed: {{upstream}}'],
         ],
       },
       {

@@ -135,10 +135,6 @@ export const qos = (channel: number, prefetch: number): Buffer =>
 export const confirmSelect = (channel: number, nowait: boolean): Buffer =>
   methodFrame(channel, M.CONFIRM_SELECT, Buffer.from([nowait ? 1 : 0]));
 
-/** A passive, nowait queue.declare: makes `queue` (bytes with their length octet) the channel's last declared queue. */
-export const passiveDeclare = (channel: number, queue: Uint8Array): Buffer =>
-  methodFrame(channel, M.QUEUE_DECLARE, new Writer(64).short(0).bytes(queue).octet(0b10001).long(0).take());
-
 function closeArgs(why: CloseReason): Buffer {
   return new Writer(64).short(why.code).shortstr(why.text).short(why.classId).short(why.methodId).take();
 }

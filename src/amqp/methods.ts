@@ -63,7 +63,8 @@ const ROWS: Row[] = [
   [20, 21, 'channel.flow-ok', 'b', 'both', 'refuse'],
   [20, 40, 'channel.close', 'sSss', 'both', 'answer'],
   [20, 41, 'channel.close-ok', '', 'both', 'answer'],
-  [30, 10, 'access.request', 'Sb', 'client', 'forward'],
+  // LavinMQ does not read it to its end, and closes the connection
+  [30, 10, 'access.request', 'Sb', 'client', 'promote'],
   [30, 11, 'access.request-ok', 's', 'server', 'refuse'],
   [40, 10, 'exchange.declare', 'sSSbT', 'client', 'track'],
   [40, 11, 'exchange.declare-ok', '', 'server', 'refuse'],
@@ -98,7 +99,8 @@ const ROWS: Row[] = [
   [60, 72, 'basic.get-empty', 'S', 'server', 'refuse'],
   [60, 80, 'basic.ack', 'Lb', 'both', 'track'],
   [60, 90, 'basic.reject', 'Lb', 'client', 'track'],
-  [60, 100, 'basic.recover-async', 'b', 'client', 'track'],
+  // nor does it know this one
+  [60, 100, 'basic.recover-async', 'b', 'client', 'promote'],
   [60, 110, 'basic.recover', 'b', 'client', 'track'],
   [60, 111, 'basic.recover-ok', '', 'server', 'refuse'],
   [60, 120, 'basic.nack', 'Lb', 'both', 'track'],
@@ -155,6 +157,8 @@ export const M = {
   EXCHANGE_DECLARE: key(40, 10),
   QUEUE_DECLARE: key(50, 10),
   QUEUE_DECLARE_OK: key(50, 11),
+  QUEUE_BIND: key(50, 20),
+  QUEUE_UNBIND: key(50, 50),
   QUEUE_PURGE: key(50, 30),
   QUEUE_DELETE: key(50, 40),
   BASIC_QOS: key(60, 10),

@@ -11,6 +11,7 @@ import type { Wait } from '../pool/waiters.ts';
 import type { Peer } from '../upstream/carrier.ts';
 import type { Lease, LeaseEnd, LeaseHolder } from '../upstream/lease.ts';
 import type { Consumers } from './consumers.ts';
+import type { LaneOwner, PublishLane } from './lane.ts';
 import { IncomingMessage, METHOD } from './message.ts';
 import { type Next, sequel } from './sequel.ts';
 
@@ -46,12 +47,14 @@ export interface ChannelOwner extends Peer {
   channelLeft(): void;
 }
 
-export class ClientChannel implements LeaseHolder {
+export class ClientChannel implements LeaseHolder, LaneOwner {
   readonly id: number;
   readonly peer: ChannelOwner;
   /** While bound, for the hot path; else null. */
   lease: Lease | null = null;
   readonly message = new IncomingMessage();
+  /** For what it publishes, while it consumes from a shared upstream; null when it has not. */
+  lane: PublishLane | null = null;
   confirm = false;
   published = 0;
   delivered = 0;
@@ -61,9 +64,11 @@ export class ClientChannel implements LeaseHolder {
   /** basic.qos frames to repeat on another upstream channel: per consumer, and global. */
   qos: Buffer | null = null;
   globalQos: Buffer | null = null;
-  /** The last declared queue, as a short string with its length octet, and where the broker knows it. */
+  /** The last declared queue, as a short string with its length octet, and where it was declared. */
   lastQueue: Buffer | null = null;
   lastQueueOn: object | null = null;
+  /** It was declared for the broker to name it, and declare-ok has not come. */
+  awaitsQueue = false;
   private current: ChannelState = UNBOUND;
   /** Further channel.close that came while the first was under way: each is answered. */
   private moreCloses = 0;
@@ -160,14 +165,13 @@ export class ClientChannel implements LeaseHolder {
 
   /** Leaves its upstream while the client keeps the channel; frames that come meanwhile wait. */
   move(): void {
+    if (this.lease !== null) this.end({ next: 'rebind' });
+  }
+
+  /** The broker reads nothing from its upstream for now, because of others' publishes: this client need not wait there. */
+  get leavesBlocked(): boolean {
     const { lease } = this;
-    if (lease === null) return;
-    if (lease.upstream.blocked !== null && !lease.unproven && !lease.dirty) {
-      // the broker reads nothing from this upstream for now, because of others' publishes: this client need not wait
-      this.abandonLease();
-      return;
-    }
-    this.end({ next: 'rebind' });
+    return lease !== null && lease.upstream.blocked !== null && !lease.unproven && !lease.dirty;
   }
 
   /** Closes the channel as the broker would, after what came before on it. */
@@ -191,6 +195,7 @@ export class ClientChannel implements LeaseHolder {
 
   private end(after: After): void {
     this.peer.sendRun(); // what came before must reach the broker before the barrier does
+    if (this.leavesBlocked) this.abandonLease();
     const { lease } = this;
     if (lease === null) {
       this.ended(null, CLEAN, after);
@@ -211,6 +216,7 @@ export class ClientChannel implements LeaseHolder {
 
   /** Ends without a word to the client; `leave` what it has upstream as it is, because that is about to be closed. */
   abandon(leave = false): void {
+    this.lane?.abandon();
     const { current: state } = this;
     this.become(CLOSED);
     if (state.is === 'waiting') state.wait.cancel();
@@ -229,8 +235,11 @@ export class ClientChannel implements LeaseHolder {
 
   private remember(lease: Lease): void {
     this.delivered = lease.delivered;
-    this.published = lease.published;
+    this.published = Math.max(this.published, lease.published);
     this.acks = null;
+    this.awaitsQueue = false;
+    // the next lease may be of the same channel, where others have declared meanwhile
+    if (this.lastQueue === null) this.lastQueueOn = null;
   }
 
   private ended(lease: Lease | null, end: LeaseEnd, after: After | { next: 'use' }): void {
@@ -277,6 +286,8 @@ export class ClientChannel implements LeaseHolder {
   /** The channel is closed on the client, whose own close (so many of them) crosses this one. */
   private closing(why: CloseReason, lease: Lease | null, crossing: number): void {
     this.lastQueue = null;
+    this.lane?.abandon();
+    this.awaitsQueue = false;
     this.become({ is: 'closing', rest: lease?.streaming ? lease : null });
     this.peer.dropMessage(this);
     this.peer.out.write(frames.channelClose(this.id, why));
@@ -298,6 +309,22 @@ export class ClientChannel implements LeaseHolder {
     rest?.messageEnded();
   }
 
+  // ---- told by the lane
+
+  laneClosed(why: CloseReason): void {
+    this.lease?.abandon();
+    this.closing(why, null, 0);
+  }
+
+  laneLost(why: CloseReason | null): void {
+    this.peer.lose(why);
+  }
+
+  laneLeft(why: CloseReason | null): void {
+    if (why !== null) this.peer.out.write(frames.channelClose(this.id, why));
+    this.peer.channelLeft();
+  }
+
   // ---- told by the lease
 
   leaseConfirmed(): void {
@@ -307,6 +334,10 @@ export class ClientChannel implements LeaseHolder {
   queueDeclared(lease: Lease, queue: Buffer): void {
     this.lastQueue = Buffer.from(queue);
     this.lastQueueOn = lease.channel;
+    if (!this.awaitsQueue) return;
+    this.awaitsQueue = false;
+    // after declare-ok has gone to the client
+    setImmediate(() => this.peer.goOn());
   }
 
   consumerStarted(tag: string): void {

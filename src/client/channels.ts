@@ -5,6 +5,8 @@ import * as frames from '../amqp/frame.ts';
 import { clock } from '../clock.ts';
 import type { Lease, Purpose } from '../upstream/lease.ts';
 import { ClientChannel } from './channel.ts';
+import { PublishLane } from './lane.ts';
+import { METHOD } from './message.ts';
 import type { Promotion } from './promotion.ts';
 import type { Session } from './session.ts';
 
@@ -67,7 +69,8 @@ export class ClientChannels {
     const { lease } = channel;
     if (lease !== null) {
       const { upstream } = this.promotion;
-      if (upstream === null || lease.upstream === upstream || !channel.movable) return true;
+      if (lease.upstream === upstream || !channel.movable) return true;
+      if (upstream === null && (purpose === 'publish' || !channel.leavesBlocked)) return true;
       channel.move(); // it was in the middle of something when the client was promoted
       if (channel.state.is !== 'unbound') return false;
     }
@@ -114,6 +117,19 @@ export class ClientChannels {
     this.session.trail.leased(lease, waited);
   }
 
+  /** Opens the lane for what a consumer on a shared upstream publishes. False when that must be waited for. */
+  openLane(channel: ClientChannel): boolean {
+    channel.lane ??= new PublishLane(channel);
+    const { lane } = channel;
+    if (lane.lease !== null) return true;
+    this.session.sendRun();
+    const { pool } = this.session;
+    return lane.open(
+      done => pool.waitForLease(lane, 'publish', channel.confirm, done),
+      denial => this.session.deny(denial),
+    );
+  }
+
   /**
    * Has a channel that needs it on the client's private upstream, or free to go there; `why` it does. False when that must be
    * waited for.
@@ -154,7 +170,8 @@ export class ClientChannels {
   releaseIdle(): void {
     if (this.promotion.lease !== null) return;
     for (const channel of this.byNumber.values()) {
-      const { lease } = channel;
+      const { lease, lane } = channel;
+      if (channel.message.expect === METHOD) lane?.settle();
       if (lease === null || lease.dirty || lease.channel.clientFlows > 0 || !channel.movable) continue;
       channel.move();
     }
@@ -163,7 +180,8 @@ export class ClientChannels {
   /** A channel waits for its lease, or the client for its upstream. */
   get waiting(): boolean {
     if (this.promotion.waits) return true;
-    for (const { state } of this.byNumber.values()) if (state.is === 'waiting') return true;
+    for (const { state, lane } of this.byNumber.values())
+      if (state.is === 'waiting' || lane?.waiting) return true;
     return false;
   }
 
@@ -186,6 +204,7 @@ export class ClientChannels {
     this.leaving = 1;
     for (const channel of [...this.byNumber.values()]) {
       this.session.dropMessage(channel);
+      if (channel.lane?.leave()) this.leaving++;
       if (!this.leaveHalf(channel) && channel.leave()) this.leaving++;
     }
     this.left();

@@ -19,6 +19,7 @@ import type { Pool } from '../pool/pool.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
+import type { BrokerProfile } from '../upstream/profile.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Alarms } from './alarms.ts';
 import { BackPressure } from './back-pressure.ts';
@@ -114,6 +115,10 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   get stats(): Stats {
     return this.context.stats;
+  }
+
+  get profile(): BrokerProfile {
+    return this.context.profile;
   }
 
   get user(): string {

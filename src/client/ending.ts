@@ -18,7 +18,7 @@ import type { ClientState } from './session.ts';
 const SLEEP_MS = 60_000;
 
 /** What concerns more than one client: somebody should look. */
-const GRAVE = new Set(['max_clients', 'max_clients_per_user', 'lease_timeout', 'unreachable']);
+const GRAVE = new Set(['max_clients', 'max_clients_per_user', 'lease_timeout']);
 
 const LOST: CloseReason = reason('CONNECTION_FORCED', 'the connection to the broker was lost');
 
@@ -82,7 +82,9 @@ export class Ending {
     const { client } = this;
     this.counted = true;
     this.counts(cause, text);
-    client.log[GRAVE.has(cause) ? 'warn' : 'info'](client.facts, text);
+    // that no broker can be reached is said once, where it is seen
+    const level = cause === 'unreachable' ? 'debug' : GRAVE.has(cause) ? 'warn' : 'info';
+    client.log[level](client.facts, text);
   }
 
   // ---- for what it did

@@ -1,5 +1,6 @@
 /** The message that a client is sending on a channel: what of it has come, and what is expected next. */
 import type { Buffered } from '../stats.ts';
+import type { Lease } from '../upstream/lease.ts';
 import type { Held } from './held.ts';
 
 /** What a channel expects next (AMQP 0-9-1 section 4.2.6). */
@@ -14,6 +15,8 @@ export class IncomingMessage {
   expect: typeof METHOD | typeof HEADER | typeof BODY = METHOD;
   /** Bytes of body to come; -1 when there were too many. */
   bodyLeft = 0;
+  /** The lease over which it goes. */
+  lease: Lease | null = null;
   /** What has come and not been sent on; null when nothing is. */
   held: Held | null = null;
   /** Bytes that count for it: those held, and those its header announces. */

@@ -22,6 +22,7 @@ const EXCHANGE_TYPES = new Set(['direct', 'fanout', 'topic', 'headers']);
 /** Bit masks in the flag octets of methods. */
 const DECLARE_PASSIVE = 1;
 const DECLARE_DURABLE = 2;
+const DECLARE_NOWAIT = 16;
 const QUEUE_EXCLUSIVE = 4;
 const QUEUE_AUTO_DELETE = 8;
 const EXCHANGE_AUTO_DELETE = 4;
@@ -57,6 +58,7 @@ export class Methods {
     if (fault !== null) return session.offend(fault);
     if (method.action === 'refuse' || methodKey >>> 16 === 10)
       return session.offend(offences.notForClients(methodKey));
+    if (channel.lane !== null && !channel.lane.settle()) return AGAIN; // it comes after what was published
     switch (methodKey) {
       case M.CHANNEL_OPEN:
         return session.offend(offences.secondOpen());
@@ -66,13 +68,19 @@ export class Methods {
       case M.CHANNEL_CLOSE_OK:
         return session.offend(offences.notForClients(methodKey));
       case M.CHANNEL_FLOW:
-        if ((buf[args] & 1) === 0)
-          return session.offend(reason('NOT_IMPLEMENTED', 'active=false', methodKey));
+        if ((buf[args] & 1) === 0) return this.notByRabbit(channel, method, 'active=false', buf, at, size);
+        if (channel.lease?.upstream.answersFlow === false)
+          return this.afterPromotion(channel, method, buf, at, size);
         break;
       case M.BASIC_QOS:
         if (buf.readUInt32BE(args) !== 0)
-          return session.offend(
-            reason('NOT_IMPLEMENTED', `prefetch_size!=0 (${buf.readUInt32BE(args)})`, methodKey),
+          return this.notByRabbit(
+            channel,
+            method,
+            `prefetch_size!=0 (${buf.readUInt32BE(args)})`,
+            buf,
+            at,
+            size,
           );
         break;
       case M.EXCHANGE_DECLARE:
@@ -100,8 +108,7 @@ export class Methods {
         break;
       case M.BASIC_RECOVER:
       case M.BASIC_RECOVER_ASYNC:
-        if ((buf[args] & 1) === 0)
-          return session.offend(reason('NOT_IMPLEMENTED', 'requeue=false', methodKey));
+        if ((buf[args] & 1) === 0) return this.notByRabbit(channel, method, 'requeue=false', buf, at, size);
         break;
       case M.QUEUE_DELETE:
         if ((buf[args + 3 + buf[args + 2]] & DELETE_IF) === 0) break;
@@ -123,6 +130,22 @@ export class Methods {
     return this.channels.toPrivate(channel, method.name)
       ? this.pass(channel, method, buf, at, size)
       : this.waiting();
+  }
+
+  /** What RabbitMQ does not do, in its words; other brokers are asked, on an upstream that nobody else uses again. */
+  private notByRabbit(
+    channel: ClientChannel,
+    method: Method,
+    what: string,
+    buf: Buffer,
+    at: number,
+    size: number,
+  ): Verdict {
+    const { session } = this;
+    if (session.profile.isRabbit) return session.offend(reason('NOT_IMPLEMENTED', what, method.key));
+    const verdict = this.afterPromotion(channel, method, buf, at, size);
+    this.promotion.spend();
+    return verdict;
   }
 
   private rootedElsewhere(channel: ClientChannel): boolean {
@@ -150,11 +173,15 @@ export class Methods {
     const { channel: up, upstream } = lease;
     if (size > upstream.frameMax)
       return this.session.offend(offences.tooLarge(frames.FRAME_METHOD, size, upstream));
-    if (method.defaultQueue && buf[args + 2] === 0 && !this.knowsDefaultQueue(channel, lease)) {
-      channel.fail(reason('NOT_FOUND', 'no previously declared queue', method.key));
-      return NEXT;
+    if (method.defaultQueue && buf[args + 2] === 0) {
+      if (channel.awaitsQueue) return this.waiting();
+      if (channel.lastQueue !== null) return this.passNamed(channel, method, buf, at, size);
+      if (channel.lastQueueOn !== up) {
+        channel.fail(reason('NOT_FOUND', 'no previously declared queue', method.key));
+        return NEXT;
+      }
     }
-    if (method.action === 'track' && this.track(channel, lease, method.key, buf, at, size)) return NEXT;
+    if (this.track(channel, lease, method.key, buf, at, size)) return NEXT;
     if (method.key === M.TX_SELECT) lease.dirty = true;
     if (method.key === M.BASIC_GET && !(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) lease.dirty = true;
     buf[at + 1] = up.id >>> 8;
@@ -163,16 +190,29 @@ export class Methods {
     return NEXT;
   }
 
-  /** Whether an empty queue name means on the upstream channel what it means to the client. */
-  private knowsDefaultQueue(channel: ClientChannel, { channel: up, upstream }: Lease): boolean {
-    if (channel.lastQueue === null) return !up.hasDeclared;
-    if (channel.lastQueueOn !== up) {
-      this.runs.send();
-      upstream.out.write(frames.passiveDeclare(up.id, channel.lastQueue));
-      channel.lastQueueOn = up;
-      up.hasDeclared = true;
+  /**
+   * The same with the name of the last declared queue written out: the broker may know another by now, of an earlier lease,
+   * or, as LavinMQ does, of another channel.
+   */
+  private passNamed(channel: ClientChannel, method: Method, buf: Buffer, at: number, size: number): Verdict {
+    const queue = channel.lastQueue!;
+    const start = at + 13; // of the queue's name
+    let rest = start + 1;
+    const pieces = [buf.subarray(at, start), queue];
+    if (method.key === M.QUEUE_BIND || method.key === M.QUEUE_UNBIND) {
+      // without a routing key it is the queue's name (rabbit_channel: expand_routing_key_shortcut)
+      const routingKey = rest + 1 + buf[rest];
+      if (buf[routingKey] === 0) {
+        pieces.push(buf.subarray(rest, routingKey), queue);
+        rest = routingKey + 1;
+      }
     }
-    return true;
+    const frame = Buffer.concat([...pieces, buf.subarray(rest, at + 8 + size)]);
+    frame.writeUInt32BE(frame.length - 8, 3);
+    this.runs.send();
+    const verdict = this.pass(channel, method, frame, 0, frame.length - 8);
+    this.runs.send();
+    return verdict;
   }
 
   /** Notes what a method changes; true when the proxy itself has answered it. */
@@ -206,14 +246,16 @@ export class Methods {
         this.declared(lease, buf[type + 1 + buf[type]], EXCHANGE_AUTO_DELETE);
         return false;
       }
-      case M.QUEUE_DECLARE:
-        up.hasDeclared = true;
-        this.declared(lease, buf[args + 3 + buf[args + 2]], QUEUE_AUTO_DELETE | QUEUE_EXCLUSIVE);
-        if (buf[args + 2] > 0) {
-          channel.lastQueue = Buffer.from(buf.subarray(args + 2, args + 3 + buf[args + 2]));
-          channel.lastQueueOn = up;
-        }
+      case M.QUEUE_DECLARE: {
+        const flags = buf[args + 3 + buf[args + 2]];
+        this.declared(lease, flags, QUEUE_AUTO_DELETE | QUEUE_EXCLUSIVE);
+        const named = buf[args + 2] > 0;
+        channel.lastQueue = named ? Buffer.from(buf.subarray(args + 2, args + 3 + buf[args + 2])) : null;
+        channel.lastQueueOn = up;
+        // its name comes with declare-ok, if at all
+        channel.awaitsQueue = !named && (flags & DECLARE_NOWAIT) === 0;
         return false;
+      }
       case M.BASIC_CONSUME: {
         lease.dirty = true;
         const tag = consumerTag(buf, args);

@@ -71,8 +71,13 @@ export class Publisher {
     if (size < PUBLISH_MIN + 4 || !sameBytes(message.checkedPublish, buf, at + 11, size - 4)) {
       if (argumentFault(PUBLISH.args, buf, at + 11, at + 7 + size) !== null)
         return this.session.offend(offences.badArguments(PUBLISH, buf, at + 11, at + 7 + size)!);
-      if (buf[at + 6 + size] & PUBLISH_IMMEDIATE)
-        return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
+      if (buf[at + 6 + size] & PUBLISH_IMMEDIATE) {
+        const elsewhere = channel.rooted && channel.lease?.upstream !== this.promotion.upstream;
+        if (this.session.profile.isRabbit || elsewhere)
+          return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
+        if (!this.channels.toPrivate(channel, 'basic.publish immediate')) return this.waiting();
+        this.promotion.spend();
+      }
       message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
     }
     if (
@@ -80,8 +85,13 @@ export class Publisher {
       !this.channels.attach(channel, 'publish')
     )
       return this.waiting();
-    const lease = channel.lease!;
+    let lease = channel.lease!;
+    if (lease.purpose === 'consume' && lease.upstream !== this.promotion.upstream) {
+      if (!this.channels.openLane(channel)) return this.waiting();
+      lease = channel.lane!.lease!;
+    }
     if (this.session.pool.alarm && !this.mayPublish(channel, lease)) return this.waiting();
+    message.lease = lease;
     buf[at + 1] = lease.channel.id >>> 8;
     buf[at + 2] = lease.channel.id;
     this.messageOf = channel;
@@ -92,19 +102,14 @@ export class Publisher {
 
   /**
    * During an alarm the broker stops reading the connections that publish. So who publishes goes to one that it has stopped
-   * reading anyway; and a consumer on a shared upstream, which cannot go, waits here rather than that all beside it do.
+   * reading anyway.
    */
-  private mayPublish(channel: ClientChannel, lease: Lease): boolean {
-    const { upstream } = lease;
+  private mayPublish(channel: ClientChannel, { upstream, purpose }: Lease): boolean {
     if (upstream.blocked !== null) {
       upstream.tell(this.session);
       return true;
     }
-    if (lease.purpose === 'publish' || upstream === this.promotion.upstream) return true;
-    if (lease.purpose === 'consume' && channel.rooted) {
-      this.session.pool.tellAnyBlocked(this.session);
-      return false;
-    }
+    if (purpose === 'publish' || upstream === this.promotion.upstream) return true;
     return this.channels.toMove(channel) && this.channels.attach(channel, 'publish');
   }
 
@@ -119,7 +124,7 @@ export class Publisher {
       if (!isProperties(buf, at + 19, end)) return session.offend(offences.INTERNAL_ERROR);
       message.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
     }
-    const { upstream, channel: up } = channel.lease!;
+    const { upstream, channel: up } = message.lease!;
     if (size > upstream.frameMax)
       return session.offend(offences.tooLarge(frames.FRAME_HEADER, size, upstream));
     const bodySize = readTag(buf, at + 11);
@@ -147,7 +152,7 @@ export class Publisher {
     if (
       this.reserved.pending > 2 * this.session.config.messageBuffer &&
       message.bodyLeft > 0 &&
-      channel.lease!.upstream !== this.promotion.upstream &&
+      message.lease!.upstream !== this.promotion.upstream &&
       !channel.rooted
     )
       return this.promoteMessage(channel, buf, at);
@@ -173,7 +178,7 @@ export class Publisher {
       return false;
     }
     message.bodyLeft -= size;
-    const { id } = channel.lease!.channel;
+    const { id } = message.lease!.channel;
     buf[at + 1] = id >>> 8;
     buf[at + 2] = id;
     this.continueMessage(channel, at);
@@ -231,7 +236,7 @@ export class Publisher {
   /** A content frame ends at `end`: sends the message if it is complete, or all there is where it may stream. */
   private frameEnds(channel: ClientChannel, buf: Buffer, end: number): void {
     const { message } = channel;
-    const lease = channel.lease!;
+    const lease = message.lease!;
     const complete = message.bodyLeft === 0;
     if (complete) {
       message.expect = METHOD;

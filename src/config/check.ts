@@ -1,5 +1,6 @@
 /** What can only be checked when all settings are known: those that need one another, and the files they name. */
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { inWords } from '../words.ts';
 import { readText } from './ini.ts';
@@ -8,13 +9,15 @@ import type { Config, OptionName } from './options.ts';
 /** Reports a problem with an option; the caller knows where its value comes from. */
 export type Report = (name: OptionName, what: string) => void;
 
+type PemName = 'tlsCa' | 'tlsCert' | 'tlsKey' | 'upstreamTlsCert' | 'upstreamTlsKey';
+
 /** The file's text, or '' when it cannot be read, which is reported. */
-function pem(config: Config, name: 'tlsCa' | 'tlsCert' | 'tlsKey', label: RegExp, report: Report): string {
+function pem(config: Config, name: PemName, label: RegExp, report: Report): string {
   if (config[name] === '') return '';
   try {
     const text = readText(config[name]);
     if (text.search(label) >= 0) return text;
-    report(name, `holds no ${name === 'tlsKey' ? 'private key' : 'certificate'} in PEM form`);
+    report(name, `holds no ${name.endsWith('Key') ? 'private key' : 'certificate'} in PEM form`);
   } catch (error) {
     report(name, `cannot be read: ${(error as Error).message}`);
   }
@@ -39,6 +42,27 @@ function checkFiles(config: Config, report: Report): void {
   // OpenSSL passes over damaged certificates of authorities in silence
   attempt('tlsCa', () => ca.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
   if (cert !== '' && key !== '') attempt('tlsKey', () => createSecureContext({ cert, key }));
+  const mine = pem(config, 'upstreamTlsCert', CERTIFICATE, report);
+  const myKey = pem(config, 'upstreamTlsKey', KEY, report);
+  if (mine !== '' && myKey !== '')
+    attempt('upstreamTlsKey', () => createSecureContext({ cert: mine, key: myKey }));
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+const ANY = /^(0\.0\.0\.0|::)$/;
+
+/** A broker that is the proxy's own listener: what it sends there comes back for ever. */
+function checkLoop({ upstream, listenAddress, listenPort, listenTlsPort }: Config, report: Report): void {
+  for (const { host, port } of upstream) {
+    if (port !== listenPort && port !== listenTlsPort) continue;
+    const here = host === listenAddress || ANY.test(host);
+    const onLoopback = LOOPBACK.test(host) && (LOOPBACK.test(listenAddress) || ANY.test(listenAddress));
+    const sameFamily = !isIP(host) || !isIP(listenAddress) || isIP(host) === isIP(listenAddress);
+    const otherLoopback =
+      isIP(host) > 0 && isIP(listenAddress) > 0 && host !== listenAddress && !ANY.test(listenAddress);
+    if (here || (onLoopback && sameFamily && !otherLoopback))
+      report('upstream', `is the proxy itself, which listens on ${listenAddress}:${port}: name the broker`);
+  }
 }
 
 export function checkTogether(config: Config, report: Report): void {
@@ -55,5 +79,11 @@ export function checkTogether(config: Config, report: Report): void {
     report('httpPort', `is the same as ${httpPort === listenPort ? 'port' : 'tls_port'}`);
   if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
     report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
+  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
+    report(
+      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
+      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [main]`,
+    );
+  checkLoop(config, report);
   checkFiles(config, report);
 }

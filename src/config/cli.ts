@@ -7,7 +7,7 @@ import { printable } from './types.ts';
 
 export interface CommandLine {
   /** What it asks for besides running. */
-  asks: 'help' | 'version' | 'check-config' | null;
+  asks: 'help' | 'version' | 'check-config' | 'connect' | null;
   /** Values of options, not yet checked. */
   flags: Partial<Record<OptionName, string>>;
   /** --config */
@@ -111,8 +111,10 @@ export function parseCommandLine(args: string[]): CommandLine {
       `one AMQP_URL is taken, there are ${urls.length}: ${urls.map(printable).join(' ')} (several brokers: separate them with commas)`,
     );
   if (urls.length === 1) flags.upstream = urls[0];
+  if (argv.connect && !argv['check-config'])
+    throw new UsageError('--connect goes with --check-config: it connects to each broker once');
   return {
-    asks: argv['check-config'] ? 'check-config' : null,
+    asks: argv.connect ? 'connect' : argv['check-config'] ? 'check-config' : null,
     flags,
     file: argv.config as string | undefined,
   };

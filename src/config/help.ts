@@ -10,6 +10,10 @@ export const OTHER_FLAGS = [
     help: 'File with settings, see amqproxy.ini(5); read again on SIGHUP.',
   },
   { flag: 'check-config', help: 'Check the settings, print them and where each comes from, and exit.' },
+  {
+    flag: 'connect',
+    help: 'With --check-config: also connect to each broker as far as its greeting, and print what it is.',
+  },
   { flag: 'debug', letter: 'd', help: 'The same as --log-level debug.' },
   { flag: 'help', letter: 'h', help: 'Show this help.' },
   { flag: 'version', letter: 'v', help: 'Show the version.' },

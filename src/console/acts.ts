@@ -104,7 +104,7 @@ export const ACTS: Record<ActName, (subject: Subject, request: Request) => strin
     const n = [...upstreamsIn(proxy, scope)].length;
     if (scope === null) proxy.reconnect();
     else if ('pool' in scope) scope.pool.leaveBrokers();
-    else proxy.reconnect(scope.broker.address);
+    else proxy.reconnect(scope.broker.name);
     letGo(proxy, scope);
     return `${count(n, 'upstream')} of ${scopeName(scope)} will be made anew`;
   },
@@ -113,17 +113,17 @@ export const ACTS: Record<ActName, (subject: Subject, request: Request) => strin
     if (name === undefined) throw new Refusal('which broker? See amqproxy show brokers');
     const broker = brokerNamed(proxy, name);
     const n = [...upstreamsIn(proxy, { broker })].length;
-    drainBroker(proxy, broker.address);
+    drainBroker(proxy, broker);
     letGo(proxy, { broker });
-    return `${broker.address} gets no new upstreams; ${count(n, 'upstream')} there end with the last lease`;
+    return `${broker.name} gets no new upstreams; ${count(n, 'upstream')} there end with the last lease`;
   },
 
   undrain({ proxy }, { args: [name] }) {
     if (name === undefined) throw new Refusal('which broker? See amqproxy show brokers');
     const broker = brokerNamed(proxy, name);
-    if (!broker.drained) throw new Refusal(`${broker.address} is not drained`);
+    if (!broker.drained) throw new Refusal(`${broker.name} is not drained`);
     resumeIn(proxy, { broker });
-    return `${broker.address} is used again`;
+    return `${broker.name} is used again`;
   },
 
   switch({ proxy, settings }, request) {

@@ -2,10 +2,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '../client/client.ts';
 import { brokers } from '../config/types.ts';
+import { connectAll } from '../connect-check.ts';
 import type { Proxy } from '../proxy/proxy.ts';
-import { Stats } from '../stats.ts';
-import { Dialer } from '../upstream/dialer.ts';
-import { BrokerProfile } from '../upstream/profile.ts';
+import type { Broker } from '../upstream/broker.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import { brokersOf } from './rows.ts';
 import { clientsOn, Refusal, type Scope, scopeName, upstreamsIn } from './scope.ts';
 
@@ -25,7 +25,7 @@ export function pauseIn(proxy: Proxy, scope: Scope): void {
     const { broker } = scope;
     // with no broker left, whoever needs one has to wait
     if (brokersOf(proxy).every(other => other.drained || other === broker)) proxy.registry.pause();
-    drainBroker(proxy, broker.address, true);
+    drainBroker(proxy, broker, true);
   }
 }
 
@@ -47,13 +47,12 @@ export function letGo(proxy: Proxy, scope: Scope): void {
 }
 
 /** No new upstreams go there; those that are there end with their last lease. */
-export function drainBroker(proxy: Proxy, address: string, alsoTheLast = false): void {
-  const all = brokersOf(proxy);
-  const left = all.filter(broker => !broker.drained && broker.address !== address);
+export function drainBroker(proxy: Proxy, broker: Broker<Upstream>, alsoTheLast = false): void {
+  const left = brokersOf(proxy).filter(other => !other.drained && other !== broker);
   if (left.length === 0 && !alsoTheLast)
-    throw new Refusal(`${address} is the last broker that is left: pause, or switch to another`);
-  proxy.dialer.brokers.of(address).drained = true;
-  proxy.reconnect(address);
+    throw new Refusal(`${broker.name} is the last broker that is left: pause, or switch to another`);
+  broker.drained = true;
+  proxy.reconnect(broker.name);
 }
 
 function isQuiet(proxy: Proxy, scope: Scope): boolean {
@@ -124,13 +123,9 @@ export async function cutOver(
     throw new Refusal('that is where it is connected to');
   if (proxy.registry.paused) throw new Refusal('it is paused already: amqproxy resume, then switch');
   const config = { ...proxy.config, upstream };
-  const seen = new Dialer(config, new BrokerProfile(config.heartbeat), new Stats());
-  await seen.dial().then(
-    found => found.destroy(),
-    (error: Error) => {
-      throw new Refusal(`${error.message}; nothing has changed`);
-    },
-  );
+  const found = await connectAll(config);
+  if (!found.ok)
+    throw new Refusal(`no broker can be reached: ${found.lines.join('; ')}; nothing has changed`);
   const began = performance.now();
   proxy.registry.pause();
   try {

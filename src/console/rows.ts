@@ -7,8 +7,7 @@ import { factsOf } from '../log.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { PoolTotals } from '../stats.ts';
-import type { Broker } from '../upstream/brokers.ts';
-import { addressName } from '../upstream/dialer.ts';
+import type { Broker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { History, PoolCounts, Row } from './history.ts';
 import type { ViewName } from './table.ts';
@@ -173,27 +172,26 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
   };
 }
 
-function brokerRow(broker: Broker, upstreams: Upstream[]): Row {
-  const mine = upstreams.filter(({ address }) => address === broker.address);
+function brokerRow(broker: Broker<Upstream>, upstreams: Upstream[]): Row {
+  const mine = upstreams.filter(({ address }) => address === broker.name);
   const barriers = mine.map(({ channels }) => channels.barrier).filter(barrier => barrier > 0);
+  const { downSince } = broker;
+  const state = broker.down ? 'down' : broker.unknown ? 'unknown' : 'up';
   return {
-    id: broker.address,
-    state: broker.drained ? 'drained' : mine.length > 0 && broker.state === 'unknown' ? 'up' : broker.state,
-    for: seconds(Date.now() - broker.since),
-    since: new Date(broker.since).toISOString(),
+    id: broker.name,
+    state: broker.drained ? 'drained' : state,
+    for: downSince === null ? 0 : seconds(performance.now() - downSince.since),
     upstreams: mine.length,
     leased: mine.reduce((n, { channels }) => n + channels.census.leased, 0),
     blocked: mine.filter(({ blocked }) => blocked !== null).length,
     barrier: barriers.length === 0 ? 0 : Math.max(...barriers),
-    dial: broker.dialSeconds,
-    dialed: broker.dialedAt === 0 ? 0 : seconds(Date.now() - broker.dialedAt),
-    failures: broker.failures,
-    why: broker.why,
+    dials: broker.dials.ok + broker.dials.failed,
+    failures: broker.dials.failed,
+    why: downSince?.why ?? '',
   };
 }
 
-export const brokersOf = ({ dialer, config }: Proxy): Broker[] =>
-  config.upstream.map(address => dialer.brokers.of(addressName(address)));
+export const brokersOf = ({ dialer }: Proxy): Broker<Upstream>[] => [...dialer.brokers];
 
 /** Gives the rows one by one: there may be ten thousand of them, and the proxy works on between. */
 export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {

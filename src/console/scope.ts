@@ -2,10 +2,12 @@
 import type { Client } from '../client/client.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
-import type { Broker } from '../upstream/brokers.ts';
+import type { Broker as AnyBroker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Row } from './history.ts';
 import { brokersOf, poolName } from './rows.ts';
+
+type Broker = AnyBroker<Upstream>;
 
 /** A command that cannot be done as it stands: the answer says why. */
 export class Refusal extends Error {}
@@ -18,15 +20,13 @@ export const scopeName = (scope: Scope): string =>
     ? 'everything'
     : 'pool' in scope
       ? `pool ${poolName(scope.pool)}`
-      : `broker ${scope.broker.address}`;
+      : `broker ${scope.broker.name}`;
 
 export function brokerNamed(proxy: Proxy, name: string): Broker {
   const brokers = brokersOf(proxy);
-  const found = brokers.find(({ address }) => address === name || address.replace(/:\d+$/, '') === name);
+  const found = brokers.find(broker => broker.name === name || broker.name.replace(/:\d+$/, '') === name);
   if (found !== undefined) return found;
-  throw new Refusal(
-    `there is no broker ${name}: there are ${brokers.map(({ address }) => address).join(', ')}`,
-  );
+  throw new Refusal(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
 }
 
 export function scopeNamed(proxy: Proxy, name: string | undefined): Scope {
@@ -41,7 +41,7 @@ export function* upstreamsIn(proxy: Proxy, scope: Scope): Generator<Upstream> {
   for (const pool of proxy.registry.pools) {
     if (scope !== null && 'pool' in scope && scope.pool !== pool) continue;
     for (const upstream of pool.upstreams)
-      if (scope === null || 'pool' in scope || scope.broker.address === upstream.address) yield upstream;
+      if (scope === null || 'pool' in scope || scope.broker.name === upstream.address) yield upstream;
   }
 }
 

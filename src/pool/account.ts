@@ -7,6 +7,7 @@
  */
 import type { Upstream } from '../upstream/upstream.ts';
 import type { ChannelQuota } from './quota.ts';
+import { expiryOf } from './secrets.ts';
 
 /** Milliseconds an upstream that has only logged in waits for a vhost (RabbitMQ hangs up after 10 s). */
 const TUNED_MS = 8000;
@@ -26,6 +27,10 @@ export class Account<P extends AccountPool = AccountPool> {
   readonly pools = new Map<string, P>();
   private proving: Promise<void> | null = null;
   private tuned: { upstream: Upstream; vhost: string; timer: NodeJS.Timeout } | null = null;
+  /** When the secret expires, in milliseconds since 1970, where it says so itself. */
+  private readonly expires: number;
+  /** Logins that came with this secret. */
+  uses = 0;
   private readonly sequences = new Map<string, number>();
 
   constructor(key: string, user: string, secret: Buffer | null, quota: ChannelQuota) {
@@ -33,10 +38,12 @@ export class Account<P extends AccountPool = AccountPool> {
     this.user = user;
     this.secret = secret;
     this.quota = quota;
+    this.expires = secret === null ? Number.POSITIVE_INFINITY : expiryOf(secret);
   }
 
   /** A live upstream, or one that has just logged in, proves that the broker takes the login. */
   get proven(): boolean {
+    if (Date.now() >= this.expires) return false; // only the broker may say how exact it is
     if (this.tuned?.upstream.waitsAt('tuned')) return true;
     for (const pool of this.pools.values()) if (pool.live) return true;
     return false;
@@ -101,6 +108,7 @@ export class Account<P extends AccountPool = AccountPool> {
   freesChannel(): boolean {
     const upstreams = [...this.pools.values()].flatMap(pool => pool.upstreams);
     return (
+      this.quota.settling > 0 ||
       upstreams.some(({ channels }) => channels.ending > 0) ||
       upstreams.some(upstream => upstream.channels.closeParked())
     );

@@ -1,3 +1,4 @@
+import type { CloseReason } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -10,6 +11,8 @@ export interface PoolContext<Pool> {
   reserve(): boolean;
   /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */
   place(pool: Pool, needless: () => boolean): Promise<boolean>;
+  /** Has an idle upstream closed that the broker counts towards the limit that it has refused with; false when there is none. */
+  roomFor(pool: Pool, why: CloseReason): Promise<boolean>;
   /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
   open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
   /** An upstream is used by nobody: another pool may have its place. */

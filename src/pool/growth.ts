@@ -1,5 +1,6 @@
 /** How a pool comes to more upstreams: for the first login, for those who wait, and again after failures. */
 import type { CloseReason } from '../amqp/errors.ts';
+import { clock } from '../clock.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -10,6 +11,13 @@ const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 /** Upstreams that a pool logs in at once, at most. */
 const MAX_CONNECTING = 64;
+
+/** Milliseconds for which the broker's refusal of one more is taken to hold. */
+const LIMIT_MS = 60_000;
+
+/** The broker's words if it has refused a connection because there are as many as it allows; else null. */
+const limitOf = (error: unknown): CloseReason | null =>
+  error instanceof Refused && error.why !== null && isConnectionLimit(error.why) ? error.why : null;
 
 /** The pool that grows. */
 export interface Grower {
@@ -33,6 +41,8 @@ export interface Grower {
   joins(upstream: Upstream): void;
   /** The broker has refused the login. */
   refused(why: CloseReason): void;
+  /** Has an idle upstream that counts towards this limit closed; false when there is none. */
+  roomFor(why: CloseReason): Promise<boolean>;
   /** It will not have more than there are. */
   limitLearned(why: CloseReason): void;
   /** It is time to try again. */
@@ -44,8 +54,8 @@ export class Growth {
   private connecting = 0;
   /** Upstreams that have ended, whose sockets are not closed yet. */
   private ending = 0;
-  /** How many upstreams the broker lets this user or vhost have, once it has refused one more. */
-  private learnedMax = Number.POSITIVE_INFINITY;
+  /** The broker lets this user or vhost have so many upstreams, and has refused one more with these words. */
+  private limit: { max: number; why: CloseReason; until: number } | null = null;
   private failures = 0;
   private retryTimer: NodeJS.Timeout | null = null;
   private closed = false;
@@ -66,7 +76,13 @@ export class Growth {
 
   /** Whether the pool may have one more upstream. */
   get possible(): boolean {
-    return !this.closed && this.size < Math.min(this.pool.maxUpstreams, this.learnedMax);
+    return !this.closed && this.size < this.pool.maxUpstreams && this.refusal === null;
+  }
+
+  /** The broker's words for one more, while it is known to refuse it. */
+  get refusal(): CloseReason | null {
+    const { limit } = this;
+    return limit !== null && clock.now < limit.until && this.size >= limit.max ? limit.why : null;
   }
 
   /** Opens the first upstream. Rejects with Refused, Unreachable or Denied. */
@@ -78,9 +94,16 @@ export class Growth {
   }
 
   private async openFirst(): Promise<void> {
-    const tuned = this.pool.takeTuned();
-    if (tuned === null && !(await this.pool.place())) return;
-    await this.open(tuned);
+    for (;;) {
+      const tuned = this.pool.takeTuned();
+      if (tuned === null && !(await this.pool.place())) return;
+      try {
+        return await this.open(tuned);
+      } catch (error) {
+        const why = limitOf(error);
+        if (why === null || !(await this.pool.roomFor(why))) throw error;
+      }
+    }
   }
 
   /** Opens as many as are wanted, unless they are being opened, or the last attempt has failed just now. */
@@ -89,8 +112,16 @@ export class Growth {
     while (this.connecting < Math.min(wanted, MAX_CONNECTING) && this.possible) {
       const tuned = this.pool.takeTuned();
       if (tuned === null && !this.pool.reserve()) return;
-      this.open(tuned).catch(() => {});
+      this.open(tuned).catch(error => void this.retryInRoom(error));
     }
+  }
+
+  /** If the broker has refused one more: again, once an idle one has made room. */
+  private async retryInRoom(error: unknown): Promise<void> {
+    const why = limitOf(error);
+    if (why === null || !(await this.pool.roomFor(why))) return;
+    this.forgetLimit();
+    this.pool.serve();
   }
 
   private async open(tuned: Upstream | null): Promise<void> {
@@ -122,8 +153,8 @@ export class Growth {
     const { pool } = this;
     if (error instanceof Refused && error.why !== null) {
       if (isConnectionLimit(error.why) && pool.upstreams.length > 0) {
-        // who waits is served when one of those that there are is free
-        this.learnedMax = pool.upstreams.length;
+        // who waits for a channel is served when one of those that there are is free
+        this.limit = { max: pool.upstreams.length, why: error.why, until: clock.now + LIMIT_MS };
         pool.limitLearned(error.why);
       } else pool.refused(error.why);
       return;
@@ -147,7 +178,7 @@ export class Growth {
 
   /** The broker's limits may have been changed, or it has room again. */
   forgetLimit(): void {
-    this.learnedMax = Number.POSITIVE_INFINITY;
+    this.limit = null;
   }
 
   /** Other brokers are named: the next attempt need not wait. */

@@ -16,6 +16,9 @@ import { Topologies } from './topologies.ts';
 import { idlest, outdated } from './upkeep.ts';
 import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
 
+/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
+const USED_ONCE_S = 5;
+
 export class Pool implements UpstreamOwner, Grower {
   readonly account: Account;
   readonly vhost: string;
@@ -120,9 +123,12 @@ export class Pool implements UpstreamOwner, Grower {
     return this.wait('upstream', () => this.takeUpstream(holder), done);
   }
 
-  private takeUpstream(holder: PrivateHolder): PrivateLease | null {
-    const upstream = this.waiters.held ? null : this.lending.takeIdle();
-    return upstream === null ? null : new PrivateLease(upstream, holder, this);
+  private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
+    if (this.waiters.held) return null;
+    const upstream = this.lending.takeIdle();
+    if (upstream !== null) return new PrivateLease(upstream, holder, this);
+    const { refusal } = this.growth;
+    return refusal === null ? null : { cause: 'refused', why: refusal };
   }
 
   giveBack(upstream: Upstream, spent: boolean, done: (() => void) | null): void {
@@ -207,6 +213,10 @@ export class Pool implements UpstreamOwner, Grower {
     return this.context.place(this, () => this.live);
   }
 
+  roomFor(why: CloseReason): Promise<boolean> {
+    return this.context.roomFor(this, why);
+  }
+
   takeTuned(): Upstream | null {
     return this.account.take(this.vhost);
   }
@@ -230,6 +240,7 @@ export class Pool implements UpstreamOwner, Grower {
 
   limitLearned({ text }: CloseReason): void {
     this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
+    setImmediate(() => this.serve()); // who wants one for itself is told
   }
 
   channelFreed(upstream: Upstream): void {
@@ -244,7 +255,7 @@ export class Pool implements UpstreamOwner, Grower {
   channelsChanged(by: number): void {
     const { quota } = this.account;
     if (by > 0) quota.opened();
-    else quota.ended(-by, () => this.serve());
+    else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
@@ -300,11 +311,23 @@ export class Pool implements UpstreamOwner, Grower {
   }
 
   /** Upstreams, to one broker or to all there were, end with their last lease; who waits gets a new one at once. */
-  leaveBrokers(address?: string): void {
-    for (const upstream of [...this.upstreams])
-      if (address === undefined || upstream.address === address) this.retire(upstream);
+  leaveBrokers(): void {
+    for (const upstream of [...this.upstreams]) this.retire(upstream);
     this.growth.retryNow();
     this.forgetLimits();
+    this.serve();
+  }
+
+  /** The same for one of them, which a name does not stand for any more. */
+  leaveBroker(name: string): boolean {
+    const leaving = this.upstreams.filter(({ address, retired }) => address === name && !retired);
+    for (const upstream of leaving) this.retire(upstream);
+    if (leaving.length > 0) this.serve();
+    return leaving.length > 0;
+  }
+
+  retryNow(): void {
+    this.growth.retryNow();
     this.serve();
   }
 
@@ -323,19 +346,27 @@ export class Pool implements UpstreamOwner, Grower {
 
   /** Closes an idle upstream to make room for another pool's. */
   giveWay(upstream: Upstream): void {
-    this.context.report('info', this, 'Idle upstream closed: others need its place (max_upstreams_total)');
+    this.context.report('info', this, 'Idle upstream closed: others need its place');
     this.retire(upstream);
   }
 
-  /** Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock. */
-  maintain(now: number): void {
+  /**
+   * Fails who has waited too long, and closes what has been idle or alive too long. `now` as of the coarse clock; `usedOnce`
+   * when nobody is likely to log in here again.
+   */
+  maintain(now: number, usedOnce = false): void {
     const { config } = this.context;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
+    const once = usedOnce && this.clients === 0;
+    const idleConnectionTimeout = once
+      ? Math.min(config.idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S)
+      : config.idleConnectionTimeout;
     // the last one tells whether the broker, and with it what clients have declared, is still there
-    const least = Math.max(config.minUpstreams, this.topologies.any ? 1 : 0);
-    for (const upstream of outdated(this.upstreams, config, least, now)) this.retire(upstream);
+    const least = Math.max(once ? 0 : config.minUpstreams, this.topologies.any ? 1 : 0);
+    const limits = { maxLifetime: config.maxLifetime, idleConnectionTimeout };
+    for (const upstream of outdated(this.upstreams, limits, least, now)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 

@@ -10,20 +10,29 @@ const CHANNELS = /number of channels opened for user .* maximum allowed user lim
 /** rabbit_reader: is_over_node_channel_limit, is_over_vhost_connection_limit and the like. */
 const CONNECTIONS = /connection limit \((\d+)\) is reached/;
 
-/** Milliseconds for which the broker still counts a channel that it has closed (rabbit_channel_tracking is told later). */
-const SETTLE_MS = 50;
+/** Milliseconds for which the broker still counts a channel or connection that it has closed (rabbit_channel_tracking is told later). */
+export const SETTLE_MS = 50;
 
 /** The broker refuses a connection because there are as many as it allows. */
 export const isConnectionLimit = (why: CloseReason): boolean => CONNECTIONS.test(why.text);
+
+/** It is the connections of the user that it counts, rather than those to the vhost. */
+export const countsUser = (why: CloseReason): boolean => /user connection limit/.test(why.text);
 
 export class ChannelQuota {
   private readonly user: string;
   /** Channels that are open, or count as open at the broker. */
   private open = 0;
+  /** Channels that have ended, but still count. */
+  settling = 0;
   private limit = Number.POSITIVE_INFINITY;
 
   constructor(user: string) {
     this.user = user;
+  }
+
+  get learned(): boolean {
+    return this.limit !== Number.POSITIVE_INFINITY;
   }
 
   get full(): boolean {
@@ -36,11 +45,13 @@ export class ChannelQuota {
 
   /** `n` channels have ended; `freed` is called when they count no more. */
   ended(n: number, freed: () => void): void {
-    if (this.limit === Number.POSITIVE_INFINITY) {
+    if (!this.learned) {
       this.open -= n;
       return;
     }
+    this.settling += n;
     setTimeout(() => {
+      this.settling -= n;
       this.open -= n;
       freed();
     }, SETTLE_MS);

@@ -1,5 +1,5 @@
 /** All accounts and pools, and the limits that hold for all of them together. */
-import { reason } from '../amqp/errors.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Credentials } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
@@ -7,7 +7,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
 import type { PoolContext } from './context.ts';
 import { Pool } from './pool.ts';
-import { ChannelQuota } from './quota.ts';
+import { ChannelQuota, countsUser, SETTLE_MS } from './quota.ts';
 import { loginKey } from './secrets.ts';
 import { type Denial, Waiters } from './waiters.ts';
 
@@ -42,6 +42,8 @@ export class Registry implements PoolContext<Pool> {
   private readonly opener: Opener;
   /** By `loginKey`. */
   private readonly accounts = new Map<string, Account<Pool>>();
+  /** By user: the one whose secret came last. */
+  private readonly newest = new Map<string, Account<Pool>>();
   private readonly quotas = new Map<string, ChannelQuota>();
   readonly pools = new Set<Pool>();
   private readonly waitingPools = new Set<Pool>();
@@ -83,6 +85,8 @@ export class Registry implements PoolContext<Pool> {
       account = new Account(key, user, secret, quota);
       this.accounts.set(key, account);
     }
+    account.uses++;
+    this.newest.set(user, account);
     return account;
   }
 
@@ -193,14 +197,26 @@ export class Registry implements PoolContext<Pool> {
     this.givingWay = true;
     if (this.opener.dropSpare()) return;
     for (const account of this.accounts.values()) if (account.drop()) return;
+    if (this.closeIdlest(() => true) === null) this.givingWay = false;
+  }
+
+  /** Closes the upstream that has been idle for the longest time in these pools; null when there is none. */
+  private closeIdlest(among: (pool: Pool) => boolean): Upstream | null {
     let found: { pool: Pool; upstream: Upstream } | null = null;
     for (const pool of this.pools) {
-      const { idlest: upstream } = pool;
+      const upstream = among(pool) ? pool.idlest : null;
       if (upstream !== null && (found === null || upstream.idleSince < found.upstream.idleSince))
         found = { pool, upstream };
     }
-    if (found === null) this.givingWay = false;
-    else found.pool.giveWay(found.upstream);
+    found?.pool.giveWay(found.upstream);
+    return found?.upstream ?? null;
+  }
+
+  roomFor({ user, vhost }: Pool, why: CloseReason): Promise<boolean> {
+    const ofUser = countsUser(why);
+    const upstream = this.closeIdlest(pool => (ofUser ? pool.user === user : pool.vhost === vhost));
+    if (upstream === null) return Promise.resolve(false);
+    return new Promise(resolve => upstream.whenClosed(() => setTimeout(resolve, SETTLE_MS, true)));
   }
 
   // ---- maintenance
@@ -211,8 +227,10 @@ export class Registry implements PoolContext<Pool> {
     if (!this.anyPaused)
       this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
+      // tokens and signed passwords are used once: another has come since
+      const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
       for (const [vhost, pool] of account.pools) {
-        pool.maintain(now);
+        pool.maintain(now, usedOnce);
         for (const upstream of [...pool.upstreams]) upstream.tick(now);
         if (!pool.empty || pool.clients > 0) continue;
         account.pools.delete(vhost);
@@ -220,15 +238,19 @@ export class Registry implements PoolContext<Pool> {
         this.waitingPools.delete(pool);
         this.stats.pools--;
       }
-      if (account.empty) this.accounts.delete(key);
+      if (!account.empty) continue;
+      this.accounts.delete(key);
+      if (this.newest.get(account.user) === account) this.newest.delete(account.user);
     }
-    if (this.accounts.size === 0) this.quotas.clear();
+    // what was learned of the broker's limits stays known, however long a user stays away
+    if (this.accounts.size === 0)
+      for (const [user, quota] of this.quotas) if (!quota.learned) this.quotas.delete(user);
   }
 
   /** New leases go to the brokers that are named now; upstreams to the earlier ones end with their last lease. */
-  leaveBrokers(address?: string): void {
+  leaveBrokers(): void {
     this.dropTuned();
-    for (const pool of this.pools) pool.leaveBrokers(address);
+    for (const pool of this.pools) pool.leaveBrokers();
   }
 
   // ---- by the operator's wish
@@ -267,18 +289,34 @@ export class Registry implements PoolContext<Pool> {
     this.logins.serve();
   }
 
+  /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */
+  leaveBroker(name: string): boolean {
+    let any = false;
+    for (const pool of this.pools) if (pool.leaveBroker(name)) any = true;
+    return any;
+  }
+
+  /** A broker is up again: who waits need not wait for the next attempt. */
+  retryNow(): void {
+    for (const pool of this.pools) pool.retryNow();
+  }
+
+  /** How many upstreams each broker has blocked. */
+  blockedAt(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const pool of this.pools)
+      for (const { address, blocked } of pool.upstreams)
+        if (blocked !== null) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return counts;
+  }
+
   forgetLimits(): void {
     for (const pool of this.pools) pool.forgetLimits();
+    for (const quota of this.quotas.values()) quota.forget();
   }
 
   dropTuned(): void {
     for (const account of this.accounts.values()) account.drop();
-  }
-
-  /** Whether a client that came now would be served. */
-  get ready(): boolean {
-    for (const pool of this.pools) if (pool.upstreams.length === 0 && !pool.empty) return false;
-    return true;
   }
 
   /** Closes all upstreams politely. */

@@ -11,3 +11,25 @@ export function loginKey(user: string, secret: Buffer | null): string {
   const digest = secret === null ? 'none' : hash('sha256', Buffer.concat([processKey, secret]), 'base64');
   return `${digest}\0${user}`;
 }
+
+/** Longer ones are no tokens. */
+const TOKEN_MAX = 65_536;
+
+/**
+ * When a secret that is a JSON Web Token (RFC 7519: header.payload.signature) expires by its own `exp`, in milliseconds since
+ * 1970; Infinity for any other secret. Whether the token is good is the broker's to judge.
+ */
+export function expiryOf(secret: Buffer): number {
+  const never = Number.POSITIVE_INFINITY;
+  if (secret.length > TOKEN_MAX) return never;
+  const parts = secret.toString('latin1').split('.');
+  if (parts.length !== 3 || !parts.every(part => /^[A-Za-z0-9_-]+$/.test(part))) return never;
+  try {
+    const [header, payload] = parts.map(part => Buffer.from(part, 'base64url').toString('utf8'));
+    if (typeof JSON.parse(header).alg !== 'string') return never;
+    const { exp } = JSON.parse(payload);
+    return typeof exp === 'number' ? exp * 1000 : never;
+  } catch {
+    return never;
+  }
+}

@@ -2,7 +2,7 @@
 import type { Config } from '../config/options.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
-type Kept = Pick<Upstream, 'retired' | 'holder' | 'busy' | 'idleSince' | 'openedAt'>;
+type Kept = Pick<Upstream, 'id' | 'retired' | 'holder' | 'busy' | 'idleSince' | 'openedAt'>;
 
 const idle = (upstream: Kept): boolean =>
   !upstream.retired && upstream.holder === null && upstream.busy === 0;
@@ -23,7 +23,9 @@ export function outdated<T extends Kept>(
   now: number,
 ): T[] {
   const current = upstreams.filter(({ retired }) => !retired);
-  const old = current.filter(({ openedAt }) => maxLifetime > 0 && now - openedAt > maxLifetime * 1000);
+  // those that were opened together are not closed together
+  const lifetime = ({ id }: Kept): number => maxLifetime * (1000 - 10 * (id % 10));
+  const old = current.filter(upstream => maxLifetime > 0 && now - upstream.openedAt > lifetime(upstream));
   let staying = current.length - old.length;
   for (const upstream of current) {
     if (idleConnectionTimeout === 0 || staying <= least) break;

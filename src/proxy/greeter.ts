@@ -3,20 +3,25 @@
  * the broker, so that clients are greeted as it greets, for the first login.
  */
 import { hostname } from 'node:os';
-import type { Logger } from 'pino';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
 import type { Opener, Registry } from '../pool/registry.ts';
-import type { Dialer } from '../upstream/dialer.ts';
+import { type Dialer, Unreachable } from '../upstream/dialer.ts';
+import { Refused } from '../upstream/handshake.ts';
+import { race } from '../upstream/race.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** Milliseconds an upstream that was dialed to meet the broker waits for a login (RabbitMQ hangs up after 10 s). */
 const SPARE_MS = 8000;
+/** Milliseconds a broker has to answer a login before another broker is tried as well. */
+const LOGIN_MS = 1000;
+
+/** An upstream was lost by what was found out with it: the next one will do. */
+class Learned extends Error {}
 
 interface GreeterContext {
   readonly config: Config;
-  readonly log: Logger;
   readonly registry: Pick<Registry, 'reserve' | 'release' | 'retake'>;
   readonly stopping: boolean;
 }
@@ -47,8 +52,8 @@ export class Greeter implements Opener {
     if (!this.context.registry.reserve()) return;
     try {
       this.keepSpare(await this.current(() => this.dial()));
-    } catch (error) {
-      this.context.log.warn((error as Error).message);
+    } catch {
+      // the broker's state says so
     }
   }
 
@@ -74,11 +79,11 @@ export class Greeter implements Opener {
     return spare !== null;
   }
 
-  /** A connection in a place that was taken, which is free again when it ends. */
-  private async dial(): Promise<Upstream> {
+  /** A connection in a place that was taken, which is free again when it ends; not to one of the brokers `tried`. */
+  private async dial(tried?: ReadonlySet<string>): Promise<Upstream> {
     const { registry } = this.context;
     try {
-      const upstream = await this.dialer.dial();
+      const upstream = await this.dialer.dial(tried);
       upstream.whenGone(() => registry.release());
       return upstream;
     } catch (error) {
@@ -87,38 +92,121 @@ export class Greeter implements Opener {
     }
   }
 
+  /** One that has just been dialed, or was kept for this. */
+  private async greeted(): Promise<Upstream> {
+    const spare = this.takeSpare();
+    if (spare === null) return this.dial();
+    this.context.registry.release(); // it has a place already
+    return spare;
+  }
+
+  // ---- logins
+
   authenticate(account: Account, vhost: string): Promise<Upstream> {
-    return this.current(() => this.newUpstream(account, vhost));
+    return this.current(() => this.contest(null, upstream => this.logIn(upstream, account, vhost)));
   }
 
   open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream> {
     let ready = tuned;
     return this.current(async () => {
-      const upstream = ready ?? (await this.newUpstream(account, vhost));
+      const first = ready;
       ready = null;
-      await this.inTime(
-        upstream,
-        upstream.step(handshake => handshake.open(vhost)),
-      );
+      const upstream = await this.contest(first, async upstream => {
+        if (upstream !== first) await this.logIn(upstream, account, vhost);
+        await this.inTime(
+          upstream,
+          upstream.step(handshake => handshake.open(vhost)),
+        );
+      });
+      await upstream.learnBarrier();
+      if (!upstream.answersFlow && upstream.state !== 'live') throw new Learned();
+      this.dialer.joined(upstream);
       return upstream;
     });
   }
 
-  /** An upstream that is logged in but has opened no vhost, named for one. */
-  private async newUpstream(account: Account, vhost: string): Promise<Upstream> {
-    const spare = this.takeSpare();
-    if (spare !== null) this.context.registry.release(); // it has a place already
-    const upstream = spare ?? (await this.dial());
+  /** Logs in, under a name for the vhost. */
+  private logIn(upstream: Upstream, account: Account, vhost: string): Promise<void> {
     const name = `amqproxy ${hostname()}: ${account.user}@${vhost} #${account.nextNumber(vhost)}`;
     upstream.title = name;
-    await this.inTime(
+    return this.inTime(
       upstream,
       upstream.step(handshake => handshake.authenticate(account, name)),
     );
-    return upstream;
   }
 
-  /** The upstream that `make` gives, made anew if a reload has named other brokers meanwhile. */
+  /**
+   * The upstream with which `login` has worked: that one, or one of another broker if the first does not answer soon, or not
+   * at all.
+   */
+  private async contest(
+    given: Upstream | null,
+    login: (upstream: Upstream) => Promise<void>,
+  ): Promise<Upstream> {
+    const { dialer } = this;
+    const first = given ?? (await this.greeted());
+    const tried = new Set<string>();
+    const waiting = new Set<Upstream>();
+    const attempt = async (upstream: Upstream): Promise<Upstream> => {
+      tried.add(upstream.address);
+      waiting.add(upstream);
+      try {
+        await login(upstream);
+        dialer.of(upstream)?.answers();
+        return upstream;
+      } catch (error) {
+        if (error instanceof Refused && error.why !== null) dialer.of(upstream)?.answers();
+        if (upstream.state !== 'closed') upstream.destroy();
+        throw error;
+      } finally {
+        waiting.delete(upstream);
+      }
+    };
+    const next = (): Promise<Upstream> | null => {
+      if (tried.size === 0) return attempt(first);
+      if (!dialer.hasOther(tried) || !this.context.registry.reserve()) return null;
+      return this.dial(tried).then(attempt);
+    };
+    try {
+      const upstream = await race({
+        patience: LOGIN_MS,
+        next,
+        final: error => error instanceof Refused && error.why !== null,
+        late: loser => loser.close(),
+      });
+      for (const { address } of waiting)
+        dialer.hangs(
+          address,
+          `a login was not answered within ${LOGIN_MS / 1000} s, while another broker answered`,
+        );
+      return upstream;
+    } catch (error) {
+      const errors = (error as AggregateError).errors as Error[];
+      throw errors.find(error => error instanceof Refused) ?? errors[0];
+    }
+  }
+
+  /** Hangs up on a broker that takes longer than handshake_timeout for a step of the login. */
+  private async inTime(upstream: Upstream, step: Promise<void>): Promise<void> {
+    const { handshakeTimeout } = this.context.config;
+    let late = false;
+    const inTime = clock.after(handshakeTimeout, () => {
+      late = true;
+      upstream.destroy();
+    });
+    try {
+      await step;
+    } catch (error) {
+      if (!late) throw error;
+      const why = `a login was not answered within handshake_timeout (${handshakeTimeout} s)`;
+      this.dialer.hangs(upstream.address, why);
+      throw new Unreachable([`${upstream.address}: ${why}`]);
+    } finally {
+      inTime();
+    }
+  }
+
+  /** The upstream that `make` gives, made anew if a reload has named other brokers meanwhile, or it is spent. */
   private async current(make: () => Promise<Upstream>): Promise<Upstream> {
     for (;;) {
       const { edition } = this;
@@ -127,19 +215,9 @@ export class Greeter implements Opener {
         if (edition === this.edition) return upstream;
         upstream.destroy();
       } catch (error) {
-        if (edition === this.edition) throw error;
+        if (edition === this.edition && !(error instanceof Learned)) throw error;
       }
       this.context.registry.retake();
-    }
-  }
-
-  /** Hangs up on a broker that takes longer than handshake_timeout for a step of the login. */
-  private async inTime(upstream: Upstream, step: Promise<void>): Promise<void> {
-    const inTime = clock.after(this.context.config.handshakeTimeout, () => upstream.destroy());
-    try {
-      await step;
-    } finally {
-      inTime();
     }
   }
 

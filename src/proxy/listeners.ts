@@ -73,6 +73,17 @@ export class Listeners {
     });
   }
 
+  /** Whether a socket of this process is connected to one of these. */
+  accepts({ remoteAddress, remotePort, localAddress }: Socket): boolean {
+    return this.servers.some(server => {
+      const { address, port } = server.address() as AddressInfo;
+      if (port !== remotePort) return false;
+      // an own address of this machine is reached from itself; all of 127.0.0.0/8 are own addresses
+      const own = remoteAddress === localAddress || remoteAddress?.startsWith('127.') === true;
+      return address === remoteAddress || ((address === '0.0.0.0' || address === '::') && own);
+    });
+  }
+
   private certificate(): SecureContext {
     const { tlsCert, tlsKey } = this.context.config;
     return createSecureContext({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) });

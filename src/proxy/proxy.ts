@@ -11,7 +11,8 @@ import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
 import type { Denial } from '../pool/waiters.ts';
 import { Stats } from '../stats.ts';
-import { addressName, Dialer } from '../upstream/dialer.ts';
+import { Dialer, type DialerOwner } from '../upstream/dialer.ts';
+import { addressName } from '../upstream/names.ts';
 import { BrokerProfile } from '../upstream/profile.ts';
 import { Admission } from './admission.ts';
 import { Greeter } from './greeter.ts';
@@ -25,7 +26,20 @@ export interface Fill {
   limit: number;
 }
 
-export class Proxy implements ClientContext {
+/** What upstreams depend on. */
+const brokersOf = ({ upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey }: Config): string =>
+  JSON.stringify([upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey]);
+
+/** How a broker is. */
+export interface BrokerStatus {
+  name: string;
+  up: boolean;
+  dials: { ok: number; failed: number };
+  /** Upstreams that it has blocked. */
+  blocked: number;
+}
+
+export class Proxy implements ClientContext, DialerOwner {
   config: Config;
   readonly stats = new Stats();
   readonly profile: BrokerProfile;
@@ -44,7 +58,7 @@ export class Proxy implements ClientContext {
     this.log = log;
     this.stats.totals.max = config.metricsPools;
     this.profile = new BrokerProfile(config.heartbeat);
-    this.dialer = new Dialer(config, this.profile, this.stats);
+    this.dialer = new Dialer(config, this.profile, this.stats, this);
     this.greeter = new Greeter(this, this.dialer);
     this.registry = new Registry(this, this.greeter);
     this.clients = new Admission(this);
@@ -72,7 +86,7 @@ export class Proxy implements ClientContext {
 
   /** Whether a client that came now would be served. */
   ready(): boolean {
-    return !this.stopping && this.registry.ready;
+    return !this.stopping && this.dialer.ready;
   }
 
   /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). */
@@ -85,6 +99,7 @@ export class Proxy implements ClientContext {
       );
     await this.listeners.listen(given);
     this.janitor.start();
+    void this.greeter.meet().then(() => this.dialer.verifyNew());
   }
 
   accept(socket: Socket, tls: SecureContext | null): void {
@@ -98,6 +113,35 @@ export class Proxy implements ClientContext {
   }
 
   // ---- what clients and pools ask for
+
+  brokerChanged({ down }: { readonly down: boolean }, text: string): void {
+    this.log.warn(text);
+    if (!down) this.registry.retryNow();
+  }
+
+  isSelf(socket: Socket): boolean {
+    return this.listeners.accepts(socket);
+  }
+
+  brokerSays(text: string): void {
+    this.log.warn(text);
+  }
+
+  brokerGone(name: string): void {
+    if (this.registry.leaveBroker(name))
+      this.log.info(`Broker ${name} is gone: its name stands for others now`);
+  }
+
+  /** How each broker is. */
+  brokers(): BrokerStatus[] {
+    const blocked = this.registry.blockedAt();
+    return [...this.dialer.brokers].map(({ name, down, dials }) => ({
+      name,
+      up: !down,
+      dials,
+      blocked: blocked.get(name) ?? 0,
+    }));
+  }
 
   meetBroker(): Promise<void> {
     return this.greeter.meet();
@@ -118,15 +162,14 @@ export class Proxy implements ClientContext {
   maintain(now: number): void {
     for (const client of this.clients.clients) client.maintain(now);
     this.registry.maintain(now);
+    this.dialer.maintain();
   }
 
   /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
   reload(config: Config): void {
-    const brokers = JSON.stringify([config.upstream, config.tlsCa, config.tlsVerify]);
-    const changed =
-      brokers !== JSON.stringify([this.config.upstream, this.config.tlsCa, this.config.tlsVerify]);
+    const changed = brokersOf(config) !== brokersOf(this.config);
     this.config = config;
-    this.dialer.configure(config);
+    this.dialer.configure(config, changed);
     if (changed) {
       this.greeter.leaveBrokers();
       this.registry.leaveBrokers();
@@ -137,9 +180,13 @@ export class Proxy implements ClientContext {
   // ---- by the operator's wish
 
   /** Upstreams, to one broker or to all, end with their last lease; whoever needs one gets a new one. */
-  reconnect(address?: string): void {
+  reconnect(broker?: string): void {
     this.greeter.leaveBrokers();
-    this.registry.leaveBrokers(address);
+    if (broker === undefined) this.registry.leaveBrokers();
+    else {
+      this.registry.leaveBroker(broker);
+      this.registry.retryNow();
+    }
   }
 
   // ---- the end
@@ -166,6 +213,7 @@ export class Proxy implements ClientContext {
   /** Ends everything at once. */
   abort(): void {
     this.stopping = true;
+    this.dialer.close();
     this.janitor.stop();
     this.greeter.dropSpare();
     this.listeners.close();

@@ -1,13 +1,11 @@
-/** What the metrics with labels count, as rows: one for each pool that has metrics of its own, `other`, and each broker. */
+/** What the metrics with labels count, as rows: one for each pool that has metrics of its own, and `other`. */
 import type { Proxy } from '../proxy/proxy.ts';
 import type { PoolTotals } from '../stats.ts';
-import { addressName } from '../upstream/dialer.ts';
 
 export type Row = Record<string, string | number>;
 
 export interface Rows {
   pools(): Row[];
-  brokers(): Row[];
 }
 
 export const poolLabels = ({ user, vhost }: Row): Record<string, string> => ({
@@ -64,22 +62,6 @@ function pools({ stats, registry, clientList }: Proxy): Row[] {
   return [...rows.values()];
 }
 
-function brokers({ config, dialer, registry }: Proxy): Row[] {
-  return config.upstream.map(address => {
-    const { address: id, state, failures } = dialer.brokers.of(addressName(address));
-    const mine = [...registry.pools].flatMap(pool =>
-      pool.upstreams.filter(upstream => upstream.address === id),
-    );
-    return {
-      id,
-      up: state === 'down' ? 0 : 1,
-      upstreams: mine.length,
-      blocked: mine.filter(({ blocked }) => blocked !== null).length,
-      failures,
-    };
-  });
-}
-
 /** All rows are counted once for all metrics of one answer. */
 export function labelRows(proxy: Proxy): Rows {
   const once = (make: (proxy: Proxy) => Row[]): (() => Row[]) => {
@@ -94,5 +76,5 @@ export function labelRows(proxy: Proxy): Rows {
       return rows;
     };
   };
-  return { pools: once(pools), brokers: once(brokers) };
+  return { pools: once(pools) };
 }

@@ -1,6 +1,6 @@
 /**
- * Metrics with labels: by pool (user and vhost), for as many pools as metrics_pools allows, the rest together as `other`; and by
- * broker. Counted by the console's rows when somebody asks.
+ * Metrics with labels: by pool (user and vhost), for as many pools as metrics_pools allows, the rest together as `other`.
+ * Counted when somebody asks.
  */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { poolLabels, type Row, type Rows } from './label-rows.ts';
@@ -19,12 +19,6 @@ const POOL_COUNTERS: [name: string, help: string, key: string][] = [
   ['pool_messages_delivered', 'Messages to clients', 'delivered'],
   ['pool_refused', 'Clients refused or closed by the proxy', 'refused'],
 ];
-const BROKER_GAUGES: [name: string, help: string, key: string][] = [
-  ['broker_up', '1 where the broker could be reached last time, 0 where not', 'up'],
-  ['broker_upstreams', 'Upstream connections to the broker', 'upstreams'],
-  ['broker_upstreams_blocked', 'Those that it has blocked because of an alarm', 'blocked'],
-];
-
 export function addLabelled(registers: Registry[], rows: Rows): void {
   for (const [name, help, key] of POOL_GAUGES)
     gauge(registers, name, help, ['user', 'vhost'], rows.pools, key, poolLabels);
@@ -41,18 +35,6 @@ export function addLabelled(registers: Registry[], rows: Rows): void {
   });
   for (const [name, help, key] of POOL_COUNTERS)
     counter(registers, name, help, ['user', 'vhost'], rows.pools, key, poolLabels);
-  const broker = ({ id }: Row): Record<string, string> => ({ broker: String(id) });
-  for (const [name, help, key] of BROKER_GAUGES)
-    gauge(registers, name, help, ['broker'], rows.brokers, key, broker);
-  counter(
-    registers,
-    'broker_failures',
-    'Attempts to reach the broker that failed',
-    ['broker'],
-    rows.brokers,
-    'failures',
-    broker,
-  );
 }
 
 type Labels = (row: Row) => Record<string, string>;

@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Config } from '../config/options.ts';
-import type { Fill } from '../proxy/proxy.ts';
+import type { BrokerStatus, Fill } from '../proxy/proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Rows } from './label-rows.ts';
@@ -14,7 +14,7 @@ import { addLabelled } from './labelled.ts';
 import type { Watched } from './stats-line.ts';
 
 /** What the metrics need of the proxy. */
-export type Measured = Watched;
+export type Measured = Watched & { brokers(): BrokerStatus[] };
 
 /** 0 for none. */
 const LIMITS: [name: string, help: string, read: (config: Config) => number][] = [
@@ -85,6 +85,41 @@ const HISTOGRAMS: [name: string, help: string, of: (stats: Stats) => Samples][] 
   ['barrier_duration_seconds', 'Round trip of a barrier', s => s.barrierSeconds],
 ];
 
+/** One line for each broker, as label `upstream`. */
+function brokerMetrics(proxy: Measured, registers: Registry[]): void {
+  new Gauge({
+    name: 'amqproxy_broker_up',
+    help: '1 while a broker is up or not known to be down, 0 while it is down',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, up } of proxy.brokers()) this.set({ upstream: name }, up ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'amqproxy_upstreams_blocked',
+    help: 'Upstreams that a broker has blocked (connection.blocked)',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, blocked } of proxy.brokers()) this.set({ upstream: name }, blocked);
+    },
+  });
+  new Counter({
+    name: 'amqproxy_broker_dials_total',
+    help: 'Connections attempted to a broker, by whether it greeted',
+    labelNames: ['upstream', 'result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, dials } of proxy.brokers())
+        for (const [result, n] of Object.entries(dials)) this.inc({ upstream: name, result }, n);
+    },
+  });
+}
+
 /** The registry behind /metrics. Takes over the `observe` hooks of the proxy's samples. */
 export function createMetrics(proxy: Measured, rows: Rows): Registry {
   const registry = new Registry();
@@ -108,6 +143,7 @@ export function createMetrics(proxy: Measured, rows: Rows): Registry {
         for (const [buffer, fill] of Object.entries(proxy.buffers)) this.set({ buffer }, read(fill));
       },
     });
+  brokerMetrics(proxy, registers);
   for (const [name, help, read] of COUNTERS)
     new Counter({
       name: `amqproxy_${name}_total`,

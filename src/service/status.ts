@@ -1,20 +1,19 @@
 /** The line of `systemctl status`: what is there, what goes on, and what is wrong; short enough for a terminal. */
 import type { Proxy } from '../proxy/proxy.ts';
-import { addressName } from '../upstream/dialer.ts';
 import { count } from '../words.ts';
 import type { Rates } from './stats-line.ts';
 
 const few = (n: number): string => (n === 0 || n >= 100 ? String(Math.round(n)) : n.toFixed(1));
 
 /** What an operator should look at, the worst first. */
-export function troubles({ registry, config, dialer }: Proxy, refused: number): string[] {
+export function troubles({ registry, dialer }: Proxy, refused: number): string[] {
   const list: string[] = [];
-  for (const address of config.upstream) {
-    const { state, why, drained, since } = dialer.brokers.of(addressName(address));
-    const time = new Date(since).toTimeString().slice(0, 5);
-    if (drained) list.push(`${addressName(address)} drained`);
-    else if (state === 'down') list.push(`${addressName(address)} down since ${time}: ${why}`);
-  }
+  for (const { name, drained, downSince } of dialer.brokers)
+    if (drained) list.push(`${name} drained`);
+    else if (downSince !== null) {
+      const since = new Date(Date.now() - (performance.now() - downSince.since));
+      list.push(`${name} down since ${since.toTimeString().slice(0, 5)}: ${downSince.why}`);
+    }
   if (registry.paused) list.push('paused');
   let waiting = 0;
   let oldest = Number.POSITIVE_INFINITY;

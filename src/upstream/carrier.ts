@@ -33,6 +33,8 @@ export interface Carrier {
   readonly frameMax: number;
   /** The reason the broker has given with connection.blocked; null while it reads. */
   readonly blocked: string | null;
+  /** The broker answers channel.flow; otherwise closing a channel is the only barrier. */
+  readonly answersFlow: boolean;
   /** It takes no new leases. */
   readonly retired: boolean;
   /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes). */

@@ -59,7 +59,6 @@ export function channelMethod(
       channel.swallowQosOk--;
       return false;
     case M.QUEUE_DECLARE_OK:
-      channel.hasDeclared = true;
       lease?.holder.queueDeclared(lease, buf.subarray(at + 11, at + 12 + buf[at + 11]));
       return true;
     case M.BASIC_CONSUME_OK:
@@ -92,7 +91,10 @@ function countDelivery(upstream: Receiver, channel: UpstreamChannel): void {
 
 /** Gives the delivery tag at `tagAt` the number that the client knows. */
 function renumberDelivery({ deliveryBase }: Lease, buf: Buffer, tagAt: number): void {
-  if (deliveryBase !== 0) writeTag(buf, tagAt, readTag(buf, tagAt) - deliveryBase);
+  if (deliveryBase === 0) return;
+  const tag = readTag(buf, tagAt);
+  // LavinMQ's answers to direct reply-to are all number 1
+  if (tag > deliveryBase) writeTag(buf, tagAt, tag - deliveryBase);
 }
 
 /** The broker's reason with a delivery tag in it as the client knows it. */

@@ -36,7 +36,6 @@ export class UpstreamChannel implements LeasedChannel {
   confirms: Confirms | null = null;
   published = 0;
   delivered = 0;
-  hasDeclared = false;
   qosSet = false;
   swallowQosOk = 0;
   clientFlows = 0;
@@ -74,7 +73,7 @@ export class UpstreamChannel implements LeasedChannel {
   }
 
   reset(dirty: boolean): void {
-    if (dirty) {
+    if (dirty || !this.upstream.answersFlow) {
       this.close();
       return;
     }

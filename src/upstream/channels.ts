@@ -82,16 +82,17 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   // ---- leases
 
   /**
-   * A lease of a channel, parked before or newly opened; null when there is none to be had. Then a parked channel of the
-   * other kind makes room, if there is one.
+   * A lease of a channel, parked before or newly opened; null when there is none to be had. Then a parked channel that cannot
+   * be used makes room, if there is one.
    */
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
     const { stats } = this;
-    let channel = this.unpark(confirm);
+    // a plain one can still be put in confirm mode; there is no way back
+    let channel = this.unpark(confirm) ?? (confirm ? this.unpark(false) : null);
     if (channel !== null) stats.leasesReused++;
     else if (this.count < Math.min(maxChannels, this.max)) channel = this.open();
     else {
-      this.unpark(!confirm)?.close();
+      this.unpark(true)?.close();
       return null;
     }
     stats.leases++;
@@ -114,6 +115,13 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.upstream.channelsChanged(1);
     channel.open();
     return channel;
+  }
+
+  /** Asks the broker something that it answers at once, whatever it does on other channels. */
+  probe(): void {
+    const parked = this.unpark(false) ?? this.unpark(true);
+    if (parked !== null) parked.reset(false);
+    else if (this.count < this.max) this.open().close();
   }
 
   channelFreed(): void {

@@ -1,154 +1,212 @@
-/** Reaching a broker: which one, over TCP or TLS, and words for why not. */
-import { readFileSync } from 'node:fs';
-import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import { clock } from '../clock.ts';
-import type { BrokerAddress, Config } from '../config/options.ts';
-import { Inbox } from '../io/inbox.ts';
-import { Transport } from '../io/transport.ts';
+/** The brokers by address, and the choice among them: in turn, those that are down last, several at once when one is slow. */
+import type { Socket } from 'node:net';
+import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
-import { Brokers } from './brokers.ts';
+import { Barriers } from './barriers.ts';
+import { Broker } from './broker.ts';
+import { connectTo } from './connect.ts';
+import { type Endpoint, type Lookup, Names } from './names.ts';
 import type { BrokerProfile } from './profile.ts';
-import { Upstream } from './upstream.ts';
+import { race } from './race.ts';
+import type { Upstream } from './upstream.ts';
 
 /** No broker could be reached: says for each why. */
-export class Unreachable extends Error {}
-
-/** Milliseconds an address that failed is passed over while others are left, doubled by each failure in a row. */
-const SKIP_MS = 1000;
-const SKIP_MAX_MS = 30_000;
-
-export const addressName = ({ host, port }: BrokerAddress): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}`;
-
-/** Says which check a certificate failed. */
-export function explain(error: NodeJS.ErrnoException, address: BrokerAddress): string {
-  switch (error.code) {
-    case 'CERT_HAS_EXPIRED':
-      return 'its certificate has expired';
-    case 'CERT_NOT_YET_VALID':
-      return 'its certificate is not valid yet';
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `its certificate is for another host name than ${address.host}: ${error.message.replace(/^.*altnames: /, '')}`;
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-      return 'its certificate is not trusted: it is signed by an authority this machine does not know (set tls_ca)';
-    default:
-      return error.message || String(error.code);
+export class Unreachable extends Error {
+  constructor(troubles: string[]) {
+    super(`no broker can be reached: ${troubles.join('; ')}`);
   }
 }
 
-export class Dialer {
-  readonly brokers = new Brokers();
-  private config: Config;
-  private readonly profile: BrokerProfile;
-  private readonly stats: Stats;
-  private readonly failures = new Map<string, { until: number; count: number }>();
-  private next = 0;
+/** Milliseconds a broker has to greet before the next one is tried as well. */
+const GREETING_MS = 300;
+/** Milliseconds a dial waits for names to be looked up again. */
+const LOOKUP_MS = 300;
 
-  constructor(config: Config, profile: BrokerProfile, stats: Stats) {
+/** Who is told of changes. */
+export interface DialerOwner {
+  /** A broker is down, or up again. */
+  brokerChanged(broker: { readonly down: boolean }, text: string): void;
+  /** It is one of our own listeners that was connected to. */
+  isSelf(socket: Socket): boolean;
+  /** Something about a broker that is said once. */
+  brokerSays(text: string): void;
+  /** A name does not stand for this address any more. */
+  brokerGone(name: string): void;
+}
+
+export class Dialer {
+  readonly profile: BrokerProfile;
+  readonly stats: Stats;
+  config: Config;
+  private readonly owner: DialerOwner;
+  private readonly names: Names;
+  private readonly byName = new Map<string, Broker<Upstream>>();
+  private next = 0;
+  private closed = false;
+
+  constructor(config: Config, profile: BrokerProfile, stats: Stats, owner: DialerOwner, lookup?: Lookup) {
     this.config = config;
     this.profile = profile;
     this.stats = stats;
-    this.configure(config);
+    this.owner = owner;
+    this.names = new Names(lookup);
+    this.update();
   }
 
-  configure(config: Config): void {
+  get brokers(): Iterable<Broker<Upstream>> {
+    return this.byName.values();
+  }
+
+  /** Some broker is not known to be down. */
+  get ready(): boolean {
+    for (const broker of this.byName.values()) if (broker.usable) return true;
+    return false;
+  }
+
+  /** `anew`: what was known of the brokers counts no more. */
+  configure(config: Config, anew: boolean): void {
     this.config = config;
-    this.brokers.keep(config.upstream.map(addressName));
-    this.failures.clear();
-  }
-
-  /** An upstream that the broker has greeted. Tries every broker once, those that failed lately last. */
-  async dial(): Promise<Upstream> {
-    const all = this.config.upstream.filter(address => !this.brokers.of(addressName(address)).drained);
-    if (all.length === 0)
-      throw new Unreachable('no broker can be reached: the operator has drained all of them');
-    const first = this.next++ % all.length;
-    const order = [...all.slice(first), ...all.slice(0, first)];
-    const name = addressName;
-    const skipped = (a: BrokerAddress): number =>
-      (this.failures.get(name(a))?.until ?? 0) > clock.now ? 1 : 0;
-    order.sort((a, b) => skipped(a) - skipped(b));
-    const errors: string[] = [];
-    for (const address of order) {
-      const began = Date.now();
-      try {
-        const upstream = await this.dialOne(address);
-        this.failures.delete(name(address));
-        this.brokers.dialed(name(address), began, null);
-        return upstream;
-      } catch (error) {
-        const count = (this.failures.get(name(address))?.count ?? 0) + 1;
-        const wait = Math.min(SKIP_MAX_MS, SKIP_MS * 2 ** (count - 1)) * (0.5 + Math.random() / 2);
-        this.failures.set(name(address), { until: clock.now + wait, count });
-        this.stats.upstreamErrors++;
-        const why = explain(error as NodeJS.ErrnoException, address);
-        this.brokers.dialed(name(address), began, why);
-        errors.push(`${name(address)}: ${why}`);
-      }
+    if (anew) {
+      for (const broker of this.byName.values()) broker.close();
+      this.byName.clear();
     }
-    throw new Unreachable(`no broker can be reached: ${errors.join('; ')}`);
+    this.update();
+    void this.refresh(true);
   }
 
-  private dialOne(address: BrokerAddress): Promise<Upstream> {
-    return new Promise((resolve, reject) => {
-      const { connectTimeout } = this.config;
-      const inbox = new Inbox();
-      const { host, port } = address;
-      // TLS reads by itself
-      const onread = address.tls ? {} : { onread: inbox.onread };
-      const tcp = connect({ host, port, noDelay: true, ...onread });
-      let socket = tcp;
-      const done = (error: Error | null, upstream?: Upstream): void => {
-        clearTimeout(timer);
-        tcp.off('error', done);
-        socket.off('error', done);
-        if (upstream) {
-          resolve(upstream);
-          return;
-        }
-        tcp.on('error', () => {});
-        tcp.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(
-        () => done(new Error(`no answer within connect_timeout (${connectTimeout} s)`)),
-        connectTimeout * 1000,
-      );
-      const connected = (): void => {
-        const transport = new Transport(socket, inbox, this.stats.upstreamTraffic, tcp);
-        const upstream = new Upstream(transport, addressName(address), this.profile, this.stats);
-        upstream.step(handshake => handshake.greet()).then(() => done(null, upstream), done);
-      };
-      tcp.on('error', done);
-      tcp.once('connect', () => {
-        if (!address.tls) return connected();
+  // ---- names
+
+  /** Looks names up that are older than dns_period. */
+  maintain(): void {
+    const { dnsPeriod } = this.config;
+    if (dnsPeriod > 0 && this.names.age > dnsPeriod * 1000) void this.refresh(true);
+  }
+
+  private async refresh(anyhow = false): Promise<void> {
+    await this.names.refresh(this.config.upstream, anyhow);
+    this.update();
+  }
+
+  /** What names stand for is looked up again at every dial, unless that takes long. */
+  private async fresh(): Promise<void> {
+    const refreshed = this.refresh();
+    if (!this.names.allFound(this.config.upstream)) return refreshed;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, LOOKUP_MS);
+    });
+    await Promise.race([refreshed, late]);
+    clearTimeout(timer);
+  }
+
+  /** Brokers are as many as names stand for now. */
+  private update(): void {
+    if (this.closed) return;
+    const endpoints = this.names.endpoints(this.config.upstream);
+    const named = new Set(endpoints.map(({ name }) => name));
+    for (const endpoint of endpoints)
+      if (!this.byName.has(endpoint.name)) this.byName.set(endpoint.name, this.broker(endpoint));
+    for (const [name, broker] of this.byName) {
+      if (named.has(name)) continue;
+      this.byName.delete(name);
+      broker.close();
+      this.owner.brokerGone(name);
+    }
+  }
+
+  private broker(endpoint: Endpoint): Broker<Upstream> {
+    const { profile, stats, owner } = this;
+    const barriers = new Barriers(text => owner.brokerSays(`Broker ${endpoint.name} ${text}`));
+    return new Broker(endpoint.name, {
+      connect: async () => {
         try {
-          socket = this.secure(tcp, address, connected);
-          socket.on('error', done);
-          inbox.adopt(socket);
+          return await connectTo(endpoint, {
+            config: this.config,
+            profile,
+            barriers,
+            stats,
+            isSelf: socket => owner.isSelf(socket),
+          });
         } catch (error) {
-          done(error as Error);
+          this.stats.upstreamErrors++;
+          throw error;
         }
-      });
+      },
+      unwanted: upstream => upstream.destroy(),
+      changed: (broker, text) => owner.brokerChanged(broker, text),
+      refusals: () => this.stats.refused.get('unreachable') ?? 0,
+      now: () => performance.now(),
     });
   }
 
-  private secure(tcp: Socket, { host }: BrokerAddress, connected: () => void): Socket {
-    const { tlsVerify, tlsCa } = this.config;
-    return connectTls(
-      {
-        socket: tcp,
-        host,
-        rejectUnauthorized: tlsVerify,
-        ...(isIP(host) ? {} : { servername: host }),
-        ...(tlsCa ? { ca: readFileSync(tlsCa) } : {}),
-      },
-      connected,
+  // ---- dials
+
+  /** An upstream that a broker has greeted, which is none of those `tried`. Rejects with Unreachable. */
+  async dial(tried: ReadonlySet<string> = new Set()): Promise<Upstream> {
+    await this.fresh();
+    const order = this.order(tried);
+    let at = 0;
+    try {
+      return await race({
+        patience: GREETING_MS,
+        next: () => (at < order.length ? order[at++].dial() : null),
+        late: upstream => upstream.destroy(),
+      });
+    } catch {
+      throw this.unreachable();
+    }
+  }
+
+  /** Brokers in turn; those that are down only if there are no others. */
+  private order(tried: ReadonlySet<string>): Broker<Upstream>[] {
+    const all = [...this.byName.values()].filter(({ name, drained }) => !drained && !tried.has(name));
+    const usable = all.filter(broker => broker.usable);
+    const from = usable.length > 0 ? usable : all;
+    const first = this.next++ % Math.max(1, from.length);
+    return [...from.slice(first), ...from.slice(0, first)];
+  }
+
+  /** Whether there is a broker, not known to be down, that is none of those. */
+  hasOther(tried: ReadonlySet<string>): boolean {
+    for (const { usable, name, drained } of this.byName.values())
+      if (usable && !drained && !tried.has(name)) return true;
+    return false;
+  }
+
+  /** In words, why no login can be served. */
+  unreachable(): Unreachable {
+    const troubles = [...this.byName.values()].map(
+      ({ name, trouble, drained }) => `${name}: ${drained ? 'drained' : (trouble ?? 'no answer')}`,
     );
+    return new Unreachable(troubles);
+  }
+
+  /** Looks for those of which nothing is known. */
+  verifyNew(): void {
+    for (const broker of this.byName.values()) if (broker.unknown) broker.verify();
+  }
+
+  // ---- what is seen of brokers
+
+  of(upstream: Upstream): Broker<Upstream> | undefined {
+    return this.byName.get(upstream.address);
+  }
+
+  /** It has greeted, but does not answer. */
+  hangs(name: string, why: string): void {
+    this.byName.get(name)?.hangs(why);
+  }
+
+  /** It is live. */
+  joined(upstream: Upstream): void {
+    const broker = this.of(upstream);
+    if (broker === undefined) return;
+    broker.joined();
+    upstream.whenClosed(() => broker.left(!upstream.retired));
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const broker of this.byName.values()) broker.close();
   }
 }

@@ -38,12 +38,15 @@ export class UpstreamHandshake {
   readonly tuned: Tuned = { channelMax: 2047, frameMax: 131072, heartbeat: 0 };
   private readonly out: Outbox;
   private readonly profile: BrokerProfile;
+  private readonly heartbeat: number;
   private step: { resolve(): void; reject(why: Error): void } | null = null;
   private failure: Error | null = null;
 
-  constructor(out: Outbox, profile: BrokerProfile) {
+  /** `heartbeat` in seconds, unless the broker offers a shorter one; 0 for the one that it offers. */
+  constructor(out: Outbox, profile: BrokerProfile, heartbeat: number) {
     this.out = out;
     this.profile = profile;
+    this.heartbeat = heartbeat;
   }
 
   /** Sends the protocol header; resolves when the broker has greeted us. */
@@ -127,8 +130,10 @@ export class UpstreamHandshake {
         const { tuned } = this;
         tuned.channelMax = buf.readUInt16BE(at + 11);
         tuned.frameMax = buf.readUInt32BE(at + 13) || 131072;
-        tuned.heartbeat = buf.readUInt16BE(at + 17);
-        this.profile.tunes(tuned.channelMax, tuned.frameMax, tuned.heartbeat);
+        const offered = buf.readUInt16BE(at + 17);
+        tuned.heartbeat =
+          offered > 0 && this.heartbeat > 0 ? Math.min(offered, this.heartbeat) : this.heartbeat || offered;
+        this.profile.tunes(tuned.channelMax, tuned.frameMax, offered);
         this.advance('tuned');
         return;
       }

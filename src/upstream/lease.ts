@@ -52,8 +52,6 @@ export interface LeasedChannel {
   published: number;
   /** Delivery tags the broker has used. */
   readonly delivered: number;
-  /** The broker has a last declared queue for the channel, of whichever lease. */
-  hasDeclared: boolean;
   /** A prefetch bound is set that the next lease must not inherit. */
   qosSet: boolean;
   /** Answers to requests that the proxy made itself, to be kept from the client. */

@@ -2,7 +2,7 @@
 import { methodFrame, Writer } from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import { mechanismsOf } from '../amqp/sasl.ts';
-import { encodeTable } from '../amqp/table.ts';
+import { decodeTable, encodeTable, type Table } from '../amqp/table.ts';
 
 /** RabbitMQ's own defaults, offered until an upstream has been met. */
 const PROPERTIES = encodeTable({
@@ -25,17 +25,29 @@ const PROPERTIES = encodeTable({
   version: '3.10.8',
 });
 
+function namesIn(properties: Uint8Array): Table {
+  try {
+    return decodeTable(Buffer.from(properties), 0, properties.length);
+  } catch {
+    return {};
+  }
+}
+
 export class BrokerProfile {
   /** The frame connection.start, as the broker sends it but for the mechanisms that the proxy cannot hand on. */
   start!: Buffer;
   /** The frame connection.tune. */
   tune!: Buffer;
+  /** Its name and version. */
+  product!: string;
   /** SASL mechanisms that clients may choose from. */
   mechanisms!: string[];
   channelMax!: number;
   frameMax!: number;
   /** connection.start has been seen. */
   met = false;
+  /** It is a RabbitMQ, whose words for what it does not do are known; others are asked themselves. */
+  isRabbit = true;
 
   /** `heartbeat` in seconds. */
   constructor(heartbeat: number) {
@@ -46,6 +58,9 @@ export class BrokerProfile {
   /** It has greeted: `properties` is an encoded field table, the others are lists with spaces between. */
   starts(properties: Uint8Array, mechanisms: string, locales: string): void {
     this.mechanisms = mechanismsOf(mechanisms);
+    const { product, version } = namesIn(properties);
+    this.isRabbit = product === 'RabbitMQ';
+    this.product = `${product ?? 'a broker without a name'} ${version ?? ''}`.trim();
     const args = new Writer(1024).octet(0).octet(9).bytes(properties);
     this.start = methodFrame(
       0,

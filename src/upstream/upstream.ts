@@ -12,14 +12,17 @@ import { clock } from '../clock.ts';
 import type { Transport, TransportUser } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
 import { Answers } from './answers.ts';
+import { BarrierProbe, type Barriers } from './barriers.ts';
 import { Blockage } from './blockage.ts';
 import type { Peer } from './carrier.ts';
 import { channelMethod } from './channel-methods.ts';
 import { type ChannelsOwner, UpstreamChannels } from './channels.ts';
 import { Delivery } from './delivery.ts';
+import { notAGreeting } from './explain.ts';
 import { Refused, UpstreamHandshake } from './handshake.ts';
 import type { Lease, LeaseHolder, Purpose } from './lease.ts';
 import type { BrokerProfile } from './profile.ts';
+import { Silence } from './silence.ts';
 
 /** What an upstream tells its pool. */
 export interface UpstreamOwner {
@@ -41,18 +44,26 @@ export interface Holder {
   upstreamLost(why: CloseReason | null): void;
 }
 
+/** The broker, as its upstreams see it. */
+export interface UpstreamBroker {
+  /** Its address, for people. */
+  readonly name: string;
+  readonly profile: BrokerProfile;
+  /** Whether it answers channel.flow. */
+  readonly barriers: Barriers;
+}
+
 export type UpstreamState = 'handshake' | 'live' | 'closing' | 'closed';
 
 /** Milliseconds the broker has to answer connection.close. */
 const CLOSE_MS = 5000;
-/** Milliseconds without a byte from the broker, while it owes an answer, after which no new lease comes here … */
-const SUSPECT_MS = 2000;
 
 let made = 0;
 
 export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   /** By which the operator and the log know it, and how it calls itself at the broker. */
-  readonly name = `u${++made}`;
+  readonly id = ++made;
+  readonly name = `u${this.id}`;
   title = '';
   state: UpstreamState = 'handshake';
   readonly transport: Transport;
@@ -78,6 +89,9 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   private goneListener: (() => void) | null = null;
   readonly answers = new Answers();
   private readonly blockage: Blockage = new Blockage(this);
+  private readonly silence = new Silence(this);
+  private readonly barriers: Barriers;
+  private barrierProbe: BarrierProbe | null = null;
   /** Those whose input waits until this upstream's socket drains. */
   private waitingForDrain: { upstreamDrained(): void }[] = [];
   private handshake: UpstreamHandshake | null;
@@ -86,19 +100,42 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   /** Why the connection ended, in the words of the side that ended it. */
   private closeWhy: CloseReason | null = null;
 
-  constructor(transport: Transport, address: string, profile: BrokerProfile, stats: Stats) {
+  /** `heartbeat` in seconds; 0 for the one that the broker offers. */
+  constructor(
+    transport: Transport,
+    { name, profile, barriers }: UpstreamBroker,
+    heartbeat: number,
+    stats: Stats,
+  ) {
     this.transport = transport;
     this.out = transport.out;
-    this.address = address;
+    this.address = name;
     this.stats = stats;
+    this.barriers = barriers;
     this.channels = new UpstreamChannels(this, stats);
-    this.handshake = new UpstreamHandshake(transport.out, profile);
+    this.handshake = new UpstreamHandshake(transport.out, profile, heartbeat);
     this.scanner = new FrameScanner(this, 131072);
     this.delivery = new Delivery(this);
     transport.start(this);
   }
 
   // ---- the handshake, step by step
+
+  /** Finds out, unless it is known, what the broker takes for a barrier; on a live upstream that nobody uses yet. */
+  learnBarrier(): Promise<void> {
+    if (this.barriers.kind !== 'unknown' || this.state !== 'live') return Promise.resolve();
+    return new Promise(resolve => {
+      this.barrierProbe = new BarrierProbe(this.out, this.barriers, () => {
+        this.barrierProbe = null;
+        resolve();
+      });
+    });
+  }
+
+  /** The broker answers channel.flow; otherwise closing the channel is the only barrier. */
+  get answersFlow(): boolean {
+    return this.barriers.kind !== 'close';
+  }
 
   /** Takes a step; rejects with Refused when the broker will not have it. */
   step(act: (handshake: UpstreamHandshake) => Promise<void>): Promise<void> {
@@ -153,8 +190,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   /** The broker owes an answer and has sent nothing for a while: another upstream is the better choice. */
   get suspect(): boolean {
-    // one that does not read because of an alarm has said so
-    return this.blocked === null && this.answers.silence(this.transport.heartbeat.lastRead) > SUSPECT_MS;
+    return this.silence.suspect;
   }
 
   // ---- frames to the broker
@@ -183,14 +219,21 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   // ---- frames from the broker
 
+  /** What its first bytes were instead of a greeting; null when there is nothing odd about them. */
+  oddity: string | null = null;
+
   received(chunk: Buffer): void {
+    if (this.handshake?.state === 'dialed') this.oddity ??= notAGreeting(chunk);
     this.scanner.feed(chunk);
   }
 
   frame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
     if (number === 0) return type === frames.FRAME_METHOD ? this.connectionMethod(buf, at) : NEXT;
     const channel = this.channels.get(number);
-    if (channel === undefined) return NEXT;
+    if (channel === undefined) {
+      if (type === frames.FRAME_METHOD) this.barrierProbe?.method(buf, at);
+      return NEXT;
+    }
     if (type === frames.FRAME_METHOD) {
       if (!channelMethod(this, channel, buf, at)) return NEXT;
     } else if (channel.dropping) return NEXT;
@@ -281,11 +324,16 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   // ---- the end
 
-  /** Keeps the connection alive, and ends it when the broker is silent for two intervals. */
+  /** Keeps the connection alive, and ends it when the broker is silent for two intervals, or owes an answer. */
   tick(now: number): void {
-    if (this.transport.tick(now)) return;
-    const seconds = this.transport.heartbeat.interval * 2;
-    this.destroy(reason('CONNECTION_FORCED', `no heartbeat from the broker for ${seconds} s`));
+    const { transport } = this;
+    const beats = transport.tick(now);
+    const silent = beats && this.state === 'live' ? this.silence.check(now) : 0;
+    if (beats && silent === 0) return;
+    const text = beats
+      ? `the broker owes an answer and has been silent for ${silent} s`
+      : `no heartbeat from the broker for ${transport.heartbeat.interval * 2} s`;
+    this.destroy(reason('CONNECTION_FORCED', text));
   }
 
   /** Closes politely: connection.close, then the socket when the broker has answered. */
@@ -337,6 +385,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.delivery.close();
     this.handshake?.fail(new Refused(this.closeWhy));
     this.handshake = null;
+    this.barrierProbe?.lost(this.closeWhy);
     this.drained();
     const leases = this.channels.close();
     this.owner?.upstreamClosed(this, this.closeWhy);

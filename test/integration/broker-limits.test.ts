@@ -122,7 +122,9 @@ describe('A limit of the broker', () => {
     },
   };
   for (const known of [false, true])
-    for (const [who, late] of Object.entries(LATE))
+    for (const [who, late] of Object.entries(LATE)) {
+      // else the first refusal is what the limit is learned from
+      if (!known && late.first !== LATE['who wants confirms'].first) continue;
       it(`on channels that ${known ? 'is known and that ' : ''}a burst has used up does not keep out a single client ${who}`, async () => {
         await limited({ 'max-channels': MAX_CHANNELS });
         if (known) await learn();
@@ -145,6 +147,7 @@ describe('A limit of the broker', () => {
         single.send(f.publish(1, 'nowhere', 'x'), f.channelFlow(1, true));
         await single.answered('channel.flow-ok');
       });
+    }
 
   /** Leaves two upstreams behind that nobody uses. */
   const leavesTwo = async (): Promise<void> => {

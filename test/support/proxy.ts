@@ -90,10 +90,14 @@ export class AmqProxy {
     return proxy;
   }
 
-  /** The same with an HTTP server, for `metric`. */
-  static async withMetrics(upstream: string | null, args: string[] = []): Promise<AmqProxy> {
+  /** The same with an HTTP server, for `metric` and `ready`. */
+  static async withMetrics(
+    upstream: string | null,
+    args: string[] = [],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<AmqProxy> {
     const httpPort = await freePort();
-    const proxy = await AmqProxy.start(upstream, [...args, '-b', String(httpPort)]);
+    const proxy = await AmqProxy.start(upstream, [...args, '-b', String(httpPort)], env);
     proxy.httpPort = httpPort;
     return proxy;
   }
@@ -105,6 +109,11 @@ export class AmqProxy {
     const line = (await response.text()).split('\n').find(line => line.startsWith(start));
     if (line === undefined) throw new Error(`there is no metric ${name}`);
     return Number(line.slice(start.length));
+  }
+
+  /** What /readyz says. */
+  async ready(): Promise<boolean> {
+    return (await fetch(`http://127.0.0.1:${this.httpPort}/readyz`)).status === 200;
   }
 
   /** Resolves when all clients have left; fails, naming it, when something of one stays. Started with metrics only. */

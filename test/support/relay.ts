@@ -27,10 +27,13 @@ export class Relay {
     });
   }
 
-  /** Passes on to port `to` what comes to port `at` (0: any that is free). */
-  static async start(to: number, at = 0): Promise<Relay> {
+  /** Passes on to port `to` what comes to port `at` (0: any that is free) of a loopback address. */
+  static async start(to: number, at = 0, host = '127.0.0.1'): Promise<Relay> {
     const relay = new Relay(to);
-    await new Promise<void>(resolve => relay.server.listen(at, '127.0.0.1', resolve));
+    await new Promise<void>((resolve, reject) => {
+      relay.server.once('error', reject);
+      relay.server.listen(at, host, resolve);
+    });
     relay.port = (relay.server.address() as { port: number }).port;
     return relay;
   }

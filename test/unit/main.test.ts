@@ -193,7 +193,9 @@ describe('The program', () => {
     await until('it listens', () => proxy.log.includes('listening'));
     proxy.signal('SIGTERM');
     expect(await proxy.exited()).to.equal(0);
-    expect(proxy.log.match(/^WARN .*$/gm)).to.deep.equal([
+    // nobody listens at port 1, which is another matter
+    const warnings = proxy.log.match(/^WARN (?!Broker).*$/gm);
+    expect(warnings).to.deep.equal([
       'WARN environment AMQP_URL: user, password and vhost are ignored: each client brings its own. Write amqp://127.0.0.1:1',
     ]);
     expect(proxy.log).not.to.include('hunter2');

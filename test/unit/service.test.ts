@@ -20,9 +20,10 @@ function keeper() {
   return { log, lines };
 }
 
-const NO_ROWS = { pools: () => [], brokers: () => [] };
+const NO_ROWS = { pools: () => [] };
 
 const idle = () => ({
+  brokers: () => [{ name: 'broker:5672', up: true, dials: { ok: 3, failed: 1 }, blocked: 2 }],
   buffers: {
     client_buffer: { total: 1_500_000, largest: 800_000, limit: 1_048_576 },
     upstream_buffer: { total: 0, largest: 0, limit: 4_194_304 },
@@ -277,6 +278,9 @@ describe('HTTP', () => {
           'amqproxy_client_connections 3',
           'amqproxy_upstream_connections 2',
           'amqproxy_logins_total 7',
+          'amqproxy_broker_up{upstream="broker:5672"} 1',
+          'amqproxy_broker_dials_total{upstream="broker:5672",result="failed"} 1',
+          'amqproxy_upstreams_blocked{upstream="broker:5672"} 2',
           'amqproxy_clients_refused_total{reason="tls"} 1',
           'amqproxy_barrier_duration_seconds_count 1',
           'amqproxy_buffered_bytes{buffer="client_buffer"} 1500000',

@@ -27,4 +27,19 @@ export const BROKER = {
     help: "Check the broker's certificate and host name.",
     more: 'With no, anybody on the way can read and change everything; every start warns of it.',
   }),
+  upstreamTlsCert: main('tls_cert', {
+    group: 'Broker',
+    type: pemFile,
+    default: '',
+    live: true,
+    help: 'Certificate shown to brokers that ask for one, with its chain; empty for none.',
+    more: 'It and its key are read again at every connection.',
+  }),
+  upstreamTlsKey: main('tls_key', {
+    group: 'Broker',
+    type: pemFile,
+    default: '',
+    live: true,
+    help: 'Private key of tls_cert.',
+  }),
 };

@@ -1,5 +1,5 @@
 /** The group "Pool": who shares what, for how long, and what may wait in memory. */
-import { DAY, HOUR, KIB, MIB, MINUTE, main } from '../option.ts';
+import { DAY, KIB, MIB, MINUTE, main } from '../option.ts';
 import { choice, integer, seconds, size } from '../types.ts';
 
 export const POOL = {
@@ -66,10 +66,10 @@ export const POOL = {
   maxLifetime: main('max_lifetime', {
     group: 'Pool',
     type: seconds(0, 30 * DAY),
-    default: HOUR,
+    default: 10 * MINUTE,
     live: true,
     help: 'Seconds after which an upstream takes no new leases; 0 for never.',
-    more: 'It is closed when its last lease ends. This bounds how long a revoked secret still opens the door.',
+    more: 'It is closed when its last lease ends. This bounds how long a revoked secret, or a right that hangs on the connection (tags of the user, limits), still opens the door.',
   }),
   messageBuffer: main('message_buffer', {
     group: 'Pool',

@@ -3,12 +3,21 @@ import { DAY, HOUR, MINUTE, main } from '../option.ts';
 import { integer, seconds } from '../types.ts';
 
 export const TIME = {
+  dnsPeriod: main('dns_period', {
+    group: 'Time',
+    type: seconds(0, DAY),
+    default: 30,
+    live: true,
+    help: "Seconds after which brokers' names are looked up again; 0 for at dials only.",
+    more: 'Upstreams to an address that a name does not have any more end with their last lease.',
+  }),
   connectTimeout: main('connect_timeout', {
     group: 'Time',
     type: seconds(0.1, 10 * MINUTE),
-    default: 5,
+    default: 2,
     live: true,
     help: 'Seconds a broker has to accept a connection and greet.',
+    more: 'Each address of a name is a broker, and the next one is tried as well after 0.3 seconds. 2 is below what clients wait for (php-amqplib: 3).',
   }),
   handshakeTimeout: main('handshake_timeout', {
     group: 'Time',
@@ -39,6 +48,14 @@ export const TIME = {
     default: 60,
     live: false,
     help: 'Heartbeat, in seconds, offered to clients until a broker has been met, and its own from then on.',
+  }),
+  upstreamHeartbeat: main('upstream_heartbeat', {
+    group: 'Time',
+    type: integer(0, 65535, 'SECONDS'),
+    default: 20,
+    live: true,
+    help: 'Heartbeat, in seconds, of upstreams, unless the broker offers a shorter one; 0 for what it offers.',
+    more: 'It keeps firewalls from forgetting idle upstreams. One that owes an answer and is silent is given up after 8 seconds in any case. It holds for upstreams that are opened from then on.',
   }),
   termClientCloseTimeout: main('term_client_close_timeout', {
     group: 'Time',

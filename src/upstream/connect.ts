@@ -1,0 +1,96 @@
+/** Reaching one address over TCP or TLS, as far as the broker's greeting, and words for why not. */
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Config } from '../config/options.ts';
+import { Inbox } from '../io/inbox.ts';
+import { Transport } from '../io/transport.ts';
+import type { Stats } from '../stats.ts';
+import type { Barriers } from './barriers.ts';
+import { explain } from './explain.ts';
+import { Refused } from './handshake.ts';
+import type { Endpoint } from './names.ts';
+import type { BrokerProfile } from './profile.ts';
+import { Upstream } from './upstream.ts';
+
+/** What an upstream needs besides its address. */
+export interface Dialing {
+  readonly config: Config;
+  readonly profile: BrokerProfile;
+  readonly barriers: Barriers;
+  readonly stats: Stats;
+  /** It is one of our own listeners that was connected to. */
+  isSelf(socket: Socket): boolean;
+}
+
+/** An upstream that the broker has greeted. Rejects with an error whose message says what is wrong. */
+export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstream> {
+  return new Promise((resolve, reject) => {
+    const { config, profile, barriers, stats } = dialing;
+    const { connectTimeout, upstreamHeartbeat } = config;
+    const inbox = new Inbox();
+    const { address, port, tls, name, host } = endpoint;
+    // TLS reads by itself
+    const onread = tls ? {} : { onread: inbox.onread };
+    const tcp = connectTcp({ host: address, port, noDelay: true, ...onread });
+    let socket = tcp;
+    const done = (error: Error | null, upstream?: Upstream): void => {
+      clearTimeout(timer);
+      tcp.off('error', done);
+      socket.off('error', done);
+      if (upstream) {
+        resolve(upstream);
+        return;
+      }
+      tcp.on('error', () => {});
+      tcp.destroy();
+      reject(new Error(explain(error!, host)));
+    };
+    const timer = setTimeout(
+      () => done(new Error(`no answer within connect_timeout (${connectTimeout} s)`)),
+      connectTimeout * 1000,
+    );
+    const connected = (): void => {
+      const transport = new Transport(socket, inbox, stats.upstreamTraffic, tcp);
+      const upstream = new Upstream(transport, { name, profile, barriers }, upstreamHeartbeat, stats);
+      upstream
+        .step(handshake => handshake.greet())
+        .then(
+          () => done(null, upstream),
+          error =>
+            done(
+              error instanceof Refused
+                ? new Error(upstream.oddity ?? 'it hangs up without a greeting')
+                : error,
+            ),
+        );
+    };
+    tcp.on('error', done);
+    tcp.once('connect', () => {
+      if (dialing.isSelf(tcp)) return done(new Error('it is this proxy itself: name the broker as upstream'));
+      if (!tls) return connected();
+      try {
+        socket = secure(tcp, host, config, connected);
+        socket.on('error', done);
+        inbox.adopt(socket);
+      } catch (error) {
+        done(error as Error);
+      }
+    });
+  });
+}
+
+function secure(tcp: Socket, host: string, config: Config, connected: () => void): Socket {
+  const { tlsVerify, tlsCa, upstreamTlsCert, upstreamTlsKey } = config;
+  return connectTls(
+    {
+      socket: tcp,
+      host,
+      rejectUnauthorized: tlsVerify,
+      ...(isIP(host) ? {} : { servername: host }),
+      ...(tlsCa ? { ca: readFileSync(tlsCa) } : {}),
+      ...(upstreamTlsCert ? { cert: readFileSync(upstreamTlsCert), key: readFileSync(upstreamTlsKey) } : {}),
+    },
+    connected,
+  );
+}

@@ -1,0 +1,88 @@
+/** Brokers that owe an answer and fall silent, or only seem to. */
+import { expect } from 'chai';
+import * as f from '../differential/frames.ts';
+import { queueName } from '../support/fixture.ts';
+import { sleep, until } from '../support/rabbitmq.ts';
+import { closeOf } from '../support/raw-client.ts';
+import { relayed } from '../support/relayed.ts';
+
+describe('An upstream on which an answer is due', () => {
+  const to = relayed([], true);
+
+  /** As a firewall does that forgets the connections that are there; new ones work. */
+  const forget = (): void => {
+    const last = Math.max(...to.relay.links.map(({ number }) => number));
+    to.relay.fromBroker = (_frame, { number }) => (number <= last ? 'drop' : 'pass');
+    to.relay.fromProxy = to.relay.fromBroker;
+  };
+
+  it('and that is dead is given up in seconds: those on it hear 320, others have long been served elsewhere', async () => {
+    const client = await to.client(queueName('silent'));
+    const idle = await to.login();
+    forget();
+    client.send(f.channelClose(1));
+    await until('it to be suspected', async () => {
+      const other = await to.login();
+      await other.open(1);
+      other.send(f.declare(1, queueName('silent'), f.DURABLE));
+      return other.next('queue.declare-ok', 1).catch(() => null);
+    });
+    const end = await client.next('connection.close', 15);
+    expect(closeOf(end!).code).to.equal(320);
+    expect(closeOf(end!).text).to.match(/the broker owes an answer and has been silent for \d+ s/);
+    await idle.open(1);
+    await idle.call(f.declare(1, queueName('silent'), f.DURABLE), 'queue.declare-ok');
+  });
+
+  it('and that the broker has blocked is not given up', async () => {
+    const client = await to.client(queueName('silent'));
+    const [link] = to.relay.links;
+    link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
+    to.relay.fromProxy = ({ name }) => (name.startsWith('channel.') ? 'hold' : 'pass');
+    client.send(f.channelClose(1));
+    await until('the close to be held', () => link.holding > 0);
+    await sleep(12_000);
+    to.relay.release();
+    link.toProxy(f.method(0, 10, 61));
+    expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
+  });
+
+  it('that comes late because of what was done on its channel is not given up', async () => {
+    const client = await to.client(queueName('silent'));
+    const [link] = to.relay.links;
+    let held = 0;
+    to.relay.fromBroker = ({ name, channel }) => {
+      if (name !== 'channel.flow-ok' || (held !== 0 && channel !== held)) return 'pass';
+      held = channel;
+      return 'hold';
+    };
+    client.send(f.channelClose(1));
+    await until('the answer to be held', () => link.holding > 0);
+    await sleep(12_000);
+    to.relay.release();
+    expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
+  });
+});
+
+describe('upstream_heartbeat', () => {
+  const to = relayed(['upstream_heartbeat = 1']);
+
+  it('holds although the broker offers none', async () => {
+    let beats = 0;
+    let agreed = 0;
+    to.relay.fromBroker = frame => {
+      if (frame.name !== 'connection.tune') return 'pass';
+      const { payload } = frame;
+      payload.writeUInt16BE(0, 10);
+      return f.method(0, 10, 30, payload.subarray(4));
+    };
+    to.relay.fromProxy = frame => {
+      if (frame.name === 'heartbeat') beats++;
+      if (frame.name === 'connection.tune-ok') agreed = Number(frame.args[2]);
+      return 'pass';
+    };
+    await to.client(queueName('beats'));
+    expect(agreed).to.equal(1);
+    await until('a heartbeat', () => beats > 0);
+  });
+});
