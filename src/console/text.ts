@@ -106,6 +106,7 @@ function fitted(columns: readonly Column[], lines: string[][], columnsThere: num
     if (longest.column.form !== 'text' || longest.width <= LEAST) break;
     longest.width = Math.max(LEAST, longest.width - (total() - columnsThere));
   }
+  while (total() > columnsThere && kept.length > 1) kept.pop();
   return { columns: kept.map(({ column }) => column), widths: kept.map(({ width }) => width) };
 }
 
