@@ -235,7 +235,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
 
   private remember(lease: Lease): void {
     this.delivered = lease.delivered;
-    this.published = Math.max(this.published, lease.published);
+    if (this.confirm) this.published = Math.max(this.published, lease.published);
     this.acks = null;
     this.awaitsQueue = false;
     // the next lease may be of the same channel, where others have declared meanwhile

@@ -19,7 +19,7 @@ const CLOSED: State = { is: 'closed' };
 /** The channel that it belongs to. */
 export interface LaneOwner {
   readonly id: number;
-  readonly peer: Peer & { goOn(): void };
+  readonly peer: Peer & { goOn(): void; sendRun(): void };
   readonly confirm: boolean;
   /** Publishes since confirm.select, over earlier leases. */
   published: number;
@@ -101,6 +101,7 @@ export class PublishLane implements LeaseHolder {
   }
 
   private end(lease: Lease, leaving: boolean): void {
+    this.channel.peer.sendRun(); // the barrier must not land in the middle of what was published
     this.state = { is: 'ending', lease, leaving };
     lease.end();
   }

@@ -168,7 +168,10 @@ export class Methods {
   private pass(channel: ClientChannel, method: Method, buf: Buffer, at: number, size: number): Verdict {
     const args = at + 11;
     const confirm = channel.confirm || method.key === M.CONFIRM_SELECT;
-    if (!this.channels.attach(channel, 'other', confirm)) return this.waiting();
+    const tx = method.key === M.TX_SELECT && !channel.confirm;
+    // a channel that confirms for somebody who did not ask for it takes no transactions
+    if (tx && channel.lease !== null && channel.lease.channel.confirms !== null) channel.move();
+    if (!this.channels.attach(channel, tx ? 'publish' : 'other', confirm)) return this.waiting();
     const lease = channel.lease!;
     const { channel: up, upstream } = lease;
     if (size > upstream.frameMax)
@@ -292,6 +295,7 @@ export class Methods {
   private select(channel: ClientChannel, lease: Lease, nowait: boolean): boolean {
     const { channel: up } = lease;
     channel.confirm = true;
+    channel.published = 0;
     if (up.confirms === null) {
       up.confirms = new Confirms();
       lease.confirmBase = 0;

@@ -43,6 +43,7 @@ export function channelMethod(
       channel.confirms?.confirm(tag, (buf[at + 19] & 1) !== 0);
       if (lease === null) return false;
       lease.confirmsCame();
+      if (!lease.holder.confirm) return false;
       if (lease.confirmBase !== 0 && tag !== 0) {
         if (tag <= lease.confirmBase) return false; // an earlier lease's
         writeTag(buf, at + 11, tag - lease.confirmBase);

@@ -87,8 +87,9 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
    */
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
     const { stats } = this;
-    // a plain one can still be put in confirm mode; there is no way back
-    let channel = this.unpark(confirm) ?? (confirm ? this.unpark(false) : null);
+    // a plain one can still be put in confirm mode; one that is serves all but those whose first method is a publish (or
+    // tx.select): the confirms that nobody asked for are kept from the client
+    let channel = this.unpark(confirm) ?? (confirm || purpose !== 'publish' ? this.unpark(!confirm) : null);
     if (channel !== null) stats.leasesReused++;
     else if (this.count < Math.min(maxChannels, this.max)) channel = this.open();
     else {

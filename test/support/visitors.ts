@@ -1,5 +1,4 @@
 /** Peers of the TLS listener: clients, and what health checks, scanners and broken networks leave there. */
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dial, RawClient } from './raw-client.ts';
@@ -55,7 +54,10 @@ export class Visitors {
   }
 
   private async stay(how: Visit, socket: Socket): Promise<string | null> {
-    const ended = Promise.race([once(socket, 'end'), once(socket, 'close')]);
+    // by a reset, too: that closes it
+    const ended = new Promise<void>(resolve => {
+      for (const event of ['end', 'close']) socket.once(event, () => resolve());
+    });
     if (how === 'half hello') socket.write(HELLO);
     if (how === 'garbage') socket.write(Buffer.alloc(300, 'GET / HTTP/1.1\r\n'));
     if (how === 'fin') socket.end();
