@@ -33,6 +33,7 @@ deps: build-debs node_modules/.complete ## Installs npm packages, the pinned run
 build: deps ## Builds dist/amqproxy, a launcher that runs from anywhere
 	rm -rf dist/lib dist/amqproxy
 	$(NODE) node_modules/typescript/bin/tsc -p packaging/tsconfig.build.json
+	cp src/console/page.html dist/lib/src/console/
 	packaging/addons.sh dist/lib/src/journal.node
 	cp package.json dist/lib/
 	install -m 755 packaging/launcher dist/amqproxy

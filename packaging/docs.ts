@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { bashCompletion, fishCompletion, zshCompletion } from './docs/completions.ts';
+import { dashboard } from './docs/dashboard.ts';
 import { iniFile } from './docs/ini.ts';
 import { iniPage, programPage } from './docs/man.ts';
 import { settingsPage } from './docs/settings.ts';
@@ -13,6 +14,7 @@ export function documents(): Record<string, string> {
   return {
     'etc/amqproxy.ini.example': iniFile(),
     'packaging/doc/settings.md': settingsPage(),
+    'packaging/monitoring/grafana.json': dashboard(),
     'packaging/man/amqproxy.8': programPage(),
     'packaging/man/amqproxy.ini.5': iniPage(),
     'packaging/completions/amqproxy.bash': bashCompletion(),

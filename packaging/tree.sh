@@ -51,6 +51,8 @@ completion amqproxy.bash bash-completion/completions amqproxy
 completion _amqproxy zsh/vendor-completions _amqproxy
 completion amqproxy.fish fish/vendor_completions.d amqproxy.fish
 cp README.md CHANGELOG.md packaging/doc/*.md "$doc/"
+mkdir -p "$doc/monitoring"
+cp packaging/monitoring/* "$doc/monitoring/"
 cp etc/amqproxy.ini.example "$doc/examples/amqproxy.ini"
 {
   echo "amqproxy is its authors' work; the packages and the runtime in $home are their authors'."

@@ -5,8 +5,10 @@
  */
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
+import { events } from './events.ts';
 import { openJournal } from './journal.ts';
 import { type Output, stdout } from './output.ts';
+import { Repeats } from './repeats.ts';
 
 export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
 export type Style = 'pretty' | 'journal' | 'json' | 'plain';
@@ -25,9 +27,9 @@ const COLOUR: Record<string, string> = {
 };
 
 /** Facts that come first, whatever the order in which they were given. */
-const FIRST = ['user', 'vhost', 'client', 'upstream'];
+const FIRST = ['id', 'user', 'vhost', 'client', 'upstream'];
 /** What a record has besides its facts. `journal` holds facts that the message says already. */
-const NO_FACTS = new Set(['level', 'time', 'msg', 'journal']);
+const NO_FACTS = new Set(['level', 'time', 'msg', 'journal', 'each']);
 
 /** Control characters (C0, DEL, C1) and Unicode's line ends: what could end a line or steer a terminal. */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029]/gu;
@@ -68,7 +70,7 @@ export function format(record: LogRecord, style: Style, coloured = false): strin
   const level = String(record.level);
   switch (style) {
     case 'json': {
-      const { journal, ...rest } = record;
+      const { journal, each: _, ...rest } = record;
       return `${JSON.stringify({ ...rest, ...(journal as object | undefined) })}\n`;
     }
     case 'journal':
@@ -122,24 +124,32 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
     else if (!written && output.failure !== 'EAGAIN') onUnwritable?.(output.failure);
   };
 
+  const emit = (record: LogRecord): void => {
+    events.add(record);
+    if (journal !== null) {
+      const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
+      if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) {
+        written = true;
+        return;
+      }
+    }
+    if (statusLine.shown) {
+      statusLine.shown = false;
+      output.write('\r\x1b[K');
+    }
+    write(record);
+  };
+  const repeats = new Repeats(emit);
+  if (output === stdout) process.on('exit', () => repeats.flush());
   const stream = {
     write(json: string): void {
       const record = JSON.parse(json) as LogRecord;
-      if (journal !== null) {
-        const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
-        if (journal(PRIORITY[record.level as string] ?? 6, sentence(record), facts)) {
-          written = true;
-          return;
-        }
-      }
-      if (statusLine.shown) {
-        statusLine.shown = false;
-        output.write('\r\x1b[K');
-      }
-      write(record);
+      // who debugs wants to see all
+      const whole = record.each === true || record.level === 'fatal' || logger.isLevelEnabled('debug');
+      if (whole || repeats.admit(record)) emit(record);
     },
   };
-  return pino(
+  const logger = pino(
     {
       level,
       base: null,
@@ -150,6 +160,7 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
     },
     stream,
   );
+  return logger;
 }
 
 /** A record that says how many lines the reader of the log has missed. */

@@ -4,8 +4,12 @@ import { httpAdvice } from './config/advice.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
-import { reloadedConfig } from './config/reload.ts';
 import { connectAll } from './connect-check.ts';
+import { commandsHelp } from './console/help.ts';
+import { Console } from './console/server.ts';
+import { Settings } from './console/settings.ts';
+import { consolePlace, openConsole } from './console/socket.ts';
+import { isCommand } from './console/table.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
 import { stderr, stdout } from './output.ts';
@@ -26,9 +30,18 @@ const settings = ({ flags, file }: CommandLine): Loaded => load({ flags, env: pr
 async function main(): Promise<void> {
   let commandLine: CommandLine;
   let loaded: Loaded;
+  const args = process.argv.slice(2);
+  if (isCommand(args[0])) {
+    const { runCommand } = await import('./console/cli.ts');
+    process.exitCode = await runCommand(args);
+    return;
+  }
   try {
-    commandLine = parseCommandLine(process.argv.slice(2));
-    if (commandLine.asks === 'help') return print(helpText(process.stdout.columns || 80));
+    commandLine = parseCommandLine(args);
+    if (commandLine.asks === 'help') {
+      const width = Math.max(80, Math.min(100, process.stdout.columns || 80));
+      return print(`${helpText(width)}\n\n${commandsHelp(width)}`);
+    }
     if (commandLine.asks === 'version') return print(`amqproxy ${VERSION}`);
     loaded = settings(commandLine);
   } catch (error) {
@@ -88,9 +101,12 @@ async function run(commandLine: CommandLine, loaded: Loaded): Promise<void> {
 
   for (const warning of loaded.warnings) log.warn(warning);
   const proxy = new Proxy(config, log);
+  const reloads = new Settings(proxy, loaded, () => settings(commandLine));
+  const console = new Console({ proxy, settings: reloads }, log);
   let service: Service;
   try {
-    service = await startService(proxy, log);
+    service = await startService(proxy, log, console);
+    await openConsole(console, consolePlace(config.adminSocket, service.adminSocket), log);
   } catch (error) {
     if (error instanceof ServiceError) return fail({ code: error.exitCode, text: error.message });
     throw error;
@@ -113,7 +129,7 @@ async function run(commandLine: CommandLine, loaded: Loaded): Promise<void> {
     if (proxy.stopping) return;
     if (process.stdout.isTTY && !terminalIsThere()) return stop('The terminal has gone');
     service.reloading();
-    const done = reload(proxy, commandLine);
+    const { done } = reloads.reload();
     service.ready();
     answerReload(done, log);
   });
@@ -156,27 +172,6 @@ function terminalIsThere(): boolean {
   } catch {
     return false;
   }
-}
-
-/** Reads the files again: what can change live does, what cannot is named in a warning; a mistake changes nothing: false. */
-function reload(proxy: Proxy, commandLine: CommandLine): boolean {
-  const { log } = proxy;
-  let next: Loaded;
-  try {
-    next = settings(commandLine);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    for (const line of error.message.split('\n')) log.error(`Reload failed, nothing has changed: ${line}`);
-    return false;
-  }
-  for (const warning of next.warnings) log.warn(warning);
-  const { config, changed, waiting } = reloadedConfig(proxy.config, next.config);
-  for (const change of waiting) log.warn(`Reload: ${change}`);
-  proxy.reload(config);
-  log.level = config.logLevel;
-  const nothing = `nothing ${waiting.length > 0 ? 'else ' : ''}has changed`;
-  log.info(`Reloaded: ${changed.length === 0 ? nothing : changed.join(', ')}`);
-  return true;
 }
 
 await main();

@@ -1,4 +1,6 @@
-/** Plain counters that the hot path adds to; read by the stats line, the metrics and the status. */
+/** Plain counters that the hot path adds to; read by the stats line, the metrics and the console. */
+import { Spread } from './spread.ts';
+
 export class Stats {
   clientsAccepted = 0;
   clients = 0;
@@ -38,6 +40,8 @@ export class Stats {
   readonly messages = new Backlog();
   /** Clients refused or closed by the proxy, by reason. */
   readonly refused = new Map<string, number>();
+  /** Counters by user and vhost. */
+  readonly totals = new Totals();
   /** Seconds, most recent samples. */
   readonly loginSeconds = new Samples();
   readonly leaseWaitSeconds = new Samples();
@@ -45,6 +49,52 @@ export class Stats {
 
   refuse(reason: string): void {
     this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1);
+  }
+}
+
+/** What has happened in the pools of one user and vhost, whatever their secrets. */
+export class PoolTotals {
+  readonly user: string;
+  readonly vhost: string;
+  logins = 0;
+  loginsReused = 0;
+  refused = 0;
+  leases = 0;
+  /** Messages of clients that have left. */
+  published = 0;
+  delivered = 0;
+
+  constructor(user: string, vhost: string) {
+    this.user = user;
+    this.vhost = vhost;
+  }
+}
+
+/** The totals of as many pools as may have some of their own, the first ones that come; the others share theirs. */
+export class Totals {
+  max = 100;
+  readonly other = new PoolTotals('other', 'other');
+  private readonly byPool = new Map<string, PoolTotals>();
+
+  /** Those of a pool that a client has got in to. */
+  of(user: string, vhost: string): PoolTotals {
+    const key = `${user}\0${vhost}`;
+    const known = this.byPool.get(key);
+    if (known !== undefined) return known;
+    if (this.byPool.size >= this.max) return this.other;
+    const totals = new PoolTotals(user, vhost);
+    this.byPool.set(key, totals);
+    return totals;
+  }
+
+  /** Those of a pool that nobody may have got in to: whoever knocks shall not fill the table. */
+  known(user: string, vhost: string): PoolTotals {
+    return this.byPool.get(`${user}\0${vhost}`) ?? this.other;
+  }
+
+  *[Symbol.iterator](): Iterator<PoolTotals> {
+    yield* this.byPool.values();
+    yield this.other;
   }
 }
 
@@ -93,11 +143,14 @@ export class Traffic {
 export class Samples {
   private readonly ring = new Float64Array(1024);
   private n = 0;
+  /** All samples there were, by their size: see `spread.ts`. */
+  readonly spread = new Spread();
   /** Called with every sample, if set. */
   observe: ((seconds: number) => void) | null = null;
 
   add(seconds: number): void {
     this.ring[this.n++ % this.ring.length] = seconds;
+    this.spread.add(seconds);
     this.observe?.(seconds);
   }
 

@@ -1,6 +1,8 @@
 /** Completion of flags and of the values that are a few words or a file, for three shells. */
+
 import { OTHER_FLAGS } from '../../src/config/help.ts';
 import { optionNames, optionOf } from '../../src/config/options.ts';
+import { type Command, commandNames, commandOf, viewNames } from '../../src/console/table.ts';
 
 interface Flag {
   flag: string;
@@ -26,11 +28,46 @@ const flags: Flag[] = [
   })),
 ];
 
+/** What prints the words that a command's first argument may be. */
+function source(completes: Command['completes']): string {
+  switch (completes) {
+    case 'views':
+      return `printf '%s\\n' ${viewNames.join(' ')}`;
+    case 'clients':
+    case 'pools':
+    case 'brokers':
+      return `amqproxy show ${completes} --ids 2>/dev/null`;
+    case 'places':
+      return '{ amqproxy show pools --ids; amqproxy show brokers --ids; } 2>/dev/null';
+    case 'keys':
+      return `printf '%s\\n' ${optionNames
+        .map(optionOf)
+        .filter(({ live }) => live)
+        .map(({ key }) => key)
+        .join(' ')}`;
+    case undefined:
+      return ':';
+  }
+}
+/** The flags of a command. */
+const commandFlags = (name: (typeof commandNames)[number]): string =>
+  [...(commandOf(name).options ?? []).map(({ flag }) => `--${flag}`), '--socket', '--help'].join(' ');
+
 const URLS = ['amqp://', 'amqps://'];
 const NOTE = '# made from src/config/options.ts by make docs';
 /** One sentence is enough in a list. */
 const short = (help: string): string => help.split(/[.;] |\.$/)[0];
 const words = ({ flag, letter }: Flag): string[] => [...(letter ? [`-${letter}`] : []), `--${flag}`];
+
+function commandCases(): string[] {
+  return commandNames.map(
+    name => `      ${name})
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '${commandFlags(name)}' -- "$cur"))
+        else _amqproxy_these < <(${source(commandOf(name).completes)}); fi
+        if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
+        return ;;`,
+  );
+}
 
 export function bashCompletion(): string {
   const valued = flags.filter(flag => flag.value !== undefined);
@@ -46,17 +83,30 @@ export function bashCompletion(): string {
     return `    ${words(flag).join(' | ')}) ${reply}; return ;;`;
   });
   return `${NOTE}
+# The lines of its input that begin as the word does. Not by compgen -W, which would expand what names of pools have in them.
+_amqproxy_these() {
+  local word
+  while IFS= read -r word; do
+    [[ $word == "$cur"* ]] && COMPREPLY+=("$(printf %q "$word")")
+  done
+}
 _amqproxy() {
   local cur prev
   COMPREPLY=()
   if declare -F _get_comp_words_by_ref >/dev/null; then _get_comp_words_by_ref -n := cur prev
   else cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}; fi
+  if [[ $COMP_CWORD -gt 1 ]]; then
+    case \${COMP_WORDS[1]} in
+${commandCases().join('\n')}
+    esac
+  fi
   case $prev in
 ${cases.join('\n')}
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W '${flags.flatMap(words).join(' ')}' -- "$cur")) ;;
-    *) COMPREPLY=($(compgen -W '${URLS.join(' ')}' -- "$cur")); compopt -o nospace ;;
+    amqp*) COMPREPLY=($(compgen -W '${URLS.join(' ')}' -- "$cur")); compopt -o nospace ;;
+    *) COMPREPLY=($(compgen -W '${[...URLS, ...commandNames].join(' ')}' -- "$cur")) ;;
   esac
   if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
 }
@@ -78,11 +128,26 @@ export function zshCompletion(): string {
   });
   return `#compdef amqproxy
 ${NOTE}
+if (( CURRENT > 2 )); then
+  case $words[2] in
+${commandNames
+  .map(
+    name =>
+      `    ${name}) compadd -- ${commandFlags(name)} \${(f)"$(${source(commandOf(name).completes)})"}; return ;;`,
+  )
+  .join('\n')}
+  esac
+fi
 _arguments -s -S \\
 ${lines.join(' \\\n')} \\
-  '1:AMQP_URL:(${URLS.map(url => url.replace(':', '\\:')).join(' ')})'
+  '1:AMQP_URL or command:(${[...URLS.map(url => url.replace(':', '\\:')), ...commandNames].join(' ')})'
 `;
 }
+
+const fishSource = (completes: Command['completes']): string =>
+  source(completes)
+    .replace(/^printf '%s\\n' (.*)$/, (_all, words: string) => `string split ' ' '${words}'`)
+    .replace(/^\{ (.*); \} 2>\/dev\/null$/, 'begin; $1; end 2>/dev/null');
 
 export function fishCompletion(): string {
   const quote = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
@@ -98,5 +163,20 @@ export function fishCompletion(): string {
             : ' -x';
     return `complete -c amqproxy${letter} -l ${flag.flag}${value} -d ${quote(short(flag.help))}`;
   });
-  return `${NOTE}\ncomplete -c amqproxy -f -a ${quote(URLS.join(' '))}\n${lines.join('\n')}\n`;
+  const commands = commandNames.flatMap(name => {
+    const { help, completes, options = [] } = commandOf(name);
+    const seen = `-n '__fish_seen_subcommand_from ${name}'`;
+    return [
+      `complete -c amqproxy -n __fish_use_subcommand -f -a ${name} -d ${quote(short(help))}`,
+      ...(completes === undefined
+        ? []
+        : [`complete -c amqproxy ${seen} -f -a ${quote(`(${fishSource(completes)})`)}`]),
+      ...options.map(
+        ({ flag, value, help }) =>
+          `complete -c amqproxy ${seen} -l ${flag}${value ? ' -x' : ''} -d ${quote(short(help))}`,
+      ),
+    ];
+  });
+  const urls = `complete -c amqproxy -n __fish_use_subcommand -f -a ${quote(URLS.join(' '))}`;
+  return `${NOTE}\n${[urls, ...commands, ...lines].join('\n')}\n`;
 }

@@ -1,5 +1,5 @@
 /** etc/amqproxy.ini.example: every key commented out, with what it does and its default. */
-import { GROUPS, type OptionName, optionNames, optionOf, show } from '../../src/config/options.ts';
+import { GROUPS, type OptionName, optionNames, optionOf, SECTIONS, show } from '../../src/config/options.ts';
 
 const WIDTH = 100;
 
@@ -30,7 +30,7 @@ export function iniFile(): string {
     '#   systemctl reload amqproxy                            takes over what has changed (a mistake changes nothing)',
     '',
   ];
-  for (const section of ['main', 'listen'] as const) {
+  for (const section of SECTIONS) {
     lines.push(`[${section}]`, '');
     for (const group of GROUPS) {
       const names = optionNames.filter(

@@ -1,6 +1,8 @@
 /** The manual pages amqproxy(8) and amqproxy.ini(5). */
+
 import { OTHER_FLAGS } from '../../src/config/help.ts';
-import { GROUPS, type Option, optionNames, optionOf, show } from '../../src/config/options.ts';
+import { GROUPS, type Option, optionNames, optionOf, SECTIONS, show } from '../../src/config/options.ts';
+import { type Command, commandNames, commandOf, VIEWS, viewNames } from '../../src/console/table.ts';
 
 /** Text for troff: nothing in it is a request, a hyphen can be copied as a minus. */
 const text = (words: string): string =>
@@ -67,6 +69,7 @@ User, password and vhost in it are ignored, with a warning.`,
         text(flag.help),
       ),
     ),
+    ...consoleSections(),
     '.SH ENVIRONMENT\nEmpty variables count as unset.',
     ...all
       .filter(option => option.env)
@@ -115,6 +118,36 @@ ${text('systemctl enable --now amqproxy && journalctl -fu amqproxy')}
   ].join('\n')}\n`;
 }
 
+/** What the console can do, and show. */
+function consoleSections(): string[] {
+  const commandTag = (name: string, { args }: Command): string =>
+    `${bold(`amqproxy ${name}`)}${args ? ` ${italic(args)}` : ''}`;
+  const option = (flag: string, value: string | undefined, help: string): string =>
+    `.RS\n${tagged(flagTag(undefined, flag, value), text(help))}\n.RE`;
+  return [
+    `.SH CONSOLE
+These commands talk to an amqproxy that runs on this machine, over its control socket (${bold('socket')} in [admin] of ${bold('amqproxy.ini')}(5)).
+Whoever may write to that file may use them: root, and the group of the service.
+Each act is logged, with who did it.
+Clients are named c1, c2 and so on, upstreams u1, u2, pools ${italic('USER')}@${italic('VHOST')}, brokers ${italic('HOST')}:${italic('PORT')}: here, in what is shown, and in the log.
+${bold('--socket')} ${italic('PATH')} names the socket of another one.
+The exit status is 0 when it is done, 1 when it is not.`,
+    ...commandNames.flatMap(name => {
+      const command = commandOf(name);
+      return [
+        tagged(commandTag(name, command), text(command.help)),
+        ...(command.options ?? []).map(({ flag, value, help }) => option(flag, value, help)),
+      ];
+    }),
+    '.SS What can be shown',
+    ...viewNames.map(name => tagged(bold(name), text(VIEWS[name].help))),
+    `.PP
+The same is to be had as JSON: by GET of ${text('/show/')}${italic('WHAT')}, with ${text('?filter=')}${italic('FILTER')} and ${text('&limit=')}${italic('N')}, on the control socket
+(${text('curl --unix-socket /run/amqproxy/admin.sock http://localhost/show/pools')}) and on the HTTP port.
+Acts are to be had by POST of ${text('/')}${italic('COMMAND')}${text('?arg=')}${italic('ARGUMENT')}${text('&')}${italic('FLAG')}${text('=')}${italic('VALUE')} on the control socket only.`,
+  ];
+}
+
 export function iniPage(): string {
   const setting = (option: (typeof all)[number]): string =>
     tagged(
@@ -134,7 +167,7 @@ export function iniPage(): string {
         ].join(' '),
       ),
     );
-  const section = (name: 'main' | 'listen'): string[] => [
+  const section = (name: (typeof SECTIONS)[number]): string[] => [
     `.SH SECTION [${name}]`,
     ...GROUPS.flatMap(group => {
       const members = all.filter(option => option.section === name && option.group === group);
@@ -158,8 +191,7 @@ once, with file, line, key, value and what is allowed.
 ${bold('amqproxy --config')} ${italic('FILE')} ${bold('--check-config')} only checks, and prints the settings in effect with where each comes from.
 .PP
 After ${bold('systemctl reload amqproxy')} (SIGHUP) most settings change at once; those that need a restart say so below.`,
-    ...section('main'),
-    ...section('listen'),
+    ...SECTIONS.flatMap(section),
     `.SH EXAMPLES
 .nf
 [main]

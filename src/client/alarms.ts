@@ -23,6 +23,10 @@ export class Alarms {
     return this.client.negotiated.blockedNotify && this.client.state === 'running';
   }
 
+  get any(): boolean {
+    return this.blockedBy !== null && this.blockedBy.size > 0;
+  }
+
   blocked(upstream: Carrier): void {
     this.blockedBy ??= new Set();
     this.blockedBy.add(upstream);

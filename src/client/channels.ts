@@ -35,6 +35,19 @@ export class ClientChannels {
     return found;
   }
 
+  /** Since when a channel waits for its lease, or the client for its upstream, in monotonic milliseconds; null when none does. */
+  get waitsSince(): number | null {
+    let since = this.promotion.waitsSince;
+    for (const { state } of this.byNumber.values())
+      if (state.is === 'waiting' && (since === null || state.wait.since < since)) since = state.wait.since;
+    return since;
+  }
+
+  /** The leases that it has, for the operator. */
+  *leases(): Iterable<Lease> {
+    for (const { lease } of this.byNumber.values()) if (lease !== null) yield lease;
+  }
+
   get count(): number {
     return this.byNumber.size;
   }
@@ -62,7 +75,8 @@ export class ClientChannels {
       if (channel.state.is !== 'unbound') return false;
     }
     if (channel.state.is !== 'unbound') return false;
-    if (this.session.config.poolMode === 'session' && !this.promotion.promote()) return false;
+    if (this.session.config.poolMode === 'session' && !this.promotion.promote('pool_mode = session'))
+      return false;
     // a run may begin in the middle of a frame whose first part has gone: channel.open must not land inside it
     this.session.sendRun();
     const { pool } = this.session;
@@ -72,7 +86,7 @@ export class ClientChannels {
         ? pool.lease(channel, purpose, confirm)
         : pool.leaseOn(upstream, channel, purpose, confirm);
     if (got === null) this.wait(channel, purpose, confirm);
-    else channel.bind(got);
+    else this.bind(channel, got, 0);
     return channel.lease !== null;
   }
 
@@ -81,11 +95,12 @@ export class ClientChannels {
     const { pool } = session;
     const { upstream } = this.promotion;
     let done = false;
+    const since = performance.now();
     const served = (
       outcome: { ok: true; value: Lease } | ({ ok: false } & Parameters<Session['deny']>[0]),
     ): void => {
       done = true;
-      if (outcome.ok) channel.bind(outcome.value);
+      if (outcome.ok) this.bind(channel, outcome.value, performance.now() - since);
       else session.deny(outcome);
       session.goOn();
     };
@@ -94,6 +109,12 @@ export class ClientChannels {
         ? pool.waitForLease(channel, purpose, confirm, served)
         : pool.waitForLeaseOn(upstream, channel, purpose, confirm, served);
     if (!done) channel.waits(wait);
+  }
+
+  private bind(channel: ClientChannel, lease: Lease, waited: number): void {
+    channel.bind(lease);
+    this.session.stay.leased();
+    this.session.trail.leased(lease, waited);
   }
 
   /** Opens the lane for what a consumer on a shared upstream publishes. False when that must be waited for. */
@@ -109,9 +130,12 @@ export class ClientChannels {
     );
   }
 
-  /** Has a channel that needs it on the client's private upstream, or free to go there. False when that must be waited for. */
-  toPrivate(channel: ClientChannel): boolean {
-    if (!this.promotion.promote()) return false;
+  /**
+   * Has a channel that needs it on the client's private upstream, or free to go there; `why` it does. False when that must be
+   * waited for.
+   */
+  toPrivate(channel: ClientChannel, why: string): boolean {
+    if (!this.promotion.promote(why)) return false;
     const { lease } = channel;
     if (lease === null || lease.upstream === this.promotion.upstream) return true;
     return this.toMove(channel);

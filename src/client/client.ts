@@ -35,7 +35,9 @@ import { Promotion } from './promotion.ts';
 import { Publisher } from './publisher.ts';
 import { Runs } from './runs.ts';
 import type { ClientState } from './session.ts';
+import { Stay } from './stay.ts';
 import { Timeouts } from './timeouts.ts';
+import { Trail } from './trail.ts';
 
 /** What a client needs from the proxy. */
 export interface ClientContext extends HandshakeContext {
@@ -49,12 +51,19 @@ export interface ClientContext extends HandshakeContext {
 const INPUT_MAX = 65_536;
 /** The largest frame before the tune: long enough for any token in start-ok (RabbitMQ's initial_frame_max). */
 const HANDSHAKE_FRAME_MAX = 65_536;
+let made = 0;
+
 export class Client implements Connection, Newcomer, TransportUser {
+  /** By which the operator and the log know it. */
+  readonly name = `c${++made}`;
   readonly transport: Transport;
   readonly out: Transport['out'];
   readonly profile: ClientContext['profile'];
   readonly negotiated = new Negotiated();
   readonly ending = new Ending(this);
+  readonly trail: Trail = new Trail(this);
+  readonly stay: Stay;
+  delivered = 0;
   /** Where it is in the proxy's list of clients. */
   slot = -1;
   /** Counts among the clients of its user. */
@@ -62,22 +71,20 @@ export class Client implements Connection, Newcomer, TransportUser {
   private readonly context: ClientContext;
   private handshake: ClientHandshake | null;
   private readonly scanner: FrameScanner;
-  private readonly channels: ClientChannels;
-  private readonly promotion: Promotion;
+  readonly channels: ClientChannels;
+  readonly promotion: Promotion;
   private readonly runs: Runs;
-  private readonly publisher: Publisher;
+  readonly publisher: Publisher;
   private readonly pressure: BackPressure;
-  private readonly alarms: Alarms;
+  readonly alarms: Alarms;
   private readonly timeouts: Timeouts;
-  private knownAddress: string | null = null;
-  /** Counts among the clients of its pool. */
-  private counted = false;
   /** It has ended its side, and has not been read to the end yet. */
   private inputEnded = false;
 
   constructor(transport: Transport, context: ClientContext, now: number) {
     this.transport = transport;
     this.out = transport.out;
+    this.stay = new Stay(this, now);
     this.context = context;
     this.profile = context.profile;
     this.handshake = new ClientHandshake(this, context);
@@ -111,18 +118,13 @@ export class Client implements Connection, Newcomer, TransportUser {
     return this.context.stats;
   }
 
-  get address(): string {
-    this.knownAddress ??= this.transport.peer;
-    return this.knownAddress;
-  }
-
   get user(): string {
     return this.negotiated.user;
   }
 
   get facts(): object {
     const { user, vhost } = this.negotiated;
-    return { user: user || undefined, vhost: vhost || undefined, client: this.address };
+    return { id: this.name, user: user || undefined, vhost: vhost || undefined, client: this.transport.peer };
   }
 
   get pool(): Pool {
@@ -212,13 +214,13 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.promotion.request(ready);
   }
 
-  opened(pool: Pool): void {
+  opened(pool: Pool, reused: boolean, seconds: number): void {
     this.handshake = null;
     this.ending.opened();
     this.scanner.maxPayload = this.negotiated.frameMax;
     this.transport.heartbeat.interval = this.negotiated.heartbeat;
-    pool.clients++;
-    this.counted = true;
+    this.trail.opened(reused, seconds, this.negotiated);
+    this.stay.begins(pool, reused);
     this.out.write(frames.CONNECTION_OPEN_OK);
     this.goOn();
   }
@@ -238,7 +240,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   updateSecret(frame: Buffer): Verdict {
-    if (!this.promotion.promote()) return this.state === 'running' ? AGAIN : NEXT;
+    if (!this.promotion.promote('connection.update-secret')) return this.state === 'running' ? AGAIN : NEXT;
     this.promotion.spend();
     this.runs.send();
     this.promotion.upstream!.out.write(Buffer.from(frame));
@@ -285,8 +287,7 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   endParts(): void {
     this.handshake?.abandon();
-    if (this.counted) this.pool.clients--;
-    this.counted = false;
+    this.stay.ends();
     this.pressure.release();
     this.channels.abandonAll();
     this.alarms.end();
@@ -308,6 +309,7 @@ export class Client implements Connection, Newcomer, TransportUser {
   transportClosed(error: Error | null): void {
     if (this.transport.unsecured) this.ending.noTls(error);
     this.ending.gone();
+    this.trail.ended();
     this.context.clientGone(this);
   }
 

@@ -17,6 +17,9 @@ import type { ClientState } from './session.ts';
 /** Milliseconds in which a client that did not read may still hear why it was closed. */
 const SLEEP_MS = 60_000;
 
+/** What concerns more than one client: somebody should look. */
+const GRAVE = new Set(['max_clients', 'max_clients_per_user', 'lease_timeout']);
+
 const LOST: CloseReason = reason('CONNECTION_FORCED', 'the connection to the broker was lost');
 
 interface EndingContext {
@@ -25,6 +28,7 @@ interface EndingContext {
   readonly log: Logger;
   /** Who it is, for the log. */
   readonly facts: object;
+  readonly negotiated: { readonly user: string; readonly vhost: string };
   /** In the handshake: it has come so far that it is told with connection.close. */
   readonly toldInHandshake: boolean;
   /** Ends what it has upstream, and the handshake; it hears no more of it. */
@@ -39,6 +43,8 @@ export class Ending {
   private readonly client: EndingContext;
   /** The client broke the framing: what it sends from here on is not looked at. */
   private rawDiscard = false;
+  /** Who has ended the connection, and why. */
+  private ender = '';
   /** It counts among those that were refused. */
   private counted = false;
 
@@ -55,17 +61,30 @@ export class Ending {
     this.current = 'running';
   }
 
+  get by(): string {
+    return this.ender || 'the client, without a close';
+  }
+
   /** The client has sent connection.close. */
   leaves(): void {
+    this.ender = 'the client';
     this.current = 'leaving';
+  }
+
+  private counts(cause: string, text: string): void {
+    const { stats, negotiated } = this.client;
+    stats.refuse(cause);
+    stats.totals.known(negotiated.user, negotiated.vhost).refused++;
+    this.ender ||= `amqproxy: ${text}`;
   }
 
   private count(cause: string, text: string): void {
     const { client } = this;
     this.counted = true;
-    client.stats.refuse(cause);
+    this.counts(cause, text);
     // that no broker can be reached is said once, where it is seen
-    client.log[cause === 'unreachable' ? 'debug' : 'info'](client.facts, text);
+    const level = cause === 'unreachable' ? 'debug' : GRAVE.has(cause) ? 'warn' : 'info';
+    client.log[level](client.facts, text);
   }
 
   // ---- for what it did
@@ -102,7 +121,7 @@ export class Ending {
   /** It does not read: so many bytes wait for it. */
   overrun(pending: number): void {
     const { client } = this;
-    client.stats.refuse('client_buffer');
+    this.counts('client_buffer', 'it does not read');
     client.log.warn(
       client.facts,
       `Client closed: it does not read, ${pending} bytes wait for it (client_buffer)`,
@@ -159,6 +178,15 @@ export class Ending {
     this.close(why);
   }
 
+  /** By the operator's wish. */
+  kill(text: string): void {
+    const { client } = this;
+    if (this.state === 'closed') return;
+    this.counts('killed', text);
+    if (this.state === 'running' || client.toldInHandshake) this.close(reason('CONNECTION_FORCED', text));
+    else if (this.state !== 'closing') client.transport.reset();
+  }
+
   // ---- for what is lost
 
   /** What the client has done over an upstream is lost with it. */
@@ -184,6 +212,7 @@ export class Ending {
   close(why: CloseReason): void {
     if (this.state === 'closing' || this.state === 'closed') return;
     const { client } = this;
+    this.ender ||= `amqproxy: ${why.text}`;
     this.current = 'closing';
     client.transport.out.write(frames.connectionClose(why));
     client.endParts();

@@ -47,7 +47,7 @@ export interface Newcomer {
   /** Gets an upstream for itself (pool_mode = session), then calls `ready`. */
   requestUpstream(ready: () => void): void;
   /** The handshake is over; connection.open-ok is to be sent. */
-  opened(pool: Pool): void;
+  opened(pool: Pool, reused: boolean, seconds: number): void;
   readonly ending: Pick<Ending, 'offend' | 'refuse' | 'refuseHeader'>;
 }
 
@@ -214,8 +214,9 @@ export class ClientHandshake {
       const { stats } = context;
       stats.logins++;
       if (reused) stats.loginsReused++;
-      stats.loginSeconds.add((performance.now() - this.began) / 1000);
-      client.opened(pool);
+      const seconds = (performance.now() - this.began) / 1000;
+      stats.loginSeconds.add(seconds);
+      client.opened(pool, reused, seconds);
     };
     const admitted = (): void => {
       if (this.state !== 'opening') return;

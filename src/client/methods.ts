@@ -91,7 +91,7 @@ export class Methods {
         const flags = buf[args + 3 + buf[args + 2]];
         if (flags & QUEUE_EXCLUSIVE && !(flags & DECLARE_PASSIVE)) {
           if (this.rootedElsewhere(channel)) return this.rootedError(channel, method);
-          if (!this.channels.toPrivate(channel)) return this.waiting();
+          if (!this.channels.toPrivate(channel, 'an exclusive queue')) return this.waiting();
           this.promotion.spend();
         }
         break;
@@ -127,7 +127,9 @@ export class Methods {
     size: number,
   ): Verdict {
     if (this.rootedElsewhere(channel)) return this.rootedError(channel, method);
-    return this.channels.toPrivate(channel) ? this.pass(channel, method, buf, at, size) : this.waiting();
+    return this.channels.toPrivate(channel, method.name)
+      ? this.pass(channel, method, buf, at, size)
+      : this.waiting();
   }
 
   /** What RabbitMQ does not do, in its words; other brokers are asked, on an upstream that nobody else uses again. */

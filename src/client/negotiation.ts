@@ -9,6 +9,9 @@ import type { BrokerProfile } from '../upstream/profile.ts';
 
 export interface Login {
   mechanism: string;
+  /** What the application calls its connection, and itself. */
+  title: string;
+  product: string;
   /** Null when the mechanism is not known or the response not what it prescribes. */
   credentials: Credentials | null;
   /** As it came; empty once it is not needed. */
@@ -25,6 +28,9 @@ const HEADERS = ['\0\0\x09\x01', '\x01\x01\0\x09', '\x01\x01\x08\0', '\x01\x01\x
 );
 export const isProtocolHeader = (bytes: Buffer): boolean => HEADERS.includes(bytes.toString('latin1', 0, 8));
 
+/** Characters of what an application calls itself that are kept. */
+const LONGEST_TITLE = 128;
+
 /** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
 export function readStartOk(args: Buffer, profile: BrokerProfile): Login | string {
   const tableSize = 4 + args.readUInt32BE(0);
@@ -40,8 +46,14 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
   const { capabilities } = properties;
   const can = (name: string): boolean =>
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
+  const words = (name: string): string => {
+    const value = properties[name];
+    return typeof value === 'string' ? value.slice(0, LONGEST_TITLE) : '';
+  };
   return {
     mechanism,
+    title: words('connection_name'),
+    product: words('product'),
     credentials: profile.mechanisms.includes(mechanism) ? readResponse(mechanism, bytes) : null,
     response: bytes,
     cancelNotify: can('consumer_cancel_notify'),
@@ -54,6 +66,9 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
 export class Negotiated {
   user = '';
   vhost = '';
+  /** What the application calls its connection, and itself. */
+  title = '';
+  product = '';
   /** Set from connection.open on. */
   pool: Pool | null = null;
   channelMax = 2047;
@@ -64,7 +79,9 @@ export class Negotiated {
   cancelNotify = false;
   blockedNotify = false;
 
-  login({ credentials, cancelNotify, blockedNotify }: Login): void {
+  login({ credentials, title, product, cancelNotify, blockedNotify }: Login): void {
+    this.title = title;
+    this.product = product;
     this.user = credentials?.user ?? '';
     this.cancelNotify = cancelNotify;
     this.blockedNotify = blockedNotify;

@@ -22,6 +22,8 @@ export class Promotion {
   /** Has the channels that can leave their upstreams; true when none is on its way. */
   private readonly moved: () => boolean;
   private state: State = SHARED;
+  /** Why it has, or wants, one for itself. */
+  private reason = '';
 
   constructor(session: Session, moved: () => boolean) {
     this.session = session;
@@ -41,13 +43,24 @@ export class Promotion {
     return this.state.is === 'moving' || this.state.is === 'waiting';
   }
 
+  get why(): string {
+    return this.state.is === 'shared' ? '' : this.reason;
+  }
+
+  /** Since when it waits for an upstream, in monotonic milliseconds; null when it does not. */
+  get waitsSince(): number | null {
+    return this.state.is === 'waiting' ? this.state.wait.since : null;
+  }
+
   get waits(): boolean {
     return this.state.is === 'waiting';
   }
 
   /** True when the client has an upstream for itself; otherwise the frame is to be offered again. */
-  promote(): boolean {
+  promote(why: string): boolean {
     if (this.state.is === 'shared') {
+      this.reason = why;
+      this.session.trail.promoted(why);
       this.session.stats.promotions++;
       this.state = { is: 'moving' };
     }

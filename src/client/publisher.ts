@@ -28,6 +28,8 @@ const PUBLISH_IMMEDIATE = 2;
 const PUBLISH_MIN = 5;
 
 export class Publisher {
+  /** Messages of the client, whole ones. */
+  published = 0;
   private readonly session: Session;
   private readonly channels: ClientChannels;
   private readonly promotion: Promotion;
@@ -73,7 +75,7 @@ export class Publisher {
         const elsewhere = channel.rooted && channel.lease?.upstream !== this.promotion.upstream;
         if (this.session.profile.isRabbit || elsewhere)
           return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
-        if (!this.channels.toPrivate(channel)) return this.waiting();
+        if (!this.channels.toPrivate(channel, 'basic.publish immediate')) return this.waiting();
         this.promotion.spend();
       }
       message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
@@ -239,6 +241,7 @@ export class Publisher {
     if (complete) {
       message.expect = METHOD;
       this.session.stats.messagesIn++;
+      this.published++;
       lease.countPublish();
     } else if (this.promotion.upstream !== lease.upstream) return;
     lease.streaming = !complete;
@@ -289,7 +292,7 @@ export class Publisher {
     message.expect = METHOD;
     frames.renumber(begun, channel.id);
     this.rewind(begun);
-    if (this.channels.toPrivate(channel)) this.session.goOn();
+    if (this.channels.toPrivate(channel, 'a message larger than message_buffer')) this.session.goOn();
     return AGAIN;
   }
 

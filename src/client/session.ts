@@ -11,6 +11,8 @@ import type { Carrier } from '../upstream/carrier.ts';
 import type { BrokerProfile } from '../upstream/profile.ts';
 import type { ChannelOwner } from './channel.ts';
 import type { Offence } from './offences.ts';
+import type { Stay } from './stay.ts';
+import type { Trail } from './trail.ts';
 
 /** See ending.ts. */
 export type ClientState = 'handshake' | 'running' | 'leaving' | 'closing' | 'closed';
@@ -20,6 +22,8 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly stats: Stats;
   readonly profile: Pick<BrokerProfile, 'isRabbit'>;
   readonly state: ClientState;
+  readonly trail: Trail;
+  readonly stay: Stay;
   /** Where it is logged in, from connection.open on. */
   readonly pool: Pool;
   /** The frame_max that was agreed on. */

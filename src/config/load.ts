@@ -3,7 +3,7 @@ import { safe } from 'ini';
 import { checkTogether } from './check.ts';
 import { type FileEntry, readSettings } from './files.ts';
 import { optionFor, unknownKey } from './names.ts';
-import { type Config, defaults, type OptionName, optionNames, optionOf, show } from './options.ts';
+import { type Config, defaults, type OptionName, optionNames, optionOf, SECTIONS, show } from './options.ts';
 import { nearest } from './suggest.ts';
 import { printable } from './types.ts';
 
@@ -121,7 +121,7 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
 /** What --check-config prints: every setting as in an INI file, with where it comes from as the comment. */
 export function describe({ config, sources }: Loaded): string {
   const lines: string[] = [];
-  for (const section of ['main', 'listen'] as const) {
+  for (const section of SECTIONS) {
     lines.push(...(section === 'main' ? [] : ['']), `[${section}]`);
     const rows = optionNames
       .filter(name => optionOf(name).section === section)

@@ -4,9 +4,12 @@ import type { Type } from './types.ts';
 /** Headings of the manual, in this order. */
 export const GROUPS = ['Broker', 'Listen', 'Pool', 'Limits', 'Time', 'Log', 'Monitoring'] as const;
 
+/** Sections of the INI file, in this order. */
+export const SECTIONS = ['main', 'listen', 'admin'] as const;
+
 export interface Option<T> {
   /** Section and key in the INI file. */
-  section: 'main' | 'listen';
+  section: (typeof SECTIONS)[number];
   key: string;
   /** Other spellings of the same: `key` in the same section, or `section.key`. */
   aliases?: string[];
@@ -31,6 +34,7 @@ type Entry<T> = Omit<Option<T>, 'section' | 'key' | 'default'> & { default: NoIn
 /** An entry of the table: `main('max_clients', {…})` is the key max_clients in [main]. */
 export const main = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'main', key, ...entry });
 export const listen = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'listen', key, ...entry });
+export const admin = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'admin', key, ...entry });
 
 export const MINUTE = 60;
 export const HOUR = 60 * MINUTE;

@@ -3,6 +3,7 @@
  * etc/amqproxy.ini, the manual pages and the completions come from it: a new option is one entry there (then `make docs`).
  */
 import type { Option } from './option.ts';
+import { ADMIN } from './options/admin.ts';
 import { BROKER } from './options/broker.ts';
 import { LIMITS } from './options/limits.ts';
 import { LISTEN } from './options/listen.ts';
@@ -10,10 +11,10 @@ import { LOG } from './options/log.ts';
 import { POOL } from './options/pool.ts';
 import { TIME } from './options/time.ts';
 
-export { GROUPS, type Option } from './option.ts';
+export { GROUPS, type Option, SECTIONS } from './option.ts';
 export type { BrokerAddress } from './types.ts';
 
-export const OPTIONS = { ...BROKER, ...POOL, ...LIMITS, ...TIME, ...LOG, ...LISTEN };
+export const OPTIONS = { ...BROKER, ...POOL, ...LIMITS, ...TIME, ...LOG, ...LISTEN, ...ADMIN };
 
 export type OptionName = keyof typeof OPTIONS;
 

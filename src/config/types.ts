@@ -136,6 +136,20 @@ export const pemFile: Type<string> = {
   placeholder: 'FILE',
 };
 
+/** Where a Unix socket is; empty for none. */
+export const socketPath: Type<string> = {
+  parse(text) {
+    const path = text.trim();
+    if (path !== '' && path !== 'auto' && !path.startsWith('/')) throw new Error('is no absolute path');
+    // sockaddr_un has 108 octets, the last one 0
+    if (Buffer.byteLength(path) > 107) throw new Error('is longer than a socket may be named');
+    return path;
+  },
+  show: String,
+  allowed: 'auto, or an absolute path of at most 107 octets; empty for none',
+  placeholder: 'PATH',
+};
+
 /** @throws Error where the text is neither an IP address nor a name that DNS could know. */
 function checkHost(host: string): void {
   if (isIP(host) !== 0) return;

@@ -45,6 +45,9 @@ export class Transport {
   /** The TCP socket beneath, where TLS is spoken. */
   private readonly tcp: Socket;
   private readonly traffic: Traffic;
+  private knownPeer: string | null = null;
+  /** Bytes that were read. */
+  bytesIn = 0;
   private user: TransportUser | null = null;
   private pauses = 0;
   private error: Error | null = null;
@@ -82,6 +85,7 @@ export class Transport {
     this.inbox.consume = chunk => {
       heartbeat.lastRead = clock.now;
       traffic.bytesIn += chunk.length;
+      this.bytesIn += chunk.length;
       user.received(chunk);
     };
     socket.on('error', error => {
@@ -123,7 +127,19 @@ export class Transport {
 
   /** The peer's address and port, for people. */
   get peer(): string {
-    return `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
+    this.knownPeer ??= `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
+    return this.knownPeer;
+  }
+
+  /** The port on our side. */
+  get localPort(): number | undefined {
+    return this.tcp.localPort;
+  }
+
+  /** The connection as RabbitMQ names it, where we have opened it. */
+  get way(): string {
+    const { localAddress, localPort } = this.tcp;
+    return `${localAddress}:${localPort} -> ${this.peer}`;
   }
 
   get remoteAddress(): string | undefined {

@@ -27,7 +27,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly topologies = new Topologies();
   private readonly context: PoolContext<Pool>;
   private readonly lending = new Lending();
-  private readonly waiters: Waiters;
+  readonly waiters: Waiters;
   private readonly growth: Growth = new Growth(this);
 
   constructor(context: PoolContext<Pool>, account: Account, vhost: string) {
@@ -94,7 +94,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   ): Wait {
     const take = (): Lease | Denial | null =>
       this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
-    return this.wait(`on ${upstream.id}`, take, done);
+    return this.wait(`on ${upstream.name}`, take, done);
   }
 
   /** A lease on an upstream that the client has for itself; null when it must be waited for. */
@@ -103,6 +103,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
+    if (this.waiters.held) return null;
     const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
     return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
   }
@@ -110,7 +111,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
   private overQuota(): Denial | null {
     const { quota } = this.account;
-    if (!quota.full || this.account.freesChannel()) return null;
+    if (this.waiters.held || !quota.full || this.account.freesChannel()) return null;
     return { cause: 'refused', why: quota.refusal };
   }
 
@@ -120,6 +121,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
+    if (this.waiters.held) return null;
     const upstream = this.lending.takeIdle();
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
@@ -165,7 +167,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   /** Serves who waits, and opens upstreams for those who cannot be served. */
   serve(): void {
-    if (this.waiters.length > 0) {
+    if (this.waiters.length > 0 && !this.waiters.held) {
       this.waiters.serve();
       this.growth.to(this.wanted());
     }
@@ -264,6 +266,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     if (!upstream.retired) {
       this.context.stats.upstreamsLost++;
       this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
+        id: upstream.name,
         upstream: upstream.address,
       });
       if (this.account.quota.learn(why))
@@ -281,9 +284,9 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   blockedChanged(upstream: Upstream): void {
     this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
-    const { blocked, address } = upstream;
+    const { blocked, address, name } = upstream;
     const message = blocked === null ? 'unblocked' : `blocked: ${blocked}`;
-    this.context.report('warn', this, `Upstream ${message}`, { upstream: address });
+    this.context.report('warn', this, `Upstream ${message}`, { id: name, upstream: address });
     if (blocked === null) this.serve();
   }
 

@@ -57,6 +57,8 @@ export class Registry implements PoolContext<Pool> {
   /** Connections to brokers, from before the dial to their end. */
   private places = 0;
   private givingWay = false;
+  /** By the operator's wish nothing is lent, and nobody logged in upstream, for now. */
+  private isPaused = false;
   private serving = false;
 
   constructor(context: RegistryContext, opener: Opener) {
@@ -113,6 +115,7 @@ export class Registry implements PoolContext<Pool> {
     let pool = account.pools.get(vhost);
     if (pool === undefined) {
       pool = new Pool(this, account, vhost);
+      if (this.isPaused) pool.waiters.hold();
       account.pools.set(vhost, pool);
       this.pools.add(pool);
       this.stats.pools++;
@@ -126,7 +129,7 @@ export class Registry implements PoolContext<Pool> {
     const { account, vhost } = pool;
     const upstream = await this.opener.open(account, vhost, tuned);
     this.lastVhost.set(account.user, vhost);
-    this.report('info', pool, 'Upstream opened', { upstream: upstream.address });
+    this.report('info', pool, 'Upstream opened', { id: upstream.name, upstream: upstream.address });
     return upstream;
   }
 
@@ -143,6 +146,7 @@ export class Registry implements PoolContext<Pool> {
   // ---- places
 
   reserve(): boolean {
+    if (this.isPaused) return false;
     const { maxUpstreamsTotal } = this.config;
     if (maxUpstreamsTotal === 0 || this.places < maxUpstreamsTotal) {
       this.places++;
@@ -178,6 +182,7 @@ export class Registry implements PoolContext<Pool> {
     return new Promise((resolve, reject) => {
       const take = (): { placed: boolean } | null => {
         if (needless()) return { placed: false };
+        if (pool?.waiters.held) return null;
         return (pool === null || pool.mayGrow()) && this.reserve() ? { placed: true } : null;
       };
       this.logins.wait('login', this.config.leaseTimeout, take, outcome =>
@@ -227,7 +232,8 @@ export class Registry implements PoolContext<Pool> {
   /** `now` as of the coarse clock. */
   maintain(now: number): void {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
-    this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    if (!this.anyPaused)
+      this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const [key, account] of this.accounts) {
       // tokens and signed passwords are used once: another has come since
       const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
@@ -253,6 +259,42 @@ export class Registry implements PoolContext<Pool> {
   leaveBrokers(): void {
     this.dropTuned();
     for (const pool of this.pools) pool.leaveBrokers();
+  }
+
+  // ---- by the operator's wish
+
+  /** Whether all pools are paused, those to come too. */
+  get paused(): boolean {
+    return this.isPaused;
+  }
+
+  private get anyPaused(): boolean {
+    if (this.isPaused) return true;
+    for (const pool of this.pools) if (pool.waiters.held) return true;
+    return false;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+    for (const pool of this.pools) pool.waiters.hold();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    for (const pool of [...this.pools]) this.resumePool(pool);
+    this.loginsGoOn();
+  }
+
+  /** Those who have waited meanwhile have all their time again. */
+  resumePool(pool: Pool): void {
+    pool.waiters.goOn(this.config.leaseTimeout);
+    pool.serve();
+    this.loginsGoOn();
+  }
+
+  private loginsGoOn(): void {
+    this.logins.goOn(this.config.leaseTimeout);
+    this.logins.serve();
   }
 
   /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */

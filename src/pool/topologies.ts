@@ -22,6 +22,10 @@ export class Topologies {
     this.owners.delete(owner);
   }
 
+  has(owner: TopologyOwner): boolean {
+    return this.owners.has(owner);
+  }
+
   get any(): boolean {
     return this.owners.size > 0;
   }

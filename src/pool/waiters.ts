@@ -16,6 +16,8 @@ export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
 
 /** A wait under way. */
 export interface Wait {
+  /** Monotonic milliseconds. */
+  readonly since: number;
   /** Gives up; `done` is not called. */
   cancel(): void;
 }
@@ -32,7 +34,7 @@ interface Waiter<T = unknown> {
 }
 
 /** Of one who was served at once. */
-export const NO_WAIT: Wait = { cancel: () => {} };
+export const NO_WAIT: Wait = { since: 0, cancel: () => {} };
 
 export const isDenial = (value: object): value is Denial => 'cause' in value;
 
@@ -40,6 +42,8 @@ export class Waiters {
   private readonly queues = new Map<string, Waiter[]>();
   private readonly served: (seconds: number) => void;
   length = 0;
+  /** By the operator's wish nobody is served for now, and nobody's time runs out. */
+  private isHeld = false;
 
   /** `served` is told how long each one has waited. */
   constructor(served: (seconds: number) => void) {
@@ -60,6 +64,7 @@ export class Waiters {
     queue.push(waiter);
     this.length++;
     return {
+      since,
       cancel: () => {
         const at = queue.indexOf(waiter);
         if (at >= 0) this.remove(queue, at);
@@ -81,6 +86,7 @@ export class Waiters {
 
   /** Serves all that can be. A waiter has left before it is told: what it then does may serve others. */
   serve(): void {
+    if (this.isHeld) return;
     const stuck = new Set<Waiter[]>();
     for (let queue = this.longestWaiting(stuck); queue !== null; queue = this.longestWaiting(stuck)) {
       const value = queue[0].take() as object | null;
@@ -113,9 +119,25 @@ export class Waiters {
 
   /** Turns away all whose time is up. */
   expire(now: number, denial: Denial): void {
+    if (this.isHeld) return;
     for (const queue of [...this.queues.values()])
       while (queue.length > 0 && queue[0].deadline <= now)
         this.remove(queue, 0).done({ ok: false, ...denial });
+  }
+
+  get held(): boolean {
+    return this.isHeld;
+  }
+
+  hold(): void {
+    this.isHeld = true;
+  }
+
+  /** Those who wait have that many seconds from now on; they are not served yet. */
+  goOn(seconds: number): void {
+    this.isHeld = false;
+    const deadline = clock.now + seconds * 1000;
+    for (const queue of this.queues.values()) for (const waiter of queue) waiter.deadline = deadline;
   }
 
   /** Turns everybody away. */

@@ -146,6 +146,7 @@ export class Greeter implements Opener {
   /** Logs in, under a name for the vhost. */
   private logIn(upstream: Upstream, account: Account, vhost: string): Promise<void> {
     const name = `amqproxy ${hostname()}: ${account.user}@${vhost} #${account.nextNumber(vhost)}`;
+    upstream.title = name;
     return this.inTime(
       upstream,
       upstream.step(handshake => handshake.authenticate(account, name)),

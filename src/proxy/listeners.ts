@@ -7,7 +7,7 @@ import type { Config } from '../config/options.ts';
 
 /** A listening socket handed over by systemd. */
 export interface GivenSocket {
-  name: 'amqp' | 'amqps' | 'http';
+  name: 'amqp' | 'amqps' | 'http' | 'admin';
   fd: number;
 }
 
@@ -32,7 +32,7 @@ export class Listeners {
   /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). `given` sockets win over the addresses configured. */
   async listen(given: GivenSocket[]): Promise<void> {
     const { listenAddress, listenPort, listenTlsPort } = this.context.config;
-    const mine = given.filter(({ name }) => name !== 'http');
+    const mine = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
     if (mine.length > 0) {
       for (const { fd, name } of mine) await this.serve(name === 'amqps', { fd });
       return;

@@ -47,7 +47,7 @@ export class Proxy implements ClientContext, DialerOwner {
   readonly registry: Registry;
   /** Draining, or ending at once. */
   stopping = false;
-  private readonly dialer: Dialer;
+  readonly dialer: Dialer;
   private readonly greeter: Greeter;
   private readonly clients: Admission;
   private readonly listeners: Listeners;
@@ -56,6 +56,7 @@ export class Proxy implements ClientContext, DialerOwner {
   constructor(config: Config, log: Logger) {
     this.config = config;
     this.log = log;
+    this.stats.totals.max = config.metricsPools;
     this.profile = new BrokerProfile(config.heartbeat);
     this.dialer = new Dialer(config, this.profile, this.stats, this);
     this.greeter = new Greeter(this, this.dialer);
@@ -63,6 +64,10 @@ export class Proxy implements ClientContext, DialerOwner {
     this.clients = new Admission(this);
     this.listeners = new Listeners(this);
     this.janitor = new Janitor(this);
+  }
+
+  get clientList(): readonly Client[] {
+    return this.clients.clients;
   }
 
   get clientCount(): number {
@@ -170,6 +175,18 @@ export class Proxy implements ClientContext, DialerOwner {
       this.registry.leaveBrokers();
     } else this.registry.forgetLimits();
     this.listeners.reload();
+  }
+
+  // ---- by the operator's wish
+
+  /** Upstreams, to one broker or to all, end with their last lease; whoever needs one gets a new one. */
+  reconnect(broker?: string): void {
+    this.greeter.leaveBrokers();
+    if (broker === undefined) this.registry.leaveBrokers();
+    else {
+      this.registry.leaveBroker(broker);
+      this.registry.retryNow();
+    }
   }
 
   // ---- the end

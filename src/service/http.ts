@@ -6,7 +6,16 @@ import type { Registry } from 'prom-client';
 import { inWords } from '../words.ts';
 import { EX, ServiceError } from './errors.ts';
 
+/** Answers for what can be shown, and nothing else. */
+export interface Shows {
+  /** False for a request that is for something else. */
+  read(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  readonly page: string;
+  readonly pageHeaders: Record<string, string>;
+}
+
 export interface HttpSources {
+  console?: Shows;
   metrics: Pick<Registry, 'metrics' | 'contentType'>;
   /** Whether a client that comes now would be served. */
   ready(): boolean;
@@ -16,6 +25,19 @@ export interface HttpSources {
 export type HttpWhere = { host: string; port: number } | { fd: number };
 
 const TEXT = 'text/plain; charset=utf-8';
+const MISLED = 'Ask by address or as localhost\n';
+
+/**
+ * Whether a browser may have been led here by somebody else's name for this machine (DNS rebinding): on loopback, only names
+ * that nobody else can give are taken.
+ */
+function isMisled({ headers, socket }: IncomingMessage): boolean {
+  const { host } = headers;
+  const loopback = /^(127\.|::1$|::ffff:127\.)/.test(socket.localAddress ?? '');
+  return (
+    loopback && host !== undefined && !/^(\[[\da-f:.]+\]|[\d.]+|([\w-]+\.)*localhost)(:\d+)?$/i.test(host)
+  );
+}
 
 async function answer(
   request: IncomingMessage,
@@ -41,9 +63,13 @@ async function answer(
     case '/readyz':
       return sources.ready() ? send(200, 'OK\n') : send(503, 'Not ready\n');
     case '/':
-      return send(200, 'amqproxy: /metrics /healthz /readyz\n');
+      if (isMisled(request)) return send(403, MISLED);
+      if (sources.console === undefined) return send(200, 'amqproxy: /metrics /healthz /readyz\n');
+      return send(200, sources.console.page, 'text/html; charset=utf-8', sources.console.pageHeaders);
     default:
-      return send(404, 'Not found: there are /metrics, /healthz and /readyz\n');
+      if (request.url?.startsWith('/show/') && isMisled(request)) return send(403, MISLED);
+      if (await sources.console?.read(request, response)) return;
+      return send(404, 'Not found: there are /metrics, /healthz, /readyz and /show/…\n');
   }
 }
 

@@ -3,10 +3,12 @@ import type { Logger } from 'pino';
 import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
-import { startHttp } from './http.ts';
+import { type Shows, startHttp } from './http.ts';
+import { labelRows } from './label-rows.ts';
 import { checkOpenFiles } from './limits.ts';
 import { createMetrics } from './metrics.ts';
 import { StatsLine } from './stats-line.ts';
+import { statusLine } from './status.ts';
 import { listenFds, Systemd } from './systemd.ts';
 
 export { ServiceError } from './errors.ts';
@@ -14,6 +16,8 @@ export { ServiceError } from './errors.ts';
 export interface Service {
   /** Listening sockets handed over by the service manager, for the proxy; named `amqp` or `amqps`. */
   readonly sockets: GivenSocket[];
+  /** Descriptor of the console's socket, if one was handed over. */
+  readonly adminSocket: number | null;
   /** Whether HTTP is served where the settings say. */
   readonly ownHttp: boolean;
   /** The proxy listens, or a reload is over. */
@@ -31,10 +35,10 @@ const DRAIN_STATUS_MS = 1000;
  * Starts HTTP, and finds the sockets that were handed over. The proxy does not listen yet.
  * @throws ServiceError with an exit code: unknown socket name, HTTP port in use.
  */
-export async function startService(proxy: Proxy, log: Logger): Promise<Service> {
+export async function startService(proxy: Proxy, log: Logger, console: Shows): Promise<Service> {
   const systemd = new Systemd(log);
   const given = listenFds();
-  const sockets = given.filter(socket => socket.name !== 'http');
+  const sockets = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
   const httpSockets = given.filter(socket => socket.name === 'http');
   const { config } = proxy;
   checkOpenFiles(config, log);
@@ -42,7 +46,11 @@ export async function startService(proxy: Proxy, log: Logger): Promise<Service> 
 
   let listening = false;
   if (config.httpPort > 0 || httpSockets.length > 0) {
-    const sources = { metrics: createMetrics(proxy), ready: () => listening && proxy.ready() };
+    const sources = {
+      metrics: createMetrics(proxy, labelRows(proxy)),
+      ready: () => listening && proxy.ready(),
+      console,
+    };
     for (const { fd } of httpSockets) await startHttp({ fd }, sources, log);
     if (httpSockets.length === 0)
       await startHttp({ host: config.httpAddress, port: config.httpPort }, sources, log);
@@ -57,10 +65,11 @@ export async function startService(proxy: Proxy, log: Logger): Promise<Service> 
   let drain: NodeJS.Timeout | undefined;
   return {
     sockets,
+    adminSocket: given.find(({ name }) => name === 'admin')?.fd ?? null,
     ownHttp: httpSockets.length === 0,
     ready() {
       listening = true;
-      stats.start(text => systemd.status(text));
+      stats.start(rates => systemd.status(statusLine(proxy, rates)));
       systemd.ready();
     },
     reloading: () => systemd.reloading(),

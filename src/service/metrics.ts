@@ -5,13 +5,22 @@
  */
 import { hostname } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Config } from '../config/options.ts';
 import type { BrokerStatus, Fill } from '../proxy/proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
+import type { Rows } from './label-rows.ts';
+import { addLabelled } from './labelled.ts';
 import type { Watched } from './stats-line.ts';
 
 /** What the metrics need of the proxy. */
-export type Measured = Omit<Watched, 'config'> & { brokers(): BrokerStatus[] };
+export type Measured = Watched & { brokers(): BrokerStatus[] };
+
+/** 0 for none. */
+const LIMITS: [name: string, help: string, read: (config: Config) => number][] = [
+  ['clients_limit', 'The most clients (max_clients), 0 for no limit', c => c.maxClients],
+  ['upstreams_limit', 'The most upstreams (max_upstreams_total), 0 for no limit', c => c.maxUpstreamsTotal],
+];
 
 /** From 0.1 ms (a reused login) to the 10 s of lease_timeout. */
 const BUCKETS = [
@@ -112,7 +121,7 @@ function brokerMetrics(proxy: Measured, registers: Registry[]): void {
 }
 
 /** The registry behind /metrics. Takes over the `observe` hooks of the proxy's samples. */
-export function createMetrics(proxy: Measured): Registry {
+export function createMetrics(proxy: Measured, rows: Rows): Registry {
   const registry = new Registry();
   const registers = [registry];
   for (const [name, help, read] of GAUGES)
@@ -165,6 +174,16 @@ export function createMetrics(proxy: Measured): Registry {
     labelNames: ['amqproxy_version', 'amqproxy_hostname'],
     registers,
   }).set({ amqproxy_version: VERSION, amqproxy_hostname: hostname() }, 1);
+  for (const [name, help, read] of LIMITS)
+    new Gauge({
+      name: `amqproxy_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read(proxy.config));
+      },
+    });
+  addLabelled(registers, rows);
   // process_* and nodejs_*: CPU, memory, open files, event loop lag
   collectDefaultMetrics({ register: registry });
   return registry;

@@ -1,6 +1,5 @@
 /**
- * The stats sentence: what happened in a span of time. Every stats_period in the log; more often as systemd's STATUS;
- * on a terminal as `N clients    N upstreams`, kept current in place.
+ * The stats sentence: what happened in a span of time, every stats_period in the log unless nothing did; on a terminal as `N clients    N upstreams`, kept current in place.
  */
 import type { Logger } from 'pino';
 import { statusLine } from '../log.ts';
@@ -48,6 +47,13 @@ const counters = (stats: Stats): Counters => ({
   refused: new Map(stats.refused),
 });
 
+export interface Rates {
+  logins: number;
+  messagesIn: number;
+  messagesOut: number;
+  refused: number;
+}
+
 /** A span of time that ends with each sentence; the next one begins there. */
 export class Span {
   private readonly proxy: Watched;
@@ -56,6 +62,35 @@ export class Span {
   constructor(proxy: Watched) {
     this.proxy = proxy;
     this.last = counters(proxy.stats);
+  }
+
+  /** What goes on each second, and how many were refused; a new span begins. */
+  rates(): Rates {
+    const { last } = this;
+    const now = counters(this.proxy.stats);
+    this.last = now;
+    const seconds = Math.max(0.001, (now.at - last.at) / 1000);
+    const sum = ({ refused }: Counters): number => [...refused.values()].reduce((a, b) => a + b, 0);
+    return {
+      logins: (now.logins - last.logins) / seconds,
+      messagesIn: (now.messagesIn - last.messagesIn) / seconds,
+      messagesOut: (now.messagesOut - last.messagesOut) / seconds,
+      refused: sum(now) - sum(last),
+    };
+  }
+
+  /** Nothing has happened in it so far: no login, lease, message or refusal. */
+  get isIdle(): boolean {
+    const { last } = this;
+    const now = counters(this.proxy.stats);
+    const same = (of: 'logins' | 'leases' | 'messagesIn' | 'messagesOut'): boolean => now[of] === last[of];
+    return (
+      same('logins') &&
+      same('leases') &&
+      same('messagesIn') &&
+      same('messagesOut') &&
+      [...now.refused].every(([why, n]) => n === last.refused.get(why))
+    );
   }
 
   /** Facts in a fixed order: clients, logins, leases, upstreams, traffic from and to clients, waits (median/p99), buffers (all, and the fullest of what it may hold), refusals. */
@@ -93,6 +128,8 @@ export class StatsLine {
   private readonly log: Logger;
   private readonly logged: Span;
   private timers: NodeJS.Timeout[] = [];
+  /** The last line said that nothing happens. */
+  private toldIdle = false;
 
   constructor(proxy: Watched, log: Logger) {
     this.proxy = proxy;
@@ -100,15 +137,15 @@ export class StatsLine {
     this.logged = new Span(proxy);
   }
 
-  /** Starts the timers, or starts them anew with a changed stats_period. `status` takes a fresh sentence every 5 s. */
-  start(status?: (text: string) => void): void {
+  /** Starts the timers, or starts them anew with a changed stats_period. `status` is told every 5 s what goes on. */
+  start(status?: (rates: Rates) => void): void {
     this.stop();
     const { statsPeriod, logFormat } = this.proxy.config;
     if (statsPeriod > 0) this.every(statsPeriod * 1000, () => this.write());
     if (status) {
       const span = new Span(this.proxy);
-      status(span.sentence());
-      this.every(STATUS_MS, () => status(span.sentence()));
+      status(span.rates());
+      this.every(STATUS_MS, () => status(span.rates()));
     }
     if (process.stdout.isTTY && logFormat !== 'json') this.every(LIVE_MS, () => this.showLive());
   }
@@ -125,8 +162,20 @@ export class StatsLine {
   /** The line in the log; the waits of the next one are its own. */
   write(): void {
     const { stats } = this.proxy;
+    const idle = this.logged.isIdle;
+    if (idle && this.toldIdle) return;
+    this.toldIdle = idle;
+    if (idle) {
+      const { clients, upstreams } = stats;
+      const text = `stats: idle, ${count(clients, 'client')}, ${count(upstreams, 'upstream')}; the next line when something happens`;
+      this.log.info({ journal: { clients, upstreams, parked: stats.channelsParked }, each: true }, text);
+      return;
+    }
     this.log.info(
-      { journal: { clients: stats.clients, upstreams: stats.upstreams, parked: stats.channelsParked } },
+      {
+        journal: { clients: stats.clients, upstreams: stats.upstreams, parked: stats.channelsParked },
+        each: true,
+      },
       `stats: ${this.logged.sentence()}`,
     );
     stats.leaseWaitSeconds.clear();

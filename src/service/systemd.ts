@@ -126,12 +126,13 @@ const systemdNotify = async (state: string): Promise<void> => {
 };
 
 /** Names a socket may have (FileDescriptorName=), and what is served on it. A socket without a name is called as its unit. */
-const ROLES: Record<string, 'amqp' | 'amqps' | 'http'> = {
+const ROLES: Record<string, GivenSocket['name']> = {
   amqp: 'amqp',
   'amqproxy.socket': 'amqp',
   unknown: 'amqp',
   amqps: 'amqps',
   http: 'http',
+  admin: 'admin',
 };
 
 /**
@@ -154,7 +155,7 @@ export function listenFds(env: NodeJS.ProcessEnv = process.env): GivenSocket[] {
     if (name === undefined)
       throw new ServiceError(
         EX.CONFIG,
-        `the service manager handed over a socket named "${given}": known are amqp, amqps and http. Mend FileDescriptorName= in the socket unit`,
+        `the service manager handed over a socket named "${given}": known are amqp, amqps, http and admin. Mend FileDescriptorName= in the socket unit`,
       );
     return { name, fd: FIRST_FD + i };
   });

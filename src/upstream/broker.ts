@@ -57,6 +57,8 @@ export class Broker<C> {
   readonly name: string;
   /** Dials that were answered with a greeting, and those that were not. */
   readonly dials = { ok: 0, failed: 0 };
+  /** By the operator's wish it gets no new upstreams. */
+  drained = false;
   private readonly context: BrokerContext<C>;
   private state: { is: 'new' } | { is: 'up' } | Down = { is: 'new' };
   /** The one dial while it is down. */
@@ -85,6 +87,11 @@ export class Broker<C> {
   /** A login may try it: it is not known to be down, or it is time to see whether it still is. */
   get usable(): boolean {
     return this.state.is !== 'down' || this.state.onTrial;
+  }
+
+  /** Since when it is down, in monotonic milliseconds, and why; null while it is not. */
+  get downSince(): { since: number; why: string } | null {
+    return this.state.is === 'down' ? this.state : null;
   }
 
   /** What is wrong with it and how long ago that was seen; null when nothing is known to be wrong. */

@@ -6,6 +6,10 @@ import type { Answers } from './answers.ts';
 /** The client behind a lease, as an upstream sees it. */
 export interface Peer {
   readonly out: Outbox;
+  /** By which the operator and the log know it: c812. */
+  readonly name: string;
+  /** Messages that went to it. */
+  delivered: number;
   /** Largest payload the client takes in one frame; frame_max - 8. */
   readonly framePayload: number;
   /** Wants basic.cancel when a queue goes away under a consumer. */
@@ -21,6 +25,8 @@ export interface Peer {
 /** An upstream, as its channels and their users see it. */
 export interface Carrier {
   readonly out: Outbox;
+  /** By which the operator and the log know it: u3. */
+  readonly name: string;
   /** The broker, as host:port. */
   readonly address: string;
   /** Largest frame the broker takes. */

@@ -26,15 +26,11 @@ export function channelMethod(
   const { lease } = channel;
   switch (buf.readUInt32BE(at + 7)) {
     case M.BASIC_DELIVER:
-      channel.delivered++;
-      upstream.stats.messagesOut++;
-      channel.dropping = lease === null;
+      countDelivery(upstream, channel);
       if (lease !== null) renumberDelivery(lease, buf, at + 12 + buf[at + 11]);
       return true;
     case M.BASIC_GET_OK:
-      channel.delivered++;
-      upstream.stats.messagesOut++;
-      channel.dropping = lease === null;
+      countDelivery(upstream, channel);
       if (lease !== null) renumberDelivery(lease, buf, at + 11);
       return true;
     case M.BASIC_RETURN:
@@ -83,6 +79,15 @@ export function channelMethod(
     default:
       return true;
   }
+}
+
+function countDelivery(upstream: Receiver, channel: UpstreamChannel): void {
+  const { lease } = channel;
+  channel.delivered++;
+  upstream.delivery.delivered++;
+  upstream.stats.messagesOut++;
+  channel.dropping = lease === null;
+  if (lease !== null) lease.peer.delivered++;
 }
 
 /** Gives the delivery tag at `tagAt` the number that the client knows. */

@@ -34,6 +34,7 @@ export class UpstreamChannel implements LeasedChannel {
   state: ChannelState = 'leased';
   lease: Lease | null = null;
   confirms: Confirms | null = null;
+  published = 0;
   delivered = 0;
   qosSet = false;
   swallowQosOk = 0;

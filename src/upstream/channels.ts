@@ -27,6 +27,10 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   max = 2047;
   /** Channels that are open, or about to be opened or closed. */
   count = 0;
+  /** Messages that went over channels that are gone. */
+  private publishedBefore = 0;
+  /** Seconds that the last barrier took. */
+  barrier = 0;
   private readonly upstream: ChannelsOwner;
   private readonly stats: Stats;
   private readonly byNumber: (UpstreamChannel | undefined)[] = [];
@@ -60,6 +64,19 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     let n = 0;
     for (const { state } of this) if (state === 'resetting' || state === 'closing') n++;
     return n;
+  }
+
+  /** Messages that went to the broker. */
+  get published(): number {
+    let n = this.publishedBefore;
+    for (const channel of this) n += channel.published;
+    return n;
+  }
+
+  /** How many are in each state, for the operator. */
+  get census(): Record<'leased' | 'settling' | 'parked', number> {
+    const { ending, parked, count } = this;
+    return { leased: count - parked - ending, settling: ending, parked };
   }
 
   // ---- leases
@@ -114,6 +131,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
 
   barrierAnswered(seconds: number): void {
     this.upstream.delivery.sendRun();
+    this.barrier = seconds;
     this.stats.barriers++;
     this.stats.barrierSeconds.add(seconds);
   }
@@ -172,6 +190,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     }
     this.stats.channelsLeased--;
     channel.state = 'gone';
+    this.publishedBefore += channel.published;
     this.byNumber[channel.id] = undefined;
     this.count--;
     this.freeNumbers.push(channel.id);

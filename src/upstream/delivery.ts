@@ -8,6 +8,8 @@ import type { Carrier, Peer } from './carrier.ts';
 import type { Lease } from './lease.ts';
 
 export class Delivery {
+  /** Messages that came from the broker. */
+  delivered = 0;
   private readonly upstream: Carrier;
   // the run of frames in the chunk at hand that go to one client
   private runPeer: Peer | null = null;

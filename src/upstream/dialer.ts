@@ -159,7 +159,7 @@ export class Dialer {
 
   /** Brokers in turn; those that are down only if there are no others. */
   private order(tried: ReadonlySet<string>): Broker<Upstream>[] {
-    const all = [...this.byName.values()].filter(({ name }) => !tried.has(name));
+    const all = [...this.byName.values()].filter(({ name, drained }) => !drained && !tried.has(name));
     const usable = all.filter(broker => broker.usable);
     const from = usable.length > 0 ? usable : all;
     const first = this.next++ % Math.max(1, from.length);
@@ -168,14 +168,15 @@ export class Dialer {
 
   /** Whether there is a broker, not known to be down, that is none of those. */
   hasOther(tried: ReadonlySet<string>): boolean {
-    for (const { usable, name } of this.byName.values()) if (usable && !tried.has(name)) return true;
+    for (const { usable, name, drained } of this.byName.values())
+      if (usable && !drained && !tried.has(name)) return true;
     return false;
   }
 
   /** In words, why no login can be served. */
   unreachable(): Unreachable {
     const troubles = [...this.byName.values()].map(
-      ({ name, trouble }) => `${name}: ${trouble ?? 'no answer'}`,
+      ({ name, trouble, drained }) => `${name}: ${drained ? 'drained' : (trouble ?? 'no answer')}`,
     );
     return new Unreachable(troubles);
   }

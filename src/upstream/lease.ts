@@ -48,6 +48,8 @@ export interface LeasedChannel {
   readonly state: string;
   /** Set once confirm.select was sent. */
   confirms: Confirms | null;
+  /** Messages that went to the broker. */
+  published: number;
   /** Delivery tags the broker has used. */
   readonly delivered: number;
   /** A prefetch bound is set that the next lease must not inherit. */
@@ -101,6 +103,7 @@ export class Lease {
   /** A whole message has gone over it. */
   countPublish(): void {
     const { confirms } = this.channel;
+    this.channel.published++;
     if (confirms === null) this.publishedPlain = true;
     else confirms.published++;
   }

@@ -32,8 +32,10 @@ const CLOSE_MS = 5000;
 let made = 0;
 
 export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
-  /** Its number in this process. */
+  /** By which the operator and the log know it, and how it calls itself at the broker. */
   readonly id = ++made;
+  readonly name = `u${this.id}`;
+  title = '';
   state: UpstreamState = 'handshake';
   readonly transport: Transport;
   readonly out: Transport['out'];

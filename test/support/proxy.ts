@@ -104,7 +104,7 @@ export class AmqProxy {
 
   /** The value of a metric; `name` without the prefix, with its labels if it has some. */
   async metric(name: string): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${this.httpPort}/metrics`);
+    const response = await fetch(`${this.http}/metrics`);
     const start = `amqproxy_${name} `;
     const line = (await response.text()).split('\n').find(line => line.startsWith(start));
     if (line === undefined) throw new Error(`there is no metric ${name}`);
@@ -119,6 +119,11 @@ export class AmqProxy {
   /** Resolves when all clients have left; fails, naming it, when something of one stays. Started with metrics only. */
   async left(): Promise<void> {
     for (const name of TAKEN) await until(`${name} to be 0`, async () => (await this.metric(name)) === 0);
+  }
+
+  /** Where its HTTP server is. */
+  get http(): string {
+    return `http://127.0.0.1:${this.httpPort}`;
   }
 
   get url(): string {

@@ -151,7 +151,8 @@ export class RawClient {
     const { heartbeat = 0, frameMax = 131072, channelMax = 2047 } = options;
     this.send(PROTOCOL_HEADER);
     if ((await this.next('connection.start')) === null) return null;
-    this.startOk(options.capabilities, mechanism, options.response ?? Buffer.from(`\0${user}\0${secret}`));
+    const response = options.response ?? Buffer.from(`\0${user}\0${secret}`);
+    this.startOk(options.capabilities, mechanism, response, options.title);
     const tune = await this.next(f => f.name === 'connection.tune' || f.name === 'connection.close');
     if (tune?.name !== 'connection.tune') return tune;
     this.tuneOk(channelMax, frameMax, heartbeat);
@@ -159,8 +160,9 @@ export class RawClient {
     return this.next(f => f.name === 'connection.open-ok' || f.name === 'connection.close');
   }
 
-  startOk(capabilities: Table = CAPABILITIES, mechanism: string, response: Buffer): void {
-    const args = new Writer().bytes(encodeTable({ product: 'test', capabilities }));
+  startOk(capabilities: Table = CAPABILITIES, mechanism: string, response: Buffer, title?: string): void {
+    const named: Table = title === undefined ? {} : { connection_name: title };
+    const args = new Writer().bytes(encodeTable({ product: 'test', ...named, capabilities }));
     this.method(
       0,
       'connection.start-ok',
@@ -217,6 +219,8 @@ export interface LoginOptions extends Reach {
   channelMax?: number;
   mechanism?: string;
   response?: Buffer;
+  /** What the application calls its connection. */
+  title?: string;
 }
 
 /** What a close frame says. */

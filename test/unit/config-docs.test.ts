@@ -1,6 +1,6 @@
 /** What is made from the option table is as the table says. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { documents } from '../../packaging/docs.ts';
@@ -74,5 +74,25 @@ describe('Made from the option table', () => {
     expect(complete('amqproxy', '-')).to.include.members(['-p', '--port', '--check-config']);
     expect(complete('amqproxy', 'amqp')).to.deep.equal(['amqp://', 'amqps://']);
     expect(complete('amqproxy', '-p', '')).to.deep.equal(['']);
+    expect(complete('amqproxy', 'sh')).to.deep.equal(['show']);
+    expect(complete('amqproxy', 'show', 'p')).to.deep.equal(['pools']);
+    expect(complete('amqproxy', 'set', 'max_clients_')).to.deep.equal(['max_clients_per_user']);
+    expect(complete('amqproxy', 'pause', '--t')).to.deep.equal(['--timeout']);
+  });
+
+  it('the completion for bash runs nothing that a client calls itself', () => {
+    const dir = tempDir('completion');
+    const evil = `$(touch ${dir}/run)\`touch ${dir}/run\`@/;touch ${dir}/run`;
+    const script = `. ${join(root, 'packaging/completions/amqproxy.bash')}; compopt() { :; }
+      amqproxy() { [[ $2 == pools ]] && printf '%s\\n' "$EVIL" 'app@/'; }
+      COMP_WORDS=(amqproxy pause '') COMP_CWORD=2; _amqproxy; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const out = execFileSync('bash', ['-c', script], {
+      encoding: 'utf8',
+      env: { ...process.env, EVIL: evil },
+    });
+    const [quoted, app] = out.trim().split('\n');
+    expect(app).to.equal('app@/');
+    expect(execFileSync('bash', ['-c', `printf %s ${quoted}`], { encoding: 'utf8' })).to.equal(evil);
+    expect(existsSync(join(dir, 'run'))).to.equal(false);
   });
 });

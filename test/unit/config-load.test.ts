@@ -173,7 +173,9 @@ describe('The file', () => {
     [
       'an unknown section',
       '[man]\nport = 5',
-      [/^2: unknown section \[man\]: did you mean \[main\]\? Allowed are \[main\] and \[listen\]$/],
+      [
+        /^2: unknown section \[man\]: did you mean \[main\]\? Allowed are \[main\] and \[listen\] and \[admin\]$/,
+      ],
     ],
     ['a section like none', '[server]\nx = 5', [/^2: unknown section \[server\]: Allowed are/]],
     [

@@ -169,7 +169,8 @@ describe('Standard output', () => {
   const source = (code: string): string => `
     import { createLogger } from '${resolve(import.meta.dirname, '../../src/log.ts')}';
     import { stdout } from '${resolve(import.meta.dirname, '../../src/output.ts')}';
-    const log = createLogger('info', 'auto', { env: {} });
+    // at debug, lines that repeat are not counted but written
+    const log = createLogger('debug', 'auto', { env: {} });
     ${code}`;
   const run = (code: string): ChildProcess =>
     spawn(process.execPath, ['--input-type=module-typescript', '-e', source(code)], {

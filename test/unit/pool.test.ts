@@ -1,5 +1,6 @@
 /** The pool, with plain objects for upstreams. */
 import { expect } from 'chai';
+import { clock } from '../../src/clock.ts';
 import { defaults } from '../../src/config/options.ts';
 import { Account } from '../../src/pool/account.ts';
 import type { PoolContext } from '../../src/pool/context.ts';
@@ -156,9 +157,9 @@ describe('A pool', () => {
     });
     await settle();
     expect(opened).to.have.length(1);
-    pool.maintain(performance.now());
+    pool.maintain(clock.now);
     expect(why).to.equal('');
-    pool.maintain(performance.now() + 1001);
+    pool.maintain(clock.now + 1001);
     expect(why).to.match(/CONNECTION_FORCED - .*lease_timeout/);
   });
 

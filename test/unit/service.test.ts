@@ -8,7 +8,7 @@ import { ServiceError } from '../../src/service/errors.ts';
 import { startHttp } from '../../src/service/http.ts';
 import { checkOpenFiles } from '../../src/service/limits.ts';
 import { createMetrics } from '../../src/service/metrics.ts';
-import { Span } from '../../src/service/stats-line.ts';
+import { Span, StatsLine } from '../../src/service/stats-line.ts';
 import { listenFds, Systemd } from '../../src/service/systemd.ts';
 import { Stats } from '../../src/stats.ts';
 import { until } from '../support/rabbitmq.ts';
@@ -19,6 +19,8 @@ function keeper() {
   const log = pino({ base: null }, { write: (json: string) => void lines.push(JSON.parse(json)) });
   return { log, lines };
 }
+
+const NO_ROWS = { pools: () => [] };
 
 const idle = () => ({
   brokers: () => [{ name: 'broker:5672', up: true, dials: { ok: 3, failed: 1 }, blocked: 2 }],
@@ -162,7 +164,7 @@ describe('sockets handed over', () => {
 
   it('with an unknown name end the start with 78, naming it', () => {
     expect(() => listenFds(env('amqp:constructor')))
-      .to.throw(ServiceError, /named "constructor".*amqp, amqps and http/)
+      .to.throw(ServiceError, /named "constructor".*amqp, amqps, http and admin/)
       .with.property('exitCode', 78);
   });
 });
@@ -180,6 +182,29 @@ describe('the stats sentence', () => {
       /^3 clients \(peak 9\), [\d.]+ logins\/s, 75\.0% reused, 0\.0 leases\/s, 4 parked, 2 upstreams \(1 shared, 1 private\), in 0\.0 msg\/s 0 B\/s, out 0\.0 msg\/s 0 B\/s, lease wait 0\.0\/0\.0 ms, barrier 0\.0\/0\.0 ms, client_buffer 1\.5 MB \(800\.0 kB of 1\.0 MB\), upstream_buffer 0 B \(0 B of 4\.2 MB\), message_buffer 20 B \(20 B of 1\.0 MB\), refused max_clients=1$/,
     );
     expect(span.sentence()).to.match(/ 100\.0% reused.* of 1\.0 MB\)$/);
+  });
+});
+
+describe('the stats line', () => {
+  it('is short when nothing happens, and comes once until something does', () => {
+    const { log, lines } = keeper();
+    const proxy = idle();
+    const stats = new StatsLine(proxy, log);
+    const said = (): string[] => lines.splice(0).map(({ msg }) => msg);
+    stats.write();
+    stats.write();
+    expect(said()).to.deep.equal([
+      'stats: idle, 3 clients, 2 upstreams; the next line when something happens',
+    ]);
+    proxy.stats.logins++;
+    stats.write();
+    expect(said()[0]).to.match(/^stats: 3 clients \(peak /);
+    proxy.stats.refuse('max_clients');
+    stats.write();
+    expect(said()[0]).to.match(/refused max_clients=1$/);
+    stats.write();
+    stats.write();
+    expect(said()).to.have.length(1);
   });
 });
 
@@ -220,7 +245,7 @@ describe('the check of open files', () => {
 describe('The page on operating', () => {
   it('names every metric', () => {
     const page = readFileSync(resolve(import.meta.dirname, '../../packaging/doc/operating.md'), 'utf8');
-    const names = createMetrics(idle())
+    const names = createMetrics(idle(), NO_ROWS)
       .getMetricsAsArray()
       .map(({ name }) => name);
     const own = names
@@ -237,7 +262,7 @@ describe('HTTP', () => {
     proxy.stats.logins = 7;
     proxy.stats.refuse('tls');
     let ready = false;
-    const metrics = createMetrics(proxy);
+    const metrics = createMetrics(proxy, NO_ROWS);
     proxy.stats.barrierSeconds.add(0.002);
     const servers = await startHttp(
       { host: '127.0.0.1', port: 0 },

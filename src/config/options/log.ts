@@ -1,6 +1,6 @@
 /** The group "Log". */
 import { DAY, MINUTE, main } from '../option.ts';
-import { choice, seconds } from '../types.ts';
+import { boolean, choice, seconds } from '../types.ts';
 
 export const LOG = {
   logLevel: main('log_level', {
@@ -27,6 +27,14 @@ export const LOG = {
     live: false,
     help: 'How the log is written to standard output.',
     more: 'auto: pretty on a terminal, with journal priorities under systemd, plain lines elsewhere.',
+  }),
+  logConnections: main('log_connections', {
+    group: 'Log',
+    type: boolean,
+    default: false,
+    live: true,
+    help: 'Log when each client comes and goes.',
+    more: 'log_level = debug tells the rest of its way, too: leases, and why it got an upstream of its own.',
   }),
   statsPeriod: main('stats_period', {
     group: 'Log',

@@ -66,7 +66,7 @@ export async function service(): Promise<void> {
     await machine.do('mv /usr/libexec/amqproxy/lib/node_modules/sd-notify /root/');
     await restart();
     await publish('story');
-    await until('the status', async () => / upstreams /.test(await property('StatusText')));
+    await until('the status', async () => / upstreams?, /.test(await property('StatusText')));
     await reload();
     await until('the reload to end', active);
     await hang();

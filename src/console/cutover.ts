@@ -1,0 +1,146 @@
+/** Pausing: new leases wait, those under way end; and what is done while nothing is under way. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Client } from '../client/client.ts';
+import { brokers } from '../config/types.ts';
+import { connectAll } from '../connect-check.ts';
+import type { Proxy } from '../proxy/proxy.ts';
+import type { Broker } from '../upstream/broker.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { brokersOf } from './rows.ts';
+import { clientsOn, Refusal, type Scope, scopeName, upstreamsIn } from './scope.ts';
+
+/** Milliseconds between two looks at what is under way. */
+const LOOK_MS = 20;
+/** Looks after which clients are asked again to give back what they do not need. */
+const ASK_EVERY = 5;
+/** Named of those who hold on. */
+const NAMED = 5;
+
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+export function pauseIn(proxy: Proxy, scope: Scope): void {
+  if (scope === null) proxy.registry.pause();
+  else if ('pool' in scope) scope.pool.waiters.hold();
+  else {
+    const { broker } = scope;
+    // with no broker left, whoever needs one has to wait
+    if (brokersOf(proxy).every(other => other.drained || other === broker)) proxy.registry.pause();
+    drainBroker(proxy, broker, true);
+  }
+}
+
+export function resumeIn(proxy: Proxy, scope: Scope): void {
+  if (scope !== null && 'pool' in scope) {
+    if (proxy.registry.paused) throw new Refusal('everything is paused: amqproxy resume');
+    proxy.registry.resumePool(scope.pool);
+    return;
+  }
+  const allDrained = brokersOf(proxy).every(({ drained }) => drained);
+  if (scope === null) for (const broker of brokersOf(proxy)) broker.drained = false;
+  else scope.broker.drained = false;
+  if (scope === null || (allDrained && proxy.registry.paused)) proxy.registry.resume();
+}
+
+/** Has clients give back what they do not need: a lease that is never idle would keep an upstream that is to go. */
+export function letGo(proxy: Proxy, scope: Scope): void {
+  for (const client of clientsOn(proxy, scope)) client.channels.releaseIdle();
+}
+
+/** No new upstreams go there; those that are there end with their last lease. */
+export function drainBroker(proxy: Proxy, broker: Broker<Upstream>, alsoTheLast = false): void {
+  const left = brokersOf(proxy).filter(other => !other.drained && other !== broker);
+  if (left.length === 0 && !alsoTheLast)
+    throw new Refusal(`${broker.name} is the last broker that is left: pause, or switch to another`);
+  broker.drained = true;
+  proxy.reconnect(broker.name);
+}
+
+function isQuiet(proxy: Proxy, scope: Scope): boolean {
+  for (const { busy, holder } of upstreamsIn(proxy, scope)) if (busy > 0 || holder !== null) return false;
+  return true;
+}
+
+/** Resolves when nothing is under way there: true; false when there still is after so many seconds, or nobody wants to know. */
+export async function settled(
+  proxy: Proxy,
+  scope: Scope,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const until = performance.now() + seconds * 1000;
+  for (let look = 0; ; look++) {
+    if (isQuiet(proxy, scope)) return true;
+    if (look % ASK_EVERY === 0) letGo(proxy, scope);
+    if (performance.now() >= until || signal.aborted || proxy.stopping) return false;
+    await pause(LOOK_MS);
+  }
+}
+
+/** "3 clients hold on: c5 (app@/, consumes), …" */
+export function holders(clients: readonly Client[]): string {
+  const named = clients
+    .slice(0, NAMED)
+    .map(
+      client =>
+        `${client.name} (${client.user}@${client.negotiated.vhost}, ${client.promotion.why || 'in the middle of something'})`,
+    );
+  const more = clients.length > NAMED ? `, and ${clients.length - NAMED} more` : '';
+  return `${clients.length === 1 ? '1 client holds' : `${clients.length} clients hold`} on: ${named.join(', ')}${more}`;
+}
+
+/** Those whom a change of brokers would cost something: what they use, or what they have declared and the other one lacks. */
+function stakeholders(proxy: Proxy): Client[] {
+  const using = new Set(clientsOn(proxy, null));
+  return proxy.clientList.filter(
+    client => using.has(client) || client.negotiated.pool?.topologies.has(client) === true,
+  );
+}
+
+export interface Cutover {
+  url: string;
+  /** Seconds those who are in the middle of something have to end it. */
+  timeout: number;
+  /** Those who do not are closed with these words; null leaves all as it was. */
+  force: string | null;
+  signal: AbortSignal;
+}
+
+/** Goes to other brokers while nothing is under way; `take` takes over the configuration. @throws Refusal */
+export async function cutOver(
+  proxy: Proxy,
+  take: (config: Proxy['config']) => void,
+  { url, timeout, force, signal }: Cutover,
+): Promise<string> {
+  let upstream: Proxy['config']['upstream'];
+  try {
+    upstream = brokers.parse(url);
+  } catch (error) {
+    throw new Refusal(
+      `${url.includes('@') ? 'the URL' : url} ${(error as Error).message}: allowed is ${brokers.allowed}`,
+    );
+  }
+  if (isDeepStrictEqual(upstream, proxy.config.upstream))
+    throw new Refusal('that is where it is connected to');
+  if (proxy.registry.paused) throw new Refusal('it is paused already: amqproxy resume, then switch');
+  const config = { ...proxy.config, upstream };
+  const found = await connectAll(config);
+  if (!found.ok)
+    throw new Refusal(`no broker can be reached: ${found.lines.join('; ')}; nothing has changed`);
+  const began = performance.now();
+  proxy.registry.pause();
+  try {
+    const quiet = await settled(proxy, null, timeout, signal);
+    const left = stakeholders(proxy);
+    if (signal.aborted) throw new Refusal('nobody waits for the answer any more; nothing has changed');
+    if (force === null && (!quiet || left.length > 0))
+      throw new Refusal(`${holders(left)}; nothing has changed (--force closes them)`);
+    if (force !== null) for (const client of left) client.ending.kill(force);
+    take(config);
+    const seconds = ((performance.now() - began) / 1000).toFixed(2);
+    const waited = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiting, 0);
+    const closed = force !== null && left.length > 0 ? `, ${left.length} closed` : '';
+    return `${brokers.show(upstream)} is in use: ${scopeName(null)} was paused for ${seconds} s, ${waited} waited${closed}. Write it into the settings: the next reload goes by them`;
+  } finally {
+    proxy.registry.resume();
+  }
+}

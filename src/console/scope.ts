@@ -1,0 +1,96 @@
+/** What an operator means by the words of a command: clients, pools, brokers. */
+import type { Client } from '../client/client.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { Proxy } from '../proxy/proxy.ts';
+import type { Broker as AnyBroker } from '../upstream/broker.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { Row } from './history.ts';
+import { brokersOf, poolName } from './rows.ts';
+
+type Broker = AnyBroker<Upstream>;
+
+/** A command that cannot be done as it stands: the answer says why. */
+export class Refusal extends Error {}
+
+/** Where a command acts: a pool, a broker, or everywhere. */
+export type Scope = { pool: Pool } | { broker: Broker } | null;
+
+export const scopeName = (scope: Scope): string =>
+  scope === null
+    ? 'everything'
+    : 'pool' in scope
+      ? `pool ${poolName(scope.pool)}`
+      : `broker ${scope.broker.name}`;
+
+export function brokerNamed(proxy: Proxy, name: string): Broker {
+  const brokers = brokersOf(proxy);
+  const found = brokers.find(broker => broker.name === name || broker.name.replace(/:\d+$/, '') === name);
+  if (found !== undefined) return found;
+  throw new Refusal(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
+}
+
+export function scopeNamed(proxy: Proxy, name: string | undefined): Scope {
+  if (name === undefined) return null;
+  for (const pool of proxy.registry.pools) if (poolName(pool) === name) return { pool };
+  if (name.includes('@')) throw new Refusal(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
+  return { broker: brokerNamed(proxy, name) };
+}
+
+/** All upstreams there, whatever carries them. */
+export function* upstreamsIn(proxy: Proxy, scope: Scope): Generator<Upstream> {
+  for (const pool of proxy.registry.pools) {
+    if (scope !== null && 'pool' in scope && scope.pool !== pool) continue;
+    for (const upstream of pool.upstreams)
+      if (scope === null || 'pool' in scope || scope.broker.name === upstream.address) yield upstream;
+  }
+}
+
+/** The clients that use something there. */
+export function clientsOn(proxy: Proxy, scope: Scope): Client[] {
+  const upstreams = new Set<object>(upstreamsIn(proxy, scope));
+  return proxy.clientList.filter(client => {
+    if (client.privateUpstream !== null && upstreams.has(client.privateUpstream)) return true;
+    for (const { upstream } of client.channels.leases()) if (upstreams.has(upstream)) return true;
+    return false;
+  });
+}
+
+// ---- filters
+
+type Test = (row: Row) => boolean;
+
+const escaped = (text: string): string => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
+
+function testFor(filter: string): Test {
+  const at = filter.indexOf('=');
+  if (at > 0) {
+    const column = filter.slice(0, at);
+    const pattern = new RegExp(`^${escaped(filter.slice(at + 1))}$`, 'su');
+    return row => {
+      if (!Object.hasOwn(row, column))
+        throw new Refusal(`there is no column ${column}: there are ${Object.keys(row).join(', ')}`);
+      return pattern.test(String(row[column]));
+    };
+  }
+  // an id is meant as a whole: c1 is not c12
+  if (/^[cu]\d+$/.test(filter))
+    return row =>
+      row.id === filter ||
+      String(row.upstream ?? '')
+        .split(',')
+        .includes(filter) ||
+      String(row.holder ?? '')
+        .split(/[,+]/)
+        .includes(filter);
+  const word = filter.toLowerCase();
+  return row =>
+    Object.values(row).some(value =>
+      (typeof value === 'object' ? JSON.stringify(value) : String(value)).toLowerCase().includes(word),
+    );
+}
+
+/** Whether a row is meant by all the filters. */
+export function matcher(filters: readonly string[]): Test {
+  const tests = filters.map(testFor);
+  return row => tests.every(test => test(row));
+}

@@ -1,0 +1,144 @@
+/**
+ * The console over HTTP/1.1 with JSON: reads by GET, acts by POST. On the control socket both; on the HTTP port the reads
+ * only, so that nothing can be done here from another machine or by a page in somebody's browser.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { printable } from '../config/types.ts';
+import { ACTS, type ActName, type Subject } from './acts.ts';
+import { History } from './history.ts';
+import { Most } from './order.ts';
+import { PAGE, PAGE_HEADERS } from './page.ts';
+import { poolCounts, rowsOf } from './rows.ts';
+import { matcher, Refusal } from './scope.ts';
+import { commandOf, isCommand, isView, type ViewName, viewNames, viewOf } from './table.ts';
+
+/** Rows that are made before the event loop has its turn: a fraction of a millisecond. */
+const SLICE = 100;
+
+export class Console {
+  private readonly subject: Subject;
+  private readonly log: Logger;
+  readonly history: History;
+  readonly page = PAGE;
+  readonly pageHeaders = PAGE_HEADERS;
+
+  constructor(subject: Subject, log: Logger) {
+    this.subject = subject;
+    this.log = log;
+    const { proxy } = subject;
+    this.history = new History(proxy, () => poolCounts(proxy));
+    this.history.start();
+  }
+
+  /** Answers a request for /show/…; false when it is for something else. */
+  async read(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const url = new URL(request.url ?? '/', 'http://console');
+    const [, command, what, ...rest] = url.pathname.split('/');
+    if (command !== 'show' || rest.length > 0) return false;
+    if (what === 'history') return this.sendJson(response, 200, this.history.series);
+    if (!isView(what)) {
+      const known = viewNames.join(', ');
+      return this.sendJson(response, 404, { error: `what can be shown: ${known}` });
+    }
+    try {
+      await this.sendRows(what, url.searchParams, response, request.method === 'HEAD');
+    } catch (error) {
+      if (!(error instanceof Refusal) || response.headersSent) throw error;
+      this.sendJson(response, 400, { error: error.message });
+    }
+    return true;
+  }
+
+  /** What is wanted of a view: filters, each `filter=…`, and with `limit` those rows only that matter most. */
+  private async sendRows(
+    view: ViewName,
+    query: URLSearchParams,
+    response: ServerResponse,
+    headOnly: boolean,
+  ): Promise<void> {
+    const matches = matcher(query.getAll('filter'));
+    const limit = Math.max(0, Number(query.get('limit') ?? Number.POSITIVE_INFINITY)) || 0;
+    const most = Number.isFinite(limit) && limit > 0 ? new Most(limit, viewOf(view).order) : null;
+    const { proxy, settings } = this.subject;
+    const rows = rowsOf(view, { proxy, history: this.history, settingSources: settings.sources });
+    let head = '{"rows":[';
+    let text = '';
+    let n = 0;
+    let matched = 0;
+    for (const row of rows) {
+      // a filter that names no column is told before the answer begins
+      if (matches(row)) {
+        if (most !== null) most.add(row);
+        else text += `${matched === 0 ? head : ',\n'}${JSON.stringify(row)}`;
+        if (matched++ === 0 && most === null) head = '';
+      }
+      if (++n % SLICE !== 0) continue;
+      if (!(await this.written(response, text))) return;
+      text = '';
+    }
+    if (most !== null) text = most.rows.map(row => JSON.stringify(row)).join(',\n');
+    this.begin(response);
+    response.end(headOnly ? undefined : `${head}${text}],"total":${matched}}\n`);
+  }
+
+  private begin(response: ServerResponse): void {
+    if (!response.headersSent)
+      response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+  }
+
+  /** Gives the event loop its turn, and waits for a reader that is slow; false when it has gone. */
+  private async written(response: ServerResponse, text: string): Promise<boolean> {
+    if (text !== '') this.begin(response);
+    if (text !== '' && !response.write(text))
+      await new Promise<void>(resolve => {
+        const done = (): void => {
+          response.off('drain', done);
+          response.off('close', done);
+          resolve();
+        };
+        response.once('drain', done);
+        response.once('close', done);
+      });
+    await turn();
+    return !response.destroyed;
+  }
+
+  /** Does what a request to the control socket asks for, in the name of `who`. */
+  async act(request: IncomingMessage, response: ServerResponse, who: string): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://console');
+    const name = url.pathname.slice(1);
+    if (!isCommand(name) || commandOf(name).kind !== 'act') {
+      this.sendJson(response, 404, { error: `there is no act ${name.slice(0, 40)}` });
+      return;
+    }
+    const args = url.searchParams.getAll('arg');
+    const options = new Map([...url.searchParams].filter(([key]) => key !== 'arg'));
+    const abort = new AbortController();
+    response.on('close', () => abort.abort());
+    const facts = {
+      by: who,
+      ...(args.length > 0 ? { args: args.map(printable).join(' ') } : {}),
+      ...Object.fromEntries(options),
+      each: true,
+    };
+    if (name === 'pause' || name === 'switch') this.log.info(facts, `Console: ${name} begins`);
+    try {
+      const text = await ACTS[name as ActName](this.subject, { args, options, signal: abort.signal });
+      this.log.info(facts, `Console: ${name}: ${text}`);
+      this.sendJson(response, 200, { text });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.log.info(facts, `Console: ${name} not done: ${error.message}`);
+      this.sendJson(response, 409, { error: error.message });
+    }
+  }
+
+  sendJson(response: ServerResponse, status: number, body: object): true {
+    if (response.destroyed) return true;
+    response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+    response.end(`${JSON.stringify(body)}\n`);
+    return true;
+  }
+}
