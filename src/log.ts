@@ -8,13 +8,13 @@ import { type Logger, pino } from 'pino';
 import { events } from './events.ts';
 import { openJournal } from './journal.ts';
 import { type Output, stdout } from './output.ts';
-import { Repeats } from './repeats.ts';
+import { type LogRecord, Repeats } from './repeats.ts';
 
 export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
 export type Style = 'pretty' | 'journal' | 'json' | 'plain';
 
 /** One log record as pino gives it: the message, the facts, and what every record has. */
-export type LogRecord = Record<string, unknown>;
+export type { LogRecord };
 
 /** syslog(3)'s priorities. */
 const PRIORITY: Record<string, number> = { trace: 7, debug: 7, info: 6, warn: 4, error: 3, fatal: 2 };

@@ -1,5 +1,7 @@
 /** Lines of the log that come over and over: the first ones are written, the rest is counted. */
-import type { LogRecord } from './log.ts';
+
+/** A line of the log with its facts. */
+export type LogRecord = Record<string, unknown>;
 
 /** So many are written of a kind, then they are counted for the rest of this time. */
 const FIRST = 10;

@@ -29,7 +29,6 @@ export type ChannelState =
 
 const UNBOUND: ChannelState = { is: 'unbound' };
 const CLOSED: ChannelState = { is: 'closed' };
-const CLEAN: LeaseEnd = { how: 'clean' };
 
 /** The client, as its channels need it. */
 export interface ChannelOwner extends Peer {
@@ -88,8 +87,6 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
     this.current = state;
     this.lease = state.is === 'bound' ? state.lease : null;
   }
-
-  // ---- what keeps it where it is
 
   /** Consumers or unacked deliveries keep the channel where it is: neither could follow it to another upstream. */
   get rooted(): boolean {
@@ -200,7 +197,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
     if (this.leavesBlocked) this.abandonLease();
     const { lease } = this;
     if (lease === null) {
-      this.ended(null, CLEAN, after);
+      this.ended(null, { how: 'clean' }, after);
       return;
     }
     this.become({ is: 'resetting', lease, after });

@@ -1,13 +1,6 @@
 /**
- * A connection from an application: what it is made of, its end, and what others tell it.
- *
- *   io/transport.ts     its socket, heartbeats, pauses
- *   amqp/scanner.ts     cuts the bytes into frames; client/frames.ts takes them, by state, to
- *   client/handshake.ts   the login
- *   client/methods.ts     methods on its channels
- *   client/publisher.ts   messages on their way to the broker (the hot path)
- *   client/channels.ts  its channels (channel.ts), and how they come to upstream channels
- *   client/promotion.ts   its way to an upstream of its own
+ * A connection from an application: what it is made of, its end, and what others tell it. Its bytes come by the transport and
+ * are cut into frames by the scanner; frames.ts takes them, by state, to the handshake, to methods.ts, or to publisher.ts.
  */
 import type { Logger } from 'pino';
 import type { CloseReason } from '../amqp/errors.ts';
