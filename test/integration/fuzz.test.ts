@@ -13,7 +13,7 @@ describe('Frames of every kind from a neighbour', () => {
 
   for (const mode of ['private', 'shared'])
     it(`leave the canary singing, and nothing behind in the proxy (consumers = ${mode})`, async function () {
-      this.timeout(120_000);
+      this.timeout(240_000);
       const settings = [`consumers = ${mode}`];
       const { failure, scripts, steps, rss } = await campaign(broker, {
         seed: 20261125,
