@@ -187,7 +187,7 @@ export class Theatre {
       complaints.push(`the proxy has ${proxy.descriptors} descriptors, and had ${this.descriptors}`),
     );
     if (/uncaught|TypeError|RangeError/i.test(proxy.log)) complaints.push(proxy.log.slice(-4000));
-    return complaints.length > 0 ? [...new Set(complaints)].join('\n') : null;
+    return complaints.length > 0 ? complaints.join('\n') : null;
   }
 
   async demolish(): Promise<void> {
