@@ -31,6 +31,8 @@ export interface Setting {
 
 /** Descriptors that it may have open at the end and had not at the beginning: that of the metrics, some of the runtime's. */
 const DESCRIPTORS = 4;
+/** Channels that may be parked in the end: some more than were ever leased at a time. */
+const PARKED = 300;
 /** Seconds that the settings below give a handshake, and the proxy a little more. */
 const HANDSHAKE_S = 2;
 /** Lawful clients, and the milliseconds between two stays of one. */
@@ -176,6 +178,8 @@ export class Theatre {
     const { proxy } = this;
     if (!proxy.running) return null;
     await proxy.left().catch((error: Error) => complaints.push(error.message));
+    const parked = await proxy.metric('channels_parked');
+    if (parked > PARKED) complaints.push(`${parked} channels are parked`);
     const upstreams = async (): Promise<boolean> => (await proxy.metric('upstream_connections')) === 0;
     await until('idle upstreams to be closed', upstreams, 20).catch(error => complaints.push(error.message));
     const most = this.descriptors + DESCRIPTORS;
@@ -183,7 +187,7 @@ export class Theatre {
       complaints.push(`the proxy has ${proxy.descriptors} descriptors, and had ${this.descriptors}`),
     );
     if (/uncaught|TypeError|RangeError/i.test(proxy.log)) complaints.push(proxy.log.slice(-4000));
-    return complaints.length > 0 ? [...new Set(complaints)].join('\n') : null;
+    return complaints.length > 0 ? complaints.join('\n') : null;
   }
 
   async demolish(): Promise<void> {

@@ -75,6 +75,7 @@ export class Visitors {
   /** What the proxy did to them that it should not; resolves when all have gone. */
   async gone(): Promise<string[]> {
     await Promise.all(this.there);
-    return this.complaints;
+    const kinds = [...new Set(this.complaints)];
+    return kinds.map(kind => `${this.complaints.filter(one => one === kind).length} times ${kind}`);
   }
 }
