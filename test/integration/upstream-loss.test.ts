@@ -102,14 +102,15 @@ describe('Loss of the network to the broker', () => {
     const measured = await AmqProxy.withMetrics(relay.url);
     const quiet = await RawClient.start(measured.port);
     await quiet.open(1);
-    await works(quiet, queue);
-    quiet.send(publish(1, queue, Buffer.from('before')));
+    const kept = queueName('durable');
+    await works(quiet, kept, DURABLE);
+    quiet.send(publish(1, kept, Buffer.from('before')));
     await until('its lease to end', async () => (await measured.metric('channels_leased')) === 0);
     relay.cut();
     await until('the loss', () => measured.log.includes('Upstream lost'));
-    await works(quiet, queue);
+    await works(quiet, kept, DURABLE);
     expect(
-      Number((await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === queue)![1]),
+      Number((await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === kept)![1]),
     ).to.be.at.least(1);
     quiet.destroy();
     await measured.stop();
