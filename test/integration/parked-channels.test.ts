@@ -24,7 +24,7 @@ describe('A parked channel', () => {
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    if (to.proxy !== undefined) await to.stop();
+    if (to.proxy?.running) await to.stop();
   });
 
   const login = async (): Promise<RawClient> => {

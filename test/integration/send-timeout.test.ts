@@ -62,7 +62,7 @@ const SLEEPERS: Record<string, Sleeper> = {
 describe('A client that takes nothing of what is sent to it', () => {
   const to = new Fixture();
   const clients: RawClient[] = [];
-  let queues: string[];
+  let queues: string[] = [];
   let canary: Canary;
   afterEach(async () => {
     await canary?.stop();
