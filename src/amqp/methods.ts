@@ -11,7 +11,7 @@ export type Sender = 'client' | 'server' | 'both';
  * What the proxy does with a method from a client whose connection is open:
  * - `forward`: pass it to the leased upstream channel
  * - `answer`: the proxy itself replies, or keeps the state the method is about (channel.open, close …)
- * - `track`: forward, and remember what it changes in the channel; some arguments need a private upstream (client/requests.ts)
+ * - `track`: forward, and remember what it changes in the channel; some arguments need a private upstream (client/methods.ts)
  * - `promote`: needs a private upstream, always
  * - `refuse`: a client may not send it
  */
