@@ -195,12 +195,21 @@ export class Transport {
   /** Milliseconds in which the peer has taken nothing of what waits for it; 0 when nothing waits. To be asked periodically. */
   stuckFor(now: number): number {
     const { out } = this;
-    const { taken } = out;
+    const taken = out.taken - this.queued;
     if (out.pending === 0 || taken !== this.takenSeen) {
       this.takenSeen = taken;
       this.takenAt = now;
     }
     return now - this.takenAt;
+  }
+
+  /**
+   * Bytes of the write under way that the kernel has not taken. A write may be all that waits, and the stream says nothing of
+   * how far it has come; its handle does, without being asked in public: net's own time-outs look there (0 if it is gone).
+   */
+  private get queued(): number {
+    const { _handle: handle } = this.tcp as Socket & { _handle?: { writeQueueSize?: number } | null };
+    return handle?.writeQueueSize ?? 0;
   }
 
   // ---- the end
