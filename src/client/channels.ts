@@ -188,9 +188,9 @@ export class ClientChannels {
     }
   }
 
-  /** A channel waits for its lease, or the client for its upstream. */
+  /** A channel waits for its lease or for confirms, or the client for its upstream. */
   get waiting(): boolean {
-    if (this.promotion.waits) return true;
+    if (this.promotion.waits || this.confirmsDue < Number.POSITIVE_INFINITY) return true;
     for (const { state, lane } of this.byNumber.values())
       if (state.is === 'waiting' || lane?.waiting) return true;
     return false;
