@@ -24,7 +24,7 @@ test-debs: broker-debs
 
 node_modules/.complete: package.json package-lock.json | build-debs
 	@echo 'installing npm packages, the runtime among them'
-	npm_config_nodedir= npm ci --ignore-scripts --no-audit --no-fund --loglevel error --no-progress
+	npm_config_nodedir= npm ci --fetch-timeout=60000 --fetch-retries=4 --ignore-scripts --no-audit --no-fund --loglevel error --no-progress
 	packaging/addons.sh node_modules/sd-notify/build/Release/notify.node
 	touch $@
 

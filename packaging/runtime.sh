@@ -12,7 +12,11 @@ wanted=$(sed -n "/\"node_modules\/$name\": {/,/}/s/.*\"integrity\": \"sha512-\(.
 [ -n "$wanted" ] || { echo "package-lock.json names no $name" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-npm pack --silent --pack-destination "$work" "$name@$version" >/dev/null
+# a transfer that stands still is begun anew
+for try in 1 2 3; do
+  timeout 120 npm pack --silent --fetch-timeout=30000 --pack-destination "$work" "$name@$version" >/dev/null && break
+  [ "$try" -lt 3 ] || { echo "$name $version could not be had from npm" >&2; exit 1; }
+done
 found=$(openssl dgst -sha512 -binary "$work"/*.tgz | base64 -w 0)
 [ "$found" = "$wanted" ] || { echo "$name $version from npm is not what package-lock.json names" >&2; exit 1; }
 rm -rf "$runtime"
