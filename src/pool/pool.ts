@@ -4,7 +4,7 @@
  */
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
-import type { Peer, UpstreamOwner } from '../upstream/carrier.ts';
+import type { UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
@@ -288,11 +288,6 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     const message = blocked === null ? 'unblocked' : `blocked: ${blocked}`;
     this.context.report('warn', this, `Upstream ${message}`, { id: name, upstream: address });
     if (blocked === null) this.serve();
-  }
-
-  /** Tells a client of the alarm that some upstream is blocked by, and later of its end. */
-  tellAnyBlocked(peer: Peer): void {
-    this.upstreams.find(({ blocked }) => blocked !== null)?.tell(peer);
   }
 
   /** No new leases; closed when the last lease ends, at once if there is none. */
