@@ -87,7 +87,7 @@ User, password and vhost in it are ignored, with a warning.`,
     '.SH SIGNALS',
     tagged(
       bold('SIGTERM') + ', ' + bold('SIGINT'),
-      `Drain: take no new clients, wait ${bold('term_client_close_timeout')}, send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
+      `Drain: take no new clients, give those that have just come a moment to leave by themselves (or all of them ${bold('term_client_close_timeout')}), send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
     ),
     tagged(
       bold('SIGHUP'),

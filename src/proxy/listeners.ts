@@ -23,7 +23,12 @@ interface ListenersContext {
 export class Listeners {
   private readonly context: ListenersContext;
   private readonly servers: Server[] = [];
+  /** Where they listen, or have listened. */
+  private readonly addresses: AddressInfo[] = [];
   private tls: SecureContext | null = null;
+  /** The sockets were handed over: who has connected and was not accepted waits there for the next process. */
+  private given = false;
+  private accepted = 0;
 
   constructor(context: ListenersContext) {
     this.context = context;
@@ -34,6 +39,7 @@ export class Listeners {
     const { listenAddress, listenPort, listenTlsPort } = this.context.config;
     const mine = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
     if (mine.length > 0) {
+      this.given = true;
       for (const { fd, name } of mine) await this.serve(name === 'amqps', { fd });
       return;
     }
@@ -55,9 +61,10 @@ export class Listeners {
   private serve(tls: boolean, where: { fd: number } | { host: string; port: number }): Promise<number> {
     const { context } = this;
     if (tls) this.tls ??= this.certificate();
-    const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, socket =>
-      context.accept(socket, tls ? this.tls : null),
-    );
+    const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, socket => {
+      this.accepted++;
+      context.accept(socket, tls ? this.tls : null);
+    });
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       // as an argument: among the options node does not see it for a descriptor, and would cut the socket unit's to 511
@@ -66,6 +73,7 @@ export class Listeners {
         server.on('error', error => context.log.error(`Accepting clients failed: ${error.message}`));
         this.servers.push(server);
         const address = server.address() as AddressInfo;
+        this.addresses.push(address);
         const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
         context.log.info(`Proxy listening on ${host}:${address.port}`);
         resolve(address.port);
@@ -75,8 +83,7 @@ export class Listeners {
 
   /** Whether a socket of this process is connected to one of these. */
   accepts({ remoteAddress, remotePort, localAddress }: Socket): boolean {
-    return this.servers.some(server => {
-      const { address, port } = server.address() as AddressInfo;
+    return this.addresses.some(({ address, port }) => {
       if (port !== remotePort) return false;
       // an own address of this machine is reached from itself; all of 127.0.0.0/8 are own addresses
       const own = remoteAddress === localAddress || remoteAddress?.startsWith('127.') === true;
@@ -92,6 +99,16 @@ export class Listeners {
   /** The certificate may have been renewed: it holds for the clients that come from now on. */
   reload(): void {
     if (this.tls !== null) this.tls = this.certificate();
+  }
+
+  /** Closes them; who has connected already is taken in before, where the kernel would hang up on him. */
+  async drain(): Promise<void> {
+    const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+    const most = this.accepted + BACKLOG;
+    await turn(); // what has brought the signal is over
+    for (let before = -1; !this.given && before < this.accepted && before < most; await turn())
+      before = this.accepted;
+    this.close();
   }
 
   close(): void {

@@ -26,6 +26,14 @@ export interface Fill {
   limit: number;
 }
 
+/** A client that has come less than this many milliseconds ago, and waits for no messages, may well leave by itself … */
+const PASSING_MS = 5000;
+/** … within this many seconds: it hears no 320 for being a moment too late. */
+const MOMENT_S = 2;
+
+const isPassing = ({ stay, channels }: Client): boolean =>
+  clock.now - stay.acceptedAt < PASSING_MS && !channels.consume;
+
 /** What upstreams depend on. */
 const brokersOf = ({ upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey }: Config): string =>
   JSON.stringify([upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey]);
@@ -194,20 +202,29 @@ export class Proxy implements ClientContext, DialerOwner {
   /** Stops accepting, lets clients leave, closes those that stay, then the upstreams. Resolves when all is closed. */
   async drain(): Promise<void> {
     this.stopping = true;
-    this.listeners.close();
+    await this.listeners.drain();
     this.greeter.dropSpare();
     this.registry.dropTuned();
+    const { clients } = this.clients;
     const { termClientCloseTimeout, termTimeout } = this.config;
-    if (termClientCloseTimeout > 0) await this.clients.empty(termClientCloseTimeout);
-    for (const client of [...this.clients.clients])
-      client.ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
-    await this.clients.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
+    if (termClientCloseTimeout > 0) await this.clients.gone(clients, termClientCloseTimeout);
+    else {
+      this.dismiss(clients.filter(client => !isPassing(client)));
+      await this.clients.gone(clients.filter(isPassing), MOMENT_S);
+    }
+    this.dismiss([...clients]);
+    await this.clients.gone(clients, termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
     for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.close();
     const until = performance.now() + 3000;
     while (this.stats.upstreams > 0 && performance.now() < until)
       await new Promise(resolve => setTimeout(resolve, 10));
     this.abort();
+  }
+
+  private dismiss(clients: Client[]): void {
+    for (const { ending } of clients)
+      ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
   }
 
   /** Ends everything at once. */

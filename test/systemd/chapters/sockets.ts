@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { PROTOCOL_HEADER } from '../../../src/amqp/frame.ts';
 import { Authority } from '../../support/certs.ts';
 import { sleep, until } from '../../support/rabbitmq.ts';
+import { shortLife } from '../../support/short-life.ts';
 import {
   active,
   configure,
@@ -22,6 +23,9 @@ import {
 /** Connects across one restart: some one after the other, some at once while there is no process. */
 const STREAM = 600;
 const BURST = 900;
+/** Web requests across another one: each logs in, publishes, and hangs up when its close is answered. */
+const PER_SECOND = 500;
+const LIVES = 1500;
 
 export async function sockets(): Promise<void> {
   await step('systemctl enable --now amqproxy.socket takes over from a service that runs', async () => {
@@ -91,6 +95,26 @@ export async function sockets(): Promise<void> {
     await Promise.all([...all, restarted]);
     console.log(`  ${greeted} greeted, ${refused} refused, ${lost} without an answer`);
     assert.deepEqual({ refused, lost, greeted }, { refused: 0, lost: 0, greeted: STREAM + BURST });
+  });
+
+  await step(`a restart under ${PER_SECOND} short clients a second closes none of them`, async () => {
+    const queue = 'restarted';
+    const ends = new Map<string, number>();
+    const request = async (): Promise<void> => {
+      const end = await shortLife(PORT, queue);
+      ends.set(end, (ends.get(end) ?? 0) + 1);
+    };
+    const lives: Promise<void>[] = [];
+    const pid = await property('MainPID');
+    const restarted = sleep(1000).then(() => machine.do('systemctl restart amqproxy'));
+    for (let n = 0; n < LIVES; n++) {
+      lives.push(request());
+      await sleep(1000 / PER_SECOND);
+    }
+    await Promise.all([...lives, restarted]);
+    console.log(`  ${[...ends].map(([end, n]) => `${n} ${end}`).join(', ')}`);
+    assert.notEqual(await property('MainPID'), pid);
+    assert.deepEqual(Object.fromEntries(ends), { served: LIVES });
   });
 
   await step('a port under 1024', async () => {
