@@ -3,23 +3,26 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { inWords } from '../words.ts';
+import { checkListeners } from './check-listeners.ts';
 import { readText } from './ini.ts';
-import type { Config, NamedSection, OptionName } from './options.ts';
+import { listenersOf } from './listeners.ts';
+import type { Config, OptionName } from './options.ts';
+import type { Report } from './report.ts';
 
-/** Reports a problem with an option (of a section with a name); the caller knows where its value comes from. */
-export type Report = (name: OptionName, what: string, section?: NamedSection) => void;
-
-type PemName = 'tlsCa' | 'tlsCert' | 'tlsKey' | 'upstreamTlsCert' | 'upstreamTlsKey';
+type PemName = 'tlsCa' | 'tlsCert' | 'tlsKey' | 'tlsClientCa' | 'upstreamTlsCert' | 'upstreamTlsKey';
+/** Reports a problem with an option of the section at hand. */
+type Tell = (name: OptionName, what: string) => void;
 
 /** The file's text, or '' when it cannot be read, which is reported. */
-function pem(config: Config, name: PemName, label: RegExp, report: Report): string {
-  if (config[name] === '') return '';
+function pem(config: Partial<Config>, name: PemName, label: RegExp, tell: Tell): string {
+  const file = config[name];
+  if (file === undefined || file === '') return '';
   try {
-    const text = readText(config[name]);
+    const text = readText(file);
     if (text.search(label) >= 0) return text;
-    report(name, `holds no ${name.endsWith('Key') ? 'private key' : 'certificate'} in PEM form`);
+    tell(name, `holds no ${name.endsWith('Key') ? 'private key' : 'certificate'} in PEM form`);
   } catch (error) {
-    report(name, `cannot be read: ${(error as Error).message}`);
+    tell(name, `cannot be read: ${(error as Error).message}`);
   }
   return '';
 }
@@ -27,42 +30,65 @@ function pem(config: Config, name: PemName, label: RegExp, report: Report): stri
 const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/g;
 const KEY = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
 
+function attempt(name: OptionName, tell: Tell, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    const why = inWords(error as Error);
+    tell(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
+  }
+}
+
+/** Certificates of authorities: OpenSSL passes over damaged ones in silence. */
+function checkAuthorities(config: Partial<Config>, name: PemName, tell: Tell): void {
+  const text = pem(config, name, CERTIFICATE, tell);
+  attempt(name, tell, () => text.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
+}
+
+function checkPair(config: Partial<Config>, certName: PemName, keyName: PemName, tell: Tell): void {
+  const cert = pem(config, certName, CERTIFICATE, tell);
+  const key = pem(config, keyName, KEY, tell);
+  if (cert !== '' && key !== '') attempt(keyName, tell, () => createSecureContext({ cert, key }));
+}
+
 function checkFiles(config: Config, report: Report): void {
-  const attempt = (name: OptionName, act: () => void): void => {
-    try {
-      act();
-    } catch (error) {
-      const why = inWords(error as Error);
-      report(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
-    }
-  };
-  const ca = pem(config, 'tlsCa', CERTIFICATE, report);
-  const cert = pem(config, 'tlsCert', CERTIFICATE, report);
-  const key = pem(config, 'tlsKey', KEY, report);
-  // OpenSSL passes over damaged certificates of authorities in silence
-  attempt('tlsCa', () => ca.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
-  if (cert !== '' && key !== '') attempt('tlsKey', () => createSecureContext({ cert, key }));
-  const mine = pem(config, 'upstreamTlsCert', CERTIFICATE, report);
-  const myKey = pem(config, 'upstreamTlsKey', KEY, report);
-  if (mine !== '' && myKey !== '')
-    attempt('upstreamTlsKey', () => createSecureContext({ cert: mine, key: myKey }));
+  checkAuthorities(config, 'tlsCa', report);
+  checkAuthorities(config, 'tlsClientCa', report);
+  checkPair(config, 'tlsCert', 'tlsKey', report);
+  checkPair(config, 'upstreamTlsCert', 'upstreamTlsKey', report);
+  for (const section of config.sections) {
+    const tell: Tell = (name, what) => report(name, what, section);
+    const { own } = section;
+    checkAuthorities(own, 'tlsClientCa', tell);
+    // one of the two may be the one of [listen]
+    const { tlsCert, tlsKey } = { ...config, ...own };
+    if (own.tlsCert || own.tlsKey) checkPair({ tlsCert, tlsKey }, 'tlsCert', 'tlsKey', tell);
+  }
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 const ANY = /^(0\.0\.0\.0|::)$/;
 
 /** A broker that is the proxy's own listener: what it sends there comes back for ever. */
-function checkLoop({ upstream, listenAddress, listenPort, listenTlsPort }: Config, report: Report): void {
+function checkLoop(config: Config, report: Report): void {
+  const { upstream } = config;
+  const places = listenersOf(config).flatMap(({ place }) =>
+    place !== null && 'port' in place ? [place] : [],
+  );
   for (const { host, port } of upstream) {
-    if (port !== listenPort && port !== listenTlsPort) continue;
-    const here = host === listenAddress || ANY.test(host);
-    const onLoopback = LOOPBACK.test(host) && (LOOPBACK.test(listenAddress) || ANY.test(listenAddress));
-    const sameFamily = !isIP(host) || !isIP(listenAddress) || isIP(host) === isIP(listenAddress);
-    const otherLoopback =
-      isIP(host) > 0 && isIP(listenAddress) > 0 && host !== listenAddress && !ANY.test(listenAddress);
-    if (here || (onLoopback && sameFamily && !otherLoopback))
-      report('upstream', `is the proxy itself, which listens on ${listenAddress}:${port}: name the broker`);
+    const address = places.find(place => place.port === port && isHere(host, place.host))?.host;
+    if (address !== undefined)
+      report('upstream', `is the proxy itself, which listens on ${address}:${port}: name the broker`);
   }
+}
+
+/** Whether a connection to `host` comes to who listens on `address`. */
+function isHere(host: string, address: string): boolean {
+  if (host === address || ANY.test(host)) return true;
+  const onLoopback = LOOPBACK.test(host) && (LOOPBACK.test(address) || ANY.test(address));
+  const sameFamily = !isIP(host) || !isIP(address) || isIP(host) === isIP(address);
+  const otherLoopback = isIP(host) > 0 && isIP(address) > 0 && !ANY.test(address);
+  return onLoopback && sameFamily && !otherLoopback;
 }
 
 export function checkTogether(config: Config, report: Report): void {
@@ -84,6 +110,7 @@ export function checkTogether(config: Config, report: Report): void {
       config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
       `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [main]`,
     );
+  checkListeners(config, report);
   checkLoop(config, report);
   checkFiles(config, report);
 }

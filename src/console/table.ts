@@ -162,6 +162,7 @@ export const VIEWS = {
       of('seconds', 'age', 2),
       text('name', 1),
       text('product', 5),
+      text('certificate', 5),
     ],
   },
   pools: {

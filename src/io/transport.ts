@@ -3,12 +3,14 @@
  * ways to end.
  */
 import type { Socket } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { Traffic } from '../stats.ts';
+import { type Arrival, isLoopback, type Origin } from './arrival.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
+import { certificateFault, certificateName } from './peer-certificate.ts';
 
 /** Who a transport belongs to. */
 export interface TransportUser {
@@ -45,7 +47,8 @@ export class Transport {
   /** The TCP socket beneath, where TLS is spoken. */
   private readonly tcp: Socket;
   private readonly traffic: Traffic;
-  private knownPeer: string | null = null;
+  private readonly origin: Origin | null;
+  private knownPeer: string | null;
   /** Bytes that were read. */
   bytesIn = 0;
   private user: TransportUser | null = null;
@@ -58,24 +61,57 @@ export class Transport {
   private keptAlive = false;
   private toEnd = false;
   private shaken = false;
+  /** By its certificate. */
+  private refused = false;
+  /** The name in the certificate that it has shown. */
+  certificate = '';
 
   /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
-  constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket) {
+  constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket, origin: Origin | null = null) {
     this.socket = socket;
     this.tcp = tcp;
     this.inbox = inbox;
     this.traffic = traffic;
+    this.origin = origin;
+    this.knownPeer = origin?.peer ?? null;
     this.out = new Outbox(socket, traffic);
     this.heartbeat = new Heartbeat(this.out);
   }
 
-  /** Takes over a socket that a listener has accepted, paused; with a context, TLS is spoken on it. */
-  static accept(accepted: Socket, tls: SecureContext | null, traffic: Traffic): Transport {
+  /** Takes over a socket that a listener has accepted. */
+  static accept({ socket: accepted, tls, origin, first }: Arrival, traffic: Traffic): Transport {
     const inbox = new Inbox();
-    if (tls === null) return new Transport(inbox.adopt(accepted), inbox, traffic);
+    if (tls === null) {
+      const socket = inbox.adopt(accepted);
+      if (first !== null) process.nextTick(() => inbox.consume(first)); // nothing is read before that
+      return new Transport(socket, inbox, traffic, socket, origin);
+    }
     void accepted.remoteAddress; // looked up now, to be known after an early end, too
-    const socket = new TLSSocket(accepted, { isServer: true, secureContext: tls });
-    return new Transport(inbox.adopt(socket), inbox, traffic, accepted);
+    if (first !== null) accepted.unshift(first);
+    const socket = new TLSSocket(accepted, {
+      isServer: true,
+      secureContext: tls.context,
+      requestCert: tls.asksForCertificate,
+      rejectUnauthorized: tls.asksForCertificate,
+    });
+    const transport = new Transport(inbox.adopt(socket), inbox, traffic, accepted, origin);
+    if (tls.asksForCertificate) transport.checkCertificate(socket);
+    return transport;
+  }
+
+  /** Ends who has shown none that counts, before anything is taken from it. */
+  private checkCertificate(socket: TLSSocket): void {
+    socket.once('secure', () => {
+      const fault = certificateFault(socket);
+      if (fault === null) {
+        this.certificate = certificateName(socket);
+        return;
+      }
+      this.error ??= fault;
+      this.refused = true;
+      this.inbox.close();
+      this.reset();
+    });
   }
 
   /** Begins to read. */
@@ -96,7 +132,7 @@ export class Transport {
     if (!this.isTls) return;
     this.tcp.on('error', ignore); // the TLS socket tells
     socket.once('secure', () => {
-      this.shaken = true;
+      this.shaken = !this.refused;
     });
   }
 
@@ -142,8 +178,9 @@ export class Transport {
     return `${localAddress}:${localPort} -> ${this.peer}`;
   }
 
-  get remoteAddress(): string | undefined {
-    return this.tcp.remoteAddress;
+  /** It is of this host, as far as can be known. */
+  get isLocal(): boolean {
+    return this.origin?.isLocal ?? isLoopback(this.tcp.remoteAddress);
   }
 
   // ---- reading
@@ -249,7 +286,8 @@ export class Transport {
 
   /** At once, with a reset: the peer's next write fails. */
   reset(): void {
-    if (this.tcp.destroyed) this.socket.destroy();
+    // a Unix socket knows no reset: its end is one for who writes
+    if (this.tcp.destroyed || this.tcp.remoteFamily === undefined) this.socket.destroy();
     else this.tcp.resetAndDestroy();
   }
 }

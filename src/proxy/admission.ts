@@ -26,10 +26,13 @@ export class Admission {
     return this.list;
   }
 
-  /** Whether one more connection may be taken at all. It is told at connection.open that it is one too many, like every refusal. */
-  hasRoom(): boolean {
+  /**
+   * Whether one more connection may be taken at all, besides `waiting` that are no clients yet. It is told at connection.open
+   * that it is one too many, like every refusal.
+   */
+  hasRoom(waiting = 0): boolean {
     const { maxClients } = this.context.config;
-    if (maxClients === 0 || this.list.length < maxClients * 2 + 100) return true;
+    if (maxClients === 0 || this.list.length + waiting < maxClients * 2 + 100) return true;
     // but not more than as many again may wait to be told
     this.context.stats.refuse('max_clients');
     return false;
@@ -86,7 +89,7 @@ export class Admission {
         'NOT_ALLOWED',
         `user '${user}' has max_clients_per_user (${config.maxClientsPerUser}) clients already`,
       );
-    if (this.isLocalOnly(user) && !isLoopback(client.transport.remoteAddress))
+    if (this.isLocalOnly(user) && !client.transport.isLocal)
       return deny(
         'remote_guest',
         'ACCESS_REFUSED',
@@ -117,6 +120,3 @@ export class Admission {
     });
   }
 }
-
-const isLoopback = (address = ''): boolean =>
-  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');

@@ -1,11 +1,11 @@
 /** The owner of all that lives: start, reload, drain. */
 import type { Socket } from 'node:net';
-import type { SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { reason } from '../amqp/errors.ts';
 import { Client, type ClientContext } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
+import type { Arrival } from '../io/arrival.ts';
 import { Transport } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
@@ -110,14 +110,18 @@ export class Proxy implements ClientContext, DialerOwner {
     void this.greeter.meet().then(() => this.dialer.verifyNew());
   }
 
-  accept(socket: Socket, tls: SecureContext | null): void {
+  hasRoom(waiting: number): boolean {
+    return this.clients.hasRoom(waiting);
+  }
+
+  accept(arrival: Arrival): void {
     this.stats.clientsAccepted++;
     if (!this.clients.hasRoom()) {
-      socket.destroy();
+      arrival.socket.destroy();
       return;
     }
-    const transport = Transport.accept(socket, tls, this.stats.clientTraffic);
-    this.clients.add(new Client(transport, this, clock.now));
+    const transport = Transport.accept(arrival, this.stats.clientTraffic);
+    this.clients.add(new Client(transport, this, arrival.at));
   }
 
   // ---- what clients and pools ask for
@@ -169,6 +173,7 @@ export class Proxy implements ClientContext, DialerOwner {
 
   maintain(now: number): void {
     for (const client of this.clients.clients) client.maintain(now);
+    this.listeners.introductions.maintain(now);
     this.registry.maintain(now);
     this.dialer.maintain();
   }
@@ -207,11 +212,16 @@ export class Proxy implements ClientContext, DialerOwner {
     this.registry.dropTuned();
     const { clients } = this.clients;
     const { termClientCloseTimeout, termTimeout } = this.config;
-    if (termClientCloseTimeout > 0) await this.clients.gone(clients, termClientCloseTimeout);
-    else {
+    const { introductions } = this.listeners;
+    if (termClientCloseTimeout > 0) {
+      await introductions.settled(MOMENT_S);
+      await this.clients.gone(clients, termClientCloseTimeout);
+    } else {
       this.dismiss(clients.filter(client => !isPassing(client)));
+      await introductions.settled(MOMENT_S);
       await this.clients.gone(clients.filter(isPassing), MOMENT_S);
     }
+    introductions.end();
     this.dismiss([...clients]);
     await this.clients.gone(clients, termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
     for (const client of [...this.clients.clients]) client.transport.reset();
@@ -234,6 +244,7 @@ export class Proxy implements ClientContext, DialerOwner {
     this.janitor.stop();
     this.greeter.dropSpare();
     this.listeners.close();
+    this.listeners.introductions.end();
     for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.destroy();
   }
