@@ -1,4 +1,6 @@
 /** How the process ends when it cannot go on: one line that says what to do, and a code of sysexits(3). */
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { ListenerSettings } from './config/listeners.ts';
 import { stderr, stdout } from './output.ts';
 import { inWords } from './words.ts';
@@ -26,6 +28,8 @@ interface ListenFailure {
   readonly message: string;
   readonly cause?: unknown;
   readonly listener: ListenerSettings;
+  /** Its sockets were handed over. */
+  readonly given: boolean;
 }
 
 /** How a listener's place is chosen: where it is one of a section, only there. */
@@ -39,12 +43,17 @@ function settingsOf({ name, heading }: ListenerSettings): { port: string; addres
 }
 
 /** A listener that could not be opened. Node's error says which one, where it has several. */
-export function listenFailure({ cause, listener }: ListenFailure): Failure {
+export function listenFailure({ cause, listener, given }: ListenFailure): Failure {
   const error = cause as NodeJS.ErrnoException & { address?: string; port?: number };
   const { place, heading } = listener;
   const setting = settingsOf(listener);
   if (error.code === undefined)
     return { code: EX.CONFIG, text: `[${heading}] cannot listen: ${error.message}` };
+  if (given)
+    return {
+      code: EX.CONFIG,
+      text: `cannot listen on the sockets handed over for [${heading}]: ${inWords(error)}. Mend the socket unit: ListenStream= with Accept=no`,
+    };
   if (place !== null && 'path' in place) return socketFailure(error, place.path, heading);
   const port = error.port || place?.port;
   const cannot = `cannot listen on ${host(error.address ?? place?.host ?? '')}:${port}`;
@@ -69,13 +78,6 @@ export function listenFailure({ cause, listener }: ListenFailure): Failure {
         code: EX.CONFIG,
         text: `${cannot}: this machine has no such address (ip address lists them). Mend ${setting.address}`,
       };
-    case 'ENOTSOCK':
-    case 'EINVAL':
-    case 'EBADF':
-      return {
-        code: EX.CONFIG,
-        text: `cannot listen on the sockets handed over: ${inWords(error)}. Mend the socket unit: ListenStream= with Accept=no`,
-      };
     default:
       return { code: EX.UNAVAILABLE, text: `${cannot}: ${inWords(error)}` };
   }
@@ -83,7 +85,8 @@ export function listenFailure({ cause, listener }: ListenFailure): Failure {
 
 function socketFailure(error: NodeJS.ErrnoException, path: string, heading: string): Failure {
   const cannot = `cannot listen on ${path}`;
-  switch (error.code) {
+  // of a directory that is not there the runtime says EACCES
+  switch (existsSync(dirname(path)) ? error.code : 'ENOENT') {
     case 'EADDRINUSE':
       return {
         code: EX.UNAVAILABLE,

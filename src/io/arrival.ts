@@ -1,6 +1,6 @@
 /** A connection that a listener has accepted. */
-import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import type { Accepted } from './bare-socket.ts';
 
 /** How TLS is spoken with who connects. */
 export interface ServerTls {
@@ -18,8 +18,8 @@ export interface Origin {
 }
 
 export interface Arrival {
-  /** Paused. */
-  readonly socket: Socket;
+  /** Not read, or paused. */
+  readonly socket: Accepted;
   readonly tls: ServerTls | null;
   readonly origin: Origin | null;
   /** What has been read of it, and is for its user. */

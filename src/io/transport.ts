@@ -7,10 +7,13 @@ import { TLSSocket } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { Traffic } from '../stats.ts';
 import { type Arrival, isLoopback, type Origin } from './arrival.ts';
+import { type Accepted, BareSocket } from './bare-socket.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
 import { certificateFault, certificateName } from './peer-certificate.ts';
+import { unacked } from './unacked.ts';
+import type { Reader } from './wire.ts';
 
 /** Who a transport belongs to. */
 export interface TransportUser {
@@ -39,13 +42,13 @@ const KEEPALIVE_S = 30;
 
 const ignore = (): void => {};
 
-export class Transport {
-  readonly socket: Socket;
+export class Transport implements Reader {
+  private readonly socket: Accepted;
   readonly out: Outbox;
   readonly heartbeat: Heartbeat;
   private readonly inbox: Inbox;
   /** The TCP socket beneath, where TLS is spoken. */
-  private readonly tcp: Socket;
+  private readonly tcp: Accepted;
   private readonly traffic: Traffic;
   private readonly origin: Origin | null;
   private knownPeer: string | null;
@@ -67,7 +70,7 @@ export class Transport {
   certificate = '';
 
   /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
-  constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket, origin: Origin | null = null) {
+  constructor(socket: Accepted, inbox: Inbox, traffic: Traffic, tcp = socket, origin: Origin | null = null) {
     this.socket = socket;
     this.tcp = tcp;
     this.inbox = inbox;
@@ -81,6 +84,7 @@ export class Transport {
   /** Takes over a socket that a listener has accepted. */
   static accept({ socket: accepted, tls, origin, first }: Arrival, traffic: Traffic): Transport {
     const inbox = new Inbox();
+    if (accepted instanceof BareSocket) return new Transport(accepted, inbox, traffic, accepted, origin);
     if (tls === null) {
       const socket = inbox.adopt(accepted);
       if (first !== null) process.nextTick(() => inbox.consume(first)); // nothing is read before that
@@ -117,34 +121,56 @@ export class Transport {
   /** Begins to read. */
   start(user: TransportUser): void {
     this.user = user;
-    const { socket, traffic, heartbeat } = this;
-    this.inbox.consume = chunk => {
-      heartbeat.lastRead = clock.now;
-      traffic.bytesIn += chunk.length;
-      this.bytesIn += chunk.length;
-      user.received(chunk);
-    };
+    const { socket, tcp, inbox } = this;
+    inbox.consume = chunk => this.consume(chunk);
+    if (socket instanceof BareSocket) {
+      socket.readInto(this);
+      return;
+    }
     socket.on('error', error => {
       this.error = error;
     });
-    socket.on('end', () => user.peerEnded());
-    socket.on('close', () => this.closed());
+    socket.on('end', () => this.ended());
+    socket.on('close', () => {
+      // the runtime keeps a closed socket until the next full collection: it shall not keep us, too
+      socket.removeAllListeners();
+      socket.on('error', ignore);
+      this.closed(this.error);
+    });
     if (!this.isTls) return;
-    this.tcp.on('error', ignore); // the TLS socket tells
+    (tcp as Socket).on('error', ignore); // the TLS socket tells
     socket.once('secure', () => {
       this.shaken = !this.refused;
     });
   }
 
-  private closed(): void {
+  private consume(chunk: Buffer): void {
+    this.heartbeat.lastRead = clock.now;
+    this.traffic.bytesIn += chunk.length;
+    this.bytesIn += chunk.length;
+    this.user?.received(chunk);
+  }
+
+  // ---- told by the socket
+
+  next(): Buffer {
+    return this.inbox.next();
+  }
+
+  took(size: number, buffer: Buffer): void {
+    this.inbox.took(size, buffer);
+  }
+
+  ended(): void {
+    this.user?.peerEnded();
+  }
+
+  closed(error: Error | null): void {
     this.inbox.close();
     this.out.close();
-    // the runtime keeps a closed socket until the next full collection: it shall not keep us, too
-    this.socket.removeAllListeners();
-    this.socket.on('error', ignore);
     const { user } = this;
     this.user = null;
-    user?.transportClosed(this.error);
+    user?.transportClosed(error);
   }
 
   get isTls(): boolean {
@@ -161,10 +187,11 @@ export class Transport {
     return this.tcp.bytesRead > 0;
   }
 
-  /** The peer's address and port, for people. */
+  /** The peer's address and port, for people. To be asked for while the connection lasts; then it is known afterwards, too. */
   get peer(): string {
-    this.knownPeer ??= `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
-    return this.knownPeer;
+    const { remoteAddress, remotePort } = this.tcp;
+    if (remoteAddress !== undefined) this.knownPeer ??= `${remoteAddress}:${remotePort}`;
+    return this.knownPeer ?? 'gone';
   }
 
   /** The port on our side. */
@@ -176,6 +203,11 @@ export class Transport {
   get way(): string {
     const { localAddress, localPort } = this.tcp;
     return `${localAddress}:${localPort} -> ${this.peer}`;
+  }
+
+  /** Bytes that the peer's machine has not acknowledged; 0 where that cannot be seen. */
+  get unacked(): number {
+    return unacked(this.tcp);
   }
 
   /** It is of this host, as far as can be known. */
@@ -245,6 +277,7 @@ export class Transport {
    * how far it has come; its handle does, without being asked in public: net's own time-outs look there (0 if it is gone).
    */
   private get queued(): number {
+    if (this.tcp instanceof BareSocket) return this.tcp.writeQueueSize;
     const { _handle: handle } = this.tcp as Socket & { _handle?: { writeQueueSize?: number } | null };
     return handle?.writeQueueSize ?? 0;
   }
@@ -286,8 +319,10 @@ export class Transport {
 
   /** At once, with a reset: the peer's next write fails. */
   reset(): void {
+    const { tcp } = this;
     // a Unix socket knows no reset: its end is one for who writes
-    if (this.tcp.destroyed || this.tcp.remoteFamily === undefined) this.socket.destroy();
-    else this.tcp.resetAndDestroy();
+    const isPipe = !(tcp instanceof BareSocket) && tcp.remoteFamily === undefined;
+    if (tcp.destroyed || isPipe) this.socket.destroy();
+    else tcp.resetAndDestroy();
   }
 }

@@ -75,7 +75,9 @@ class Guest {
         );
     } else if (found === 'none')
       this.refuse(
-        `no PROXY header came from ${address}, which proxy_from of [${heading}] names. Have it send one (send-proxy), or take it out there`,
+        door.path === null
+          ? `no PROXY header came from ${address}, which proxy_from of [${heading}] names. Have it send one (send-proxy), or take it out there`
+          : `no PROXY header came from ${address}, which has proxy_protocol in [${heading}]. Have one sent there (send-proxy), or take that out`,
       );
     else if ('wrong' in found)
       this.refuse(

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { clock } from '../clock.ts';
 import type { ListenerSettings, Place } from '../config/listeners.ts';
 import type { Arrival, Origin, ServerTls } from '../io/arrival.ts';
+import { type Accepted, acceptBare, BareSocket } from '../io/bare-socket.ts';
 import { inItsPlace } from '../io/unix-socket.ts';
 import { inWords } from '../words.ts';
 import type { Introductions } from './introductions.ts';
@@ -98,11 +99,18 @@ export class Listener {
         server.off('error', reject);
         server.on('error', error => log.error(`Accepting clients failed: ${error.message}`));
         this.servers.push(server);
-        const { heading } = this.settings;
+        const { heading, tls } = this.settings;
+        // TLS is spoken over net.Socket, and PROXY headers are read from one
+        if (!tls)
+          acceptBare(
+            server,
+            socket => this.arrived(socket),
+            () => this.balancers === null,
+          );
         const address = server.address() as AddressInfo | string | null;
         const name = heading === 'listen' ? '' : ` ([${heading}])`;
         if (address === null || typeof address === 'string') {
-          log.info(`Proxy listening on ${address || 'a Unix socket'}${name}`);
+          log.info(`Proxy listening on ${address || 'a Unix socket that was handed over'}${name}`);
           resolve(0);
           return;
         }
@@ -123,12 +131,12 @@ export class Listener {
 
   // ---- who comes
 
-  private arrived(socket: Socket): void {
+  private arrived(socket: Accepted): void {
     this.accepted++;
     const { context, balancers, tls } = this;
     const at = clock.now;
-    const path = this.path(socket);
-    if (balancers === null) {
+    const path = socket instanceof BareSocket ? null : this.path(socket);
+    if (balancers === null || socket instanceof BareSocket) {
       const origin: Origin | null = path === null ? null : { peer: `unix:${path}`, isLocal: true };
       context.accept({ socket, tls, origin, first: null, at });
       return;
@@ -143,13 +151,12 @@ export class Listener {
     );
   }
 
-  /** Of a Unix socket, the settings' or one that was handed over. */
+  /** Of a Unix socket, or the name of one that was handed over; null where it is none. */
   private path(socket: Socket): string | null {
     const { place } = this.settings;
     if (!this.given) return place !== null && 'path' in place ? place.path : null;
-    if (socket.remoteFamily !== undefined || this.addresses.length > 0) return null;
-    const address = this.servers[0].address();
-    return typeof address === 'string' && address !== '' ? address : this.settings.name;
+    // its path is not told: the name of the socket says which one it is
+    return socket.remoteFamily === undefined && this.addresses.length === 0 ? this.settings.name : null;
   }
 }
 

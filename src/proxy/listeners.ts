@@ -18,10 +18,13 @@ export interface GivenSocket {
 /** A listener that could not be opened, and its settings. */
 export class ListenError extends Error {
   readonly listener: ListenerSettings;
+  /** Its sockets were handed over. */
+  readonly given: boolean;
 
-  constructor(cause: Error, listener: ListenerSettings) {
+  constructor(cause: Error, listener: ListenerSettings, given: boolean) {
     super(cause.message, { cause });
     this.listener = listener;
+    this.given = given;
   }
 }
 
@@ -90,7 +93,7 @@ export class Listeners {
         throw error;
       }
     } catch (error) {
-      throw new ListenError(error as Error, settings);
+      throw new ListenError(error as Error, settings, mine.length > 0);
     }
   }
 

@@ -1,18 +1,30 @@
 /** Several places where clients come in: sections [listen NAME], ports and Unix sockets, with TLS and client certificates. */
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { BoundSocket, connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { Authority, type Certificate } from '../support/certs.ts';
 import { tempDir } from '../support/cleanup.ts';
 import { peopledBroker, proxyOnly } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
+import { v1 } from '../support/proxy-header.ts';
 import { freePort, until } from '../support/rabbitmq.ts';
 import { dial, RawClient } from '../support/raw-client.ts';
 
 const ALICE = { user: 'alice', secret: 'wonder' };
 const IN = 'connection.open-ok';
+/** Listens on a path, and becomes the program that follows with that as its descriptor 3. */
+const GIVE_PATH = `
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ['LISTEN_PID'] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+`;
 
 describe('Sections [listen NAME]', () => {
   let proxy: AmqProxy;
@@ -161,7 +173,7 @@ describe('Sections [listen NAME]', () => {
     );
   });
 
-  it('have the sockets that the service manager hands over by their names, ports and Unix sockets', async () => {
+  it('have the sockets that the service manager hands over by their names', async () => {
     const tcp = new BoundSocket({ host: '127.0.0.1' });
     const elsewhere = await freePort();
     configure('[listen extra]', `port = ${elsewhere}`);
@@ -179,6 +191,29 @@ describe('Sections [listen NAME]', () => {
       ),
     ).to.equal('closed');
     tcp.close();
+  });
+
+  it('may have a Unix socket from the service manager, with load balancers behind it', async () => {
+    const path = join(dir, 'given.sock');
+    configure('[listen given]', 'proxy_protocol = yes', 'socket = /nowhere/it.sock');
+    const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'given' };
+    const command = ['python3', '-c', GIVE_PATH, path, process.execPath, resolve('src/main.ts')];
+    proxy = await AmqProxy.start((await peopledBroker()).url, ['-c', file], env, command);
+    await until('it', () =>
+      proxy.log.includes('Proxy listening on a Unix socket that was handed over ([listen given])'),
+    );
+    for (const [header, answer] of [
+      [v1('192.0.2.7', 4711), 'connection.close'],
+      [v1('127.0.0.1', 4711), IN],
+    ] as const) {
+      const socket = await onPath(path);
+      socket.write(header);
+      expect(await login(socket, { user: 'guest', secret: 'guest' })).to.equal(answer);
+    }
+    (await onPath(path)).write('AMQP');
+    await until('the line', () =>
+      proxy.log.includes('no PROXY header came from unix:given, which has proxy_protocol in [listen given]'),
+    );
   });
 
   describe('with certificates of clients', () => {
@@ -244,7 +279,7 @@ describe('Sections [listen NAME]', () => {
       expect(await proxy.metric('clients_refused_total{reason="tls"}')).to.equal(3);
     });
 
-    it('take up a session of one who has shown his, and never one of another listener', async () => {
+    it('take up a session of one who has shown his', async () => {
       await begin();
       let session: Buffer | undefined;
       const first = await shake(mine);

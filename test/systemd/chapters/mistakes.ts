@@ -108,7 +108,7 @@ export async function mistakes(): Promise<void> {
     await socket('ListenStream=', 'ListenDatagram=127.0.0.1:5673', 'NoDelay=no');
     await failsWith(
       78,
-      /cannot listen on the sockets handed over: .*Mend the socket unit: ListenStream= with Accept=no/,
+      /cannot listen on the sockets handed over for \[listen\]: .*Mend the socket unit: ListenStream= with Accept=no/,
     );
     await noSocket();
   });
