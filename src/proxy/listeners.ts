@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import type { Config } from '../config/options.ts';
-import { type Accepted, acceptBare } from '../io/bare-socket.ts';
+import { type Accepted, acceptBare, bareSockets } from '../io/bare-socket.ts';
 
 /** A listening socket handed over by systemd. */
 export interface GivenSocket {
@@ -33,6 +33,10 @@ export class Listeners {
   /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). `given` sockets win over the addresses configured. */
   async listen(given: GivenSocket[]): Promise<void> {
     const { listenAddress, listenPort, listenTlsPort } = this.context.config;
+    if (!bareSockets)
+      this.context.log.info(
+        'Clients are served over net.Socket, which costs more: the runtime is not the one known',
+      );
     const mine = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
     if (mine.length > 0) {
       for (const { fd, name } of mine) await this.serve(name === 'amqps', { fd });
