@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { type ListenerSettings, listenersOf } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
 import type { Arrival } from '../io/arrival.ts';
+import { bareSockets } from '../io/bare-socket.ts';
 import type { Stats } from '../stats.ts';
 import { inWords } from '../words.ts';
 import { Introductions } from './introductions.ts';
@@ -69,6 +70,8 @@ export class Listeners {
   /** Listens; rejects with ListenError. `given` sockets win over the addresses configured. */
   async listen(given: readonly GivenSocket[]): Promise<void> {
     this.given = given;
+    if (!bareSockets)
+      this.log.info('Clients are served over net.Socket, which costs more: the runtime is not the one known');
     for (const settings of listenersOf(this.context.config)) await this.open(settings);
   }
 

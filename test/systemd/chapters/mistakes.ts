@@ -93,7 +93,7 @@ export async function mistakes(): Promise<void> {
     await socket('FileDescriptorName=nonsense');
     await failsWith(
       78,
-      /a socket named "nonsense": known are amqp, amqps, http and admin\. Mend FileDescriptorName=/,
+      /a socket named "nonsense": known are amqp, amqps, http and admin, and sections \[listen NAME\] of the settings\. Mend FileDescriptorName=/,
     );
     await noSocket();
   });
