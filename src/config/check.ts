@@ -4,10 +4,10 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { inWords } from '../words.ts';
 import { readText } from './ini.ts';
-import type { Config, OptionName } from './options.ts';
+import type { Config, NamedSection, OptionName } from './options.ts';
 
-/** Reports a problem with an option; the caller knows where its value comes from. */
-export type Report = (name: OptionName, what: string) => void;
+/** Reports a problem with an option (of a section with a name); the caller knows where its value comes from. */
+export type Report = (name: OptionName, what: string, section?: NamedSection) => void;
 
 type PemName = 'tlsCa' | 'tlsCert' | 'tlsKey' | 'upstreamTlsCert' | 'upstreamTlsKey';
 
