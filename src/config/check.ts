@@ -5,6 +5,8 @@ import { createSecureContext } from 'node:tls';
 import { inWords } from '../words.ts';
 import { readText } from './ini.ts';
 import type { Config, NamedSection, OptionName } from './options.ts';
+import { unreachable } from './routes.ts';
+import { heading, sectionsOf, settingsIn } from './sections.ts';
 
 /** Reports a problem with an option (of a section with a name); the caller knows where its value comes from. */
 export type Report = (name: OptionName, what: string, section?: NamedSection) => void;
@@ -27,26 +29,62 @@ function pem(config: Config, name: PemName, label: RegExp, report: Report): stri
 const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/g;
 const KEY = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
 
-function checkFiles(config: Config, report: Report): void {
-  const attempt = (name: OptionName, act: () => void): void => {
-    try {
-      act();
-    } catch (error) {
-      const why = inWords(error as Error);
-      report(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
-    }
-  };
-  const ca = pem(config, 'tlsCa', CERTIFICATE, report);
-  const cert = pem(config, 'tlsCert', CERTIFICATE, report);
-  const key = pem(config, 'tlsKey', KEY, report);
-  // OpenSSL passes over damaged certificates of authorities in silence
-  attempt('tlsCa', () => ca.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
-  if (cert !== '' && key !== '') attempt('tlsKey', () => createSecureContext({ cert, key }));
-  const mine = pem(config, 'upstreamTlsCert', CERTIFICATE, report);
-  const myKey = pem(config, 'upstreamTlsKey', KEY, report);
-  if (mine !== '' && myKey !== '')
-    attempt('upstreamTlsKey', () => createSecureContext({ cert: mine, key: myKey }));
+function attempt(name: OptionName, report: Report, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    const why = inWords(error as Error);
+    report(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
+  }
 }
+
+function checkKey(config: Config, certName: PemName, keyName: PemName, report: Report): void {
+  const cert = pem(config, certName, CERTIFICATE, report);
+  const key = pem(config, keyName, KEY, report);
+  if (cert !== '' && key !== '') attempt(keyName, report, () => createSecureContext({ cert, key }));
+}
+
+/** What holds for the brokers of [main], and for those of each route. */
+function checkBrokers(config: Config, section: string, report: Report): void {
+  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
+    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
+  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
+    report(
+      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
+      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [${section}]`,
+    );
+  checkLoop(config, report);
+  const ca = pem(config, 'tlsCa', CERTIFICATE, report);
+  // OpenSSL passes over damaged certificates of authorities in silence
+  attempt('tlsCa', report, () => ca.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
+  checkKey(config, 'upstreamTlsCert', 'upstreamTlsKey', report);
+}
+
+/** A route is told of what it sets itself; what comes from [main] is told there. */
+function checkRoutes(config: Config, report: Report): void {
+  for (const section of sectionsOf(config, 'route')) {
+    const own = Object.keys(section.own) as OptionName[];
+    const here = settingsIn(config, section);
+    checkBrokers(here, heading(section), (name, what) => {
+      const pair = PAIRS[name];
+      if (own.includes(name)) report(name, what, section);
+      else if (name === 'minUpstreams' && own.includes('maxUpstreams'))
+        report('maxUpstreams', `is less than min_upstreams (${here.minUpstreams})`, section);
+      else if (pair !== undefined && own.includes(pair)) report(pair, what, section);
+    });
+  }
+  for (const { section, by } of unreachable(config)) {
+    const takers = by.map(other => `[${heading(other)}] (${other.place})`).join(' and ');
+    const name = section.own.routeVhosts?.length || !section.own.routeUsers ? 'routeVhosts' : 'routeUsers';
+    report(name, `can never be reached: ${takers} before it takes all that`, section);
+  }
+}
+
+/** Keys that are judged together. */
+const PAIRS: Partial<Record<OptionName, OptionName>> = {
+  upstreamTlsCert: 'upstreamTlsKey',
+  upstreamTlsKey: 'upstreamTlsCert',
+};
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 const ANY = /^(0\.0\.0\.0|::)$/;
@@ -77,13 +115,7 @@ export function checkTogether(config: Config, report: Report): void {
     (httpPort === listenPort || httpPort === listenTlsPort)
   )
     report('httpPort', `is the same as ${httpPort === listenPort ? 'port' : 'tls_port'}`);
-  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
-    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
-  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
-    report(
-      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
-      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [main]`,
-    );
-  checkLoop(config, report);
-  checkFiles(config, report);
+  checkKey(config, 'tlsCert', 'tlsKey', report);
+  checkBrokers(config, 'main', report);
+  checkRoutes(config, report);
 }
