@@ -322,9 +322,9 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   // ---- maintenance
 
-  /** Closes an idle upstream to make room for another pool's. */
-  giveWay(upstream: Upstream): void {
-    this.context.report('info', this, 'Idle upstream closed: others need its place');
+  /** It ends with its last lease, at once if there is none. */
+  letGo(upstream: Upstream, why: string): void {
+    this.context.report('info', this, why, { id: upstream.name });
     this.retire(upstream);
   }
 

@@ -221,7 +221,7 @@ export class Registry implements PoolContext<Pool> {
       if (upstream !== null && (found === null || upstream.idleSince < found.upstream.idleSince))
         found = { pool, upstream };
     }
-    found?.pool.giveWay(found.upstream);
+    found?.pool.letGo(found.upstream, 'Idle upstream closed: others need its place');
     return found?.upstream ?? null;
   }
 

@@ -13,6 +13,7 @@ import type { Denial } from '../pool/waiters.ts';
 import { Stats } from '../stats.ts';
 import type { BrokerProfile } from '../upstream/profile.ts';
 import { Admission } from './admission.ts';
+import { Balance } from './balance.ts';
 import { Janitor } from './janitor.ts';
 import { type GivenSocket, Listeners } from './listeners.ts';
 import type { Route, RouteOwner } from './route.ts';
@@ -44,6 +45,7 @@ export class Proxy implements ClientContext, RouteOwner {
   stopping = false;
   readonly routes: Routes;
   private readonly clients: Admission;
+  private readonly balance = new Balance();
   private readonly listeners: Listeners;
   private readonly janitor: Janitor;
 
@@ -195,6 +197,7 @@ export class Proxy implements ClientContext, RouteOwner {
   maintain(now: number): void {
     for (const client of this.clients.clients) client.maintain(now);
     this.registry.maintain(now);
+    this.balance.maintain(now, this.routes.all, this.registry.pools);
     for (const { dialer } of this.routes.all) dialer.maintain();
   }
 
