@@ -12,6 +12,7 @@ import type { Pool } from '../pool/pool.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
+import type { BrokerProfile } from '../upstream/profile.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Alarms } from './alarms.ts';
 import { BackPressure } from './back-pressure.ts';
@@ -51,7 +52,6 @@ export class Client implements Connection, Newcomer, TransportUser {
   readonly name = `c${++made}`;
   readonly transport: Transport;
   readonly out: Transport['out'];
-  readonly profile: ClientContext['profile'];
   readonly negotiated = new Negotiated();
   readonly ending = new Ending(this);
   readonly trail: Trail = new Trail(this);
@@ -79,7 +79,6 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.out = transport.out;
     this.stay = new Stay(this, now);
     this.context = context;
-    this.profile = context.profile;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
     this.promotion = new Promotion(this, () => this.channels.moveAll());
@@ -98,6 +97,11 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   // ---- who it is
+
+  /** What is known of its broker. */
+  get profile(): BrokerProfile {
+    return this.negotiated.pool?.way.route.profile ?? this.context.profile;
+  }
 
   get config(): Config {
     return this.context.config;

@@ -2,6 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { RESERVED } from './listeners.ts';
 import type { Config, NamedSection, OptionName } from './options.ts';
+import { checkAuthorities, checkKey } from './pem.ts';
 import type { Report } from './report.ts';
 import { sectionsOf, settingsIn } from './sections.ts';
 
@@ -27,6 +28,7 @@ function overlap(a: string, b: string): boolean {
 export function checkListeners(config: Config, report: Report): void {
   const { listenAddress, listenPort, listenTlsPort, httpAddress, httpPort } = config;
   if (config.tlsClientCa !== '' && config.tlsCert === '') report('tlsClientCa', 'needs tls_cert in [listen]');
+  checkAuthorities(config, 'tlsClientCa', report);
   checkProxyFrom(config, '[listen]', report);
   const taken: Taken[] = [
     { host: listenAddress, port: listenPort, by: 'port in [listen]' },
@@ -84,4 +86,8 @@ function checkSection(config: Config, section: NamedSection, report: Report): vo
     for (const key of ['tlsCert', 'tlsKey', 'tlsClientCa'] as const)
       if (own[key]) report(key, `needs tls = yes in ${where}`, section);
   checkProxyFrom(settingsIn(config, section), where, report, section);
+  const tell = (key: OptionName, what: string): void => report(key, what, section);
+  checkAuthorities(own, 'tlsClientCa', tell);
+  // one of the two may be the one of [listen]
+  if (own.tlsCert || own.tlsKey) checkKey({ tlsCert, tlsKey }, 'tlsCert', 'tlsKey', tell);
 }

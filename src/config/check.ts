@@ -1,80 +1,63 @@
 /** What can only be checked when all settings are known: those that need one another, and the files they name. */
-import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { createSecureContext } from 'node:tls';
-import { inWords } from '../words.ts';
 import { checkListeners } from './check-listeners.ts';
-import { readText } from './ini.ts';
 import { listenersOf } from './listeners.ts';
 import type { Config, OptionName } from './options.ts';
+import { checkAuthorities, checkKey } from './pem.ts';
 import type { Report } from './report.ts';
+import { unreachable } from './routes.ts';
+import { heading, sectionsOf, settingsIn } from './sections.ts';
 
-type PemName = 'tlsCa' | 'tlsCert' | 'tlsKey' | 'tlsClientCa' | 'upstreamTlsCert' | 'upstreamTlsKey';
-/** Reports a problem with an option of the section at hand. */
-type Tell = (name: OptionName, what: string) => void;
-
-/** The file's text, or '' when it cannot be read, which is reported. */
-function pem(config: Partial<Config>, name: PemName, label: RegExp, tell: Tell): string {
-  const file = config[name];
-  if (file === undefined || file === '') return '';
-  try {
-    const text = readText(file);
-    if (text.search(label) >= 0) return text;
-    tell(name, `holds no ${name.endsWith('Key') ? 'private key' : 'certificate'} in PEM form`);
-  } catch (error) {
-    tell(name, `cannot be read: ${(error as Error).message}`);
-  }
-  return '';
+interface TcpPlace {
+  readonly host: string;
+  readonly port: number;
 }
 
-const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/g;
-const KEY = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
-
-function attempt(name: OptionName, tell: Tell, act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    const why = inWords(error as Error);
-    tell(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
-  }
-}
-
-/** Certificates of authorities: OpenSSL passes over damaged ones in silence. */
-function checkAuthorities(config: Partial<Config>, name: PemName, tell: Tell): void {
-  const text = pem(config, name, CERTIFICATE, tell);
-  attempt(name, tell, () => text.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
-}
-
-function checkPair(config: Partial<Config>, certName: PemName, keyName: PemName, tell: Tell): void {
-  const cert = pem(config, certName, CERTIFICATE, tell);
-  const key = pem(config, keyName, KEY, tell);
-  if (cert !== '' && key !== '') attempt(keyName, tell, () => createSecureContext({ cert, key }));
-}
-
-function checkFiles(config: Config, report: Report): void {
+/** What holds for the brokers of [main], and for those of each route. */
+function checkBrokers(config: Config, section: string, places: TcpPlace[], report: Report): void {
+  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
+    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
+  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
+    report(
+      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
+      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [${section}]`,
+    );
+  checkLoop(config, places, report);
   checkAuthorities(config, 'tlsCa', report);
-  checkAuthorities(config, 'tlsClientCa', report);
-  checkPair(config, 'tlsCert', 'tlsKey', report);
-  checkPair(config, 'upstreamTlsCert', 'upstreamTlsKey', report);
-  for (const section of config.sections) {
-    const tell: Tell = (name, what) => report(name, what, section);
-    const { own } = section;
-    checkAuthorities(own, 'tlsClientCa', tell);
-    // one of the two may be the one of [listen]
-    const { tlsCert, tlsKey } = { ...config, ...own };
-    if (own.tlsCert || own.tlsKey) checkPair({ tlsCert, tlsKey }, 'tlsCert', 'tlsKey', tell);
+  checkKey(config, 'upstreamTlsCert', 'upstreamTlsKey', report);
+}
+
+/** A route is told of what it sets itself; what comes from [main] is told there. */
+function checkRoutes(config: Config, places: TcpPlace[], report: Report): void {
+  for (const section of sectionsOf(config, 'route')) {
+    const own = Object.keys(section.own) as OptionName[];
+    const here = settingsIn(config, section);
+    checkBrokers(here, heading(section), places, (name, what) => {
+      const pair = PAIRS[name];
+      if (own.includes(name)) report(name, what, section);
+      else if (name === 'minUpstreams' && own.includes('maxUpstreams'))
+        report('maxUpstreams', `is less than min_upstreams (${here.minUpstreams})`, section);
+      else if (pair !== undefined && own.includes(pair)) report(pair, what, section);
+    });
+  }
+  for (const { section, by } of unreachable(config)) {
+    const takers = by.map(other => `[${heading(other)}] (${other.place})`).join(' and ');
+    const name = section.own.routeVhosts?.length || !section.own.routeUsers ? 'routeVhosts' : 'routeUsers';
+    report(name, `can never be reached: ${takers} before it takes all that`, section);
   }
 }
+
+/** Keys that are judged together. */
+const PAIRS: Partial<Record<OptionName, OptionName>> = {
+  upstreamTlsCert: 'upstreamTlsKey',
+  upstreamTlsKey: 'upstreamTlsCert',
+};
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 const ANY = /^(0\.0\.0\.0|::)$/;
 
 /** A broker that is the proxy's own listener: what it sends there comes back for ever. */
-function checkLoop(config: Config, report: Report): void {
-  const { upstream } = config;
-  const places = listenersOf(config).flatMap(({ place }) =>
-    place !== null && 'port' in place ? [place] : [],
-  );
+function checkLoop({ upstream }: Config, places: TcpPlace[], report: Report): void {
   for (const { host, port } of upstream) {
     const address = places.find(place => place.port === port && isHere(host, place.host))?.host;
     if (address !== undefined)
@@ -103,14 +86,9 @@ export function checkTogether(config: Config, report: Report): void {
     (httpPort === listenPort || httpPort === listenTlsPort)
   )
     report('httpPort', `is the same as ${httpPort === listenPort ? 'port' : 'tls_port'}`);
-  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
-    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
-  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
-    report(
-      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
-      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [main]`,
-    );
+  checkKey(config, 'tlsCert', 'tlsKey', report);
   checkListeners(config, report);
-  checkLoop(config, report);
-  checkFiles(config, report);
+  const places = listenersOf(config).flatMap(({ place }) => (place !== null && 'port' in place ? [place] : []));
+  checkBrokers(config, 'main', places, report);
+  checkRoutes(config, places, report);
 }

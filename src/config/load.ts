@@ -13,6 +13,7 @@ import {
   SECTIONS,
   show,
 } from './options.ts';
+import { overlaps } from './routes.ts';
 import { heading, kindAndName, labelIn, sectionsOf, wrongName } from './sections.ts';
 import { nearest } from './suggest.ts';
 import { printable } from './types.ts';
@@ -165,6 +166,7 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
     const ignored = optionOf(name).type.ignored?.(texts[name]);
     return ignored === undefined ? [] : [`${sources[name]}: ${ignored}. Write ${show(name, config[name])}`];
   });
+  warnings.push(...overlaps(config));
   return { config, sources, warnings };
 }
 

@@ -170,6 +170,7 @@ export const VIEWS = {
     order: ['waiting', 'clients'],
     columns: [
       text('id', 0),
+      text('route', 3),
       text('state', 0),
       n('clients', 0),
       n('waiting', 0, 'wait'),
@@ -217,6 +218,7 @@ export const VIEWS = {
     order: ['failures'],
     columns: [
       text('id', 0),
+      text('route', 3),
       text('state', 0),
       of('seconds', 'for', 0, 'down for'),
       n('upstreams', 0),

@@ -51,6 +51,7 @@ export async function startService(proxy: Proxy, log: Logger, console: Shows): P
     const sources = {
       metrics: createMetrics(proxy, labelRows(proxy)),
       ready: () => listening && proxy.ready(),
+      routes: () => proxy.readyRoutes(),
       console,
     };
     for (const { fd } of httpSockets) await startHttp({ fd }, sources, log);

@@ -55,8 +55,12 @@ describe('Sections with a name', () => {
     });
 
   it('come, go and change with a reload', () => {
-    const first = load(`${MAIN}[route eu]\nvhosts = a\n[route us]\n[route old]\n`).config;
-    const next = load(`${MAIN}[route us]\n[route eu]\nvhosts = b\n[route new]\n`).config;
+    const first = load(
+      `${MAIN}[route eu]\nvhosts = a\n[route us]\nusers = u\n[route old]\nvhosts = o\n`,
+    ).config;
+    const next = load(
+      `${MAIN}[route us]\nusers = u\n[route eu]\nvhosts = b\n[route new]\nvhosts = n\n`,
+    ).config;
     const { config, changed, waiting } = reloadedConfig(first, next);
     expect(config.sections).to.deep.equal(next.sections);
     expect(changed).to.deep.equal([

@@ -5,6 +5,7 @@ import { integer, seconds } from '../types.ts';
 export const TIME = {
   dnsPeriod: main('dns_period', {
     group: 'Time',
+    alsoIn: ['route'],
     type: seconds(0, DAY),
     default: 30,
     live: true,
@@ -13,6 +14,7 @@ export const TIME = {
   }),
   connectTimeout: main('connect_timeout', {
     group: 'Time',
+    alsoIn: ['route'],
     type: seconds(0.1, 10 * MINUTE),
     default: 2,
     live: true,
@@ -51,6 +53,7 @@ export const TIME = {
   }),
   upstreamHeartbeat: main('upstream_heartbeat', {
     group: 'Time',
+    alsoIn: ['route'],
     type: integer(0, 65535, 'SECONDS'),
     default: 20,
     live: true,
