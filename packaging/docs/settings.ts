@@ -1,5 +1,13 @@
 /** packaging/doc/settings.md: the table of settings. */
-import { KINDS, type Kind, namesIn, type OptionName, optionNames, optionOf, show } from '../../src/config/options.ts';
+import {
+  KINDS,
+  type Kind,
+  namesIn,
+  type OptionName,
+  optionNames,
+  optionOf,
+  show,
+} from '../../src/config/options.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``);

@@ -88,7 +88,9 @@ export function checkTogether(config: Config, report: Report): void {
     report('httpPort', `is the same as ${httpPort === listenPort ? 'port' : 'tls_port'}`);
   checkKey(config, 'tlsCert', 'tlsKey', report);
   checkListeners(config, report);
-  const places = listenersOf(config).flatMap(({ place }) => (place !== null && 'port' in place ? [place] : []));
+  const places = listenersOf(config).flatMap(({ place }) =>
+    place !== null && 'port' in place ? [place] : [],
+  );
   checkBrokers(config, 'main', places, report);
   checkRoutes(config, places, report);
 }

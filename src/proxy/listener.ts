@@ -97,7 +97,7 @@ export class Listener {
       server.once('error', reject);
       const heard = (): void => {
         server.off('error', reject);
-        server.on('error', error => log.error(`Accepting clients failed: ${error.message}`));
+        server.on('error', error => log.error(`Accepting clients failed: ${inWords(error)}`));
         this.servers.push(server);
         const { heading, tls } = this.settings;
         // TLS is spoken over net.Socket, and PROXY headers are read from one

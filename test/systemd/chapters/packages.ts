@@ -1,5 +1,6 @@
 /** The packages as apt and rpm see them: install, upgrade, downgrade, remove, purge. */
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
 import { until } from '../../support/rabbitmq.ts';
 import {
   active,
@@ -28,6 +29,28 @@ export async function installation(): Promise<void> {
     assert.equal((await machine.run('systemctl is-enabled amqproxy')).output, 'disabled');
     assert.match(await machine.do('amqproxy --version'), /^amqproxy \d/);
     assert.match(await machine.do('zcat /usr/share/man/man5/amqproxy.ini.5.gz'), /max_clients/);
+  });
+  await fromTheReadme();
+}
+
+/** The README's lines from a fresh package to a service that runs, typed as they stand. */
+async function fromTheReadme(): Promise<void> {
+  await step('the three lines of the README start it: one line in the file, and start', async () => {
+    const block = /^```text\n(editor .*?)^```$/ms.exec(readFileSync('README.md', 'utf8'))![1];
+    const [edit] = block.split('\n');
+    const setting = /# (upstream = amqp:\/\/)rabbitmq\.example:\d+$/.exec(edit);
+    assert.ok(setting, edit);
+    // who edits puts the line that the README names into the file, with his own broker
+    const editor = '/usr/local/bin/editor';
+    await machine.do('cp /etc/amqproxy.ini /root/fresh.ini');
+    await write(editor, ['#!/bin/sh', `echo "${setting[1]}127.0.0.1:${broker.port}" >> "$1"`]);
+    await machine.do(`sed -i '/^upstream/d' /etc/amqproxy.ini && chmod 755 ${editor}`);
+    await machine.do(`set -e; { ${block}\n}`);
+    assert.equal(await active(), true);
+    await publish('story');
+    await machine.do(
+      `systemctl disable --now amqproxy && mv /root/fresh.ini /etc/amqproxy.ini && rm ${editor}`,
+    );
   });
 }
 

@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { PROTOCOL_HEADER } from '../../../src/amqp/frame.ts';
 import { Authority } from '../../support/certs.ts';
+import { v1 } from '../../support/proxy-header.ts';
 import { sleep, until } from '../../support/rabbitmq.ts';
+import { RawClient } from '../../support/raw-client.ts';
 import { shortLife } from '../../support/short-life.ts';
 import {
   active,
@@ -158,6 +160,39 @@ export async function sockets(): Promise<void> {
     );
     await machine.do('rm /etc/systemd/system/amqproxy-*.socket');
     await dropIn(null);
+    await configure();
+  });
+
+  await step('a socket named as a section [listen NAME], and a Unix socket', async () => {
+    await configure(
+      '[listen balanced]',
+      'proxy_protocol = yes',
+      'proxy_from = 127.0.0.0/8',
+      '[listen app]',
+      'socket = /run/amqproxy/app.sock',
+      'socket_mode = 0666',
+    );
+    await write('/etc/systemd/system/amqproxy-balanced.socket', [
+      '[Socket]',
+      'ListenStream=127.0.0.1:567',
+      'FileDescriptorName=balanced',
+      'Service=amqproxy.service',
+    ]);
+    await machine.do('systemctl daemon-reload && systemctl stop amqproxy.service amqproxy.socket');
+    await machine.do('systemctl start amqproxy-balanced.socket amqproxy.service');
+    assert.match(
+      await journalOfThisRun(),
+      /^The socket of \[listen balanced\] comes from the service manager$/m,
+    );
+    const client = await RawClient.connect(567);
+    client.send(v1('192.0.2.7', 4711));
+    assert.equal((await client.login())?.name, 'connection.close'); // guest, from another host
+    client.destroy();
+    assert.match(await journalOfThisRun(), /user 'guest' can only connect via localhost/);
+    assert.equal(await machine.do("stat -c '%a %F' /run/amqproxy/app.sock"), '666 socket');
+    await publish('story');
+    await machine.do('systemctl stop amqproxy-balanced.socket amqproxy.service');
+    await machine.do('rm /etc/systemd/system/amqproxy-*.socket && systemctl daemon-reload');
     await configure();
   });
 
