@@ -1,6 +1,6 @@
 /** One place where clients come in: its sockets, and how who comes there is received. */
 import { chmodSync, chownSync, readFileSync } from 'node:fs';
-import { type AddressInfo, BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
+import { type AddressInfo, BlockList, createServer, isIPv4, type Server } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { clock } from '../clock.ts';
@@ -30,6 +30,7 @@ export class Listener {
   /** Where it listens, or has listened. */
   readonly addresses: AddressInfo[] = [];
   accepted = 0;
+  private closed = false;
   private readonly context: ListenerContext;
   private readonly servers: Server[] = [];
   private tls: ServerTls | null;
@@ -90,8 +91,10 @@ export class Listener {
 
   private serve(where: Where): Promise<number> {
     const { log } = this.context;
+    /** Of a Unix socket, or the name of one that was handed over: its path is not told then. */
+    let path: string | null = null;
     const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, socket =>
-      this.arrived(socket),
+      this.arrived(socket, path),
     );
     return new Promise((resolve, reject) => {
       server.once('error', reject);
@@ -99,17 +102,23 @@ export class Listener {
         server.off('error', reject);
         server.on('error', error => log.error(`Accepting clients failed: ${inWords(error)}`));
         this.servers.push(server);
+        if (this.closed) {
+          server.close(); // by a reload, while it was being opened
+          resolve(0);
+          return;
+        }
         const { heading, tls } = this.settings;
         // TLS is spoken over net.Socket, and PROXY headers are read from one
         if (!tls)
           acceptBare(
             server,
-            socket => this.arrived(socket),
+            socket => this.arrived(socket, null),
             () => this.balancers === null,
           );
         const address = server.address() as AddressInfo | string | null;
         const name = heading === 'listen' ? '' : ` ([${heading}])`;
         if (address === null || typeof address === 'string') {
+          path = address || this.settings.name;
           log.info(`Proxy listening on ${address || 'a Unix socket that was handed over'}${name}`);
           resolve(0);
           return;
@@ -126,16 +135,17 @@ export class Listener {
   }
 
   close(): void {
+    this.closed = true;
     for (const server of this.servers) server.close();
   }
 
   // ---- who comes
 
-  private arrived(socket: Accepted): void {
+  /** `path`: of the Unix socket that it has come by. */
+  private arrived(socket: Accepted, path: string | null): void {
     this.accepted++;
     const { context, balancers, tls } = this;
     const at = clock.now;
-    const path = socket instanceof BareSocket ? null : this.path(socket);
     if (balancers === null || socket instanceof BareSocket) {
       const origin: Origin | null = path === null ? null : { peer: `unix:${path}`, isLocal: true };
       context.accept({ socket, tls, origin, first: null, at });
@@ -149,14 +159,6 @@ export class Listener {
     context.introductions.hear(socket, { heading: this.settings.heading, trusted, path }, (origin, first) =>
       context.accept({ socket, tls, origin, first, at }),
     );
-  }
-
-  /** Of a Unix socket, or the name of one that was handed over; null where it is none. */
-  private path(socket: Socket): string | null {
-    const { place } = this.settings;
-    if (!this.given) return place !== null && 'path' in place ? place.path : null;
-    // its path is not told: the name of the socket says which one it is
-    return socket.remoteFamily === undefined && this.addresses.length === 0 ? this.settings.name : null;
   }
 }
 

@@ -120,6 +120,8 @@ export class Listeners {
         return true;
       }
       this.former.push(...listener.addresses);
+      // closed as well: their numbers may be those of other files soon
+      if (listener.given) this.given = this.given.filter(({ name }) => name !== listener.settings.name);
       listener.close();
       return false;
     });

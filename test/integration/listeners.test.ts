@@ -202,6 +202,8 @@ describe('Sections [listen NAME]', () => {
     await until('it', () =>
       proxy.log.includes('Proxy listening on a Unix socket that was handed over ([listen given])'),
     );
+    // it has not been mixed up with a port
+    expect(await login(await dial(proxy.port))).to.equal(IN);
     for (const [header, answer] of [
       [v1('192.0.2.7', 4711), 'connection.close'],
       [v1('127.0.0.1', 4711), IN],
