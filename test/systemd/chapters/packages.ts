@@ -41,17 +41,20 @@ async function fromTheReadme(): Promise<void> {
     const setting = /# (upstream = amqp:\/\/)rabbitmq\.example:\d+$/.exec(edit);
     assert.ok(setting, edit);
     // who edits puts the line that the README names into the file, with his own broker
-    const editor = '/usr/local/bin/editor';
+    const editor = '/usr/bin/editor';
     await machine.do('cp /etc/amqproxy.ini /root/fresh.ini');
-    await write(editor, ['#!/bin/sh', `echo "${setting[1]}127.0.0.1:${broker.port}" >> "$1"`]);
-    await machine.do(`sed -i '/^upstream/d' /etc/amqproxy.ini && chmod 755 ${editor}`);
-    await machine.do(`set -e; { ${block}\n}`);
-    assert.equal(await active(), true);
-    await publish('story');
-    await machine.do(
-      `systemctl disable --now amqproxy && mv /root/fresh.ini /etc/amqproxy.ini && rm ${editor}`,
-    );
+    const mine = `${setting[1]}127.0.0.1:${broker.port}`;
+    await write(editor, ['#!/bin/sh', `sed -i "s|^;upstream = .*|${mine}|" "$1"`]);
+    await machine.do(`chmod 755 ${editor}`);
+    try {
+      await machine.do(`set -e; { ${block}\n}`);
+      assert.equal(await active(), true);
+      await publish('story');
+    } finally {
+      await machine.run(`systemctl disable --now amqproxy; rm ${editor}`);
+    }
   });
+  await machine.run('mv /root/fresh.ini /etc/amqproxy.ini');
 }
 
 /** Whether the service that runs was started anew by `change`, with the edited settings left alone. */
