@@ -6,6 +6,7 @@ import { reason } from '../amqp/errors.ts';
 import { Client, type ClientContext } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
+import type { Accepted } from '../io/bare-socket.ts';
 import { Transport } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
@@ -112,7 +113,7 @@ export class Proxy implements ClientContext, RouteOwner {
     for (const route of this.routes.all) route.begin();
   }
 
-  accept(socket: Socket, tls: SecureContext | null): void {
+  accept(socket: Accepted, tls: SecureContext | null): void {
     this.stats.clientsAccepted++;
     if (!this.clients.hasRoom()) {
       socket.destroy();
