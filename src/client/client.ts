@@ -12,7 +12,6 @@ import type { Pool } from '../pool/pool.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Alarms } from './alarms.ts';
 import { BackPressure } from './back-pressure.ts';
@@ -97,11 +96,6 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   // ---- who it is
-
-  /** What is known of its broker. */
-  get profile(): BrokerProfile {
-    return this.negotiated.pool?.way.route.profile ?? this.context.profile;
-  }
 
   get config(): Config {
     return this.context.config;

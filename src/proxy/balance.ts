@@ -72,7 +72,12 @@ export class Balance {
   private even({ dialer }: Place, brokers: readonly Broker[], pools: readonly Pool[]): void {
     const upstreams = movable(pools);
     const of = (name: string): { pool: Pool; upstream: Upstream }[] => upstreams.get(name) ?? [];
-    const found = move(new Map(brokers.map(({ name }) => [name, of(name).length])));
+    // one that hangs gets none
+    const hanging = new Set(
+      pools.flatMap(pool => pool.upstreams.filter(({ suspect }) => suspect).map(({ address }) => address)),
+    );
+    const fit = brokers.filter(({ name }) => !hanging.has(name));
+    const found = move(new Map(fit.map(({ name }) => [name, of(name).length])));
     if (found === null) return;
     const idleFirst = of(found.from).sort((a, b) => a.upstream.busy - b.upstream.busy);
     dialer.favour(Array<string>(found.n).fill(found.to));

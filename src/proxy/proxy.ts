@@ -18,6 +18,7 @@ import { Janitor } from './janitor.ts';
 import { type GivenSocket, Listeners } from './listeners.ts';
 import type { Route, RouteOwner } from './route.ts';
 import { Routes } from './routes.ts';
+import { Sentinel } from './sentinel.ts';
 
 /** How full the buffers of one kind are: all of them together, the fullest, and what each may hold. */
 export interface Fill {
@@ -54,6 +55,7 @@ export class Proxy implements ClientContext, RouteOwner {
   readonly routes: Routes;
   private readonly clients: Admission;
   private readonly balance = new Balance();
+  private readonly sentinel = new Sentinel();
   private readonly listeners: Listeners;
   private readonly janitor: Janitor;
 
@@ -209,6 +211,7 @@ export class Proxy implements ClientContext, RouteOwner {
   maintain(now: number): void {
     for (const client of this.clients.clients) client.maintain(now);
     this.listeners.introductions.maintain(now);
+    this.sentinel.maintain(now, this.registry.pools);
     this.registry.maintain(now);
     this.balance.maintain(now, this.routes.all, this.registry.pools);
     for (const { dialer } of this.routes.all) dialer.maintain();
