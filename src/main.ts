@@ -4,6 +4,7 @@ import { httpAdvice } from './config/advice.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
 import { helpText } from './config/help.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
+import { describeRoute } from './config/routes.ts';
 import { connectAll } from './connect-check.ts';
 import { commandsHelp } from './console/help.ts';
 import { Console } from './console/server.ts';
@@ -13,6 +14,7 @@ import { isCommand } from './console/table.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
 import { stderr, stdout } from './output.ts';
+import { ListenError } from './proxy/listeners.ts';
 import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { answerReload } from './service/reload-answer.ts';
@@ -52,18 +54,22 @@ async function main(): Promise<void> {
   }
   if (commandLine.asks === 'check-config') {
     for (const warning of loaded.warnings) stderr.write(`amqproxy: ${warning}\n`);
-    return print(describe(loaded));
+    return print([describe(loaded), ...way(commandLine, loaded)].join('\n'));
   }
-  if (commandLine.asks === 'connect') return checkConnections(loaded);
+  if (commandLine.asks === 'connect') return checkConnections(commandLine, loaded);
   await run(commandLine, loaded);
 }
 
 /** The settings, then who is there: a line for each broker as a comment, so that the whole is a settings file still. */
-async function checkConnections(loaded: Loaded): Promise<void> {
+async function checkConnections(commandLine: CommandLine, loaded: Loaded): Promise<void> {
   const { ok, lines } = await connectAll(loaded.config);
-  print([describe(loaded), '', ...lines.map(line => `; ${line}`)].join('\n'));
+  print([describe(loaded), '', ...lines.map(line => `; ${line}`), ...way(commandLine, loaded)].join('\n'));
   if (!ok) fail({ code: EX.UNAVAILABLE, text: 'no broker can be reached' });
 }
+
+/** Which route the user of --as takes, as a comment. */
+const way = ({ as }: CommandLine, { config }: Loaded): string[] =>
+  as === undefined ? [] : ['', `; ${describeRoute(config, as.user, as.vhost)}`];
 
 function print(text: string): void {
   stdout.write(`${text}\n`);
@@ -120,7 +126,8 @@ async function run(commandLine: CommandLine, loaded: Loaded): Promise<void> {
   try {
     await proxy.listen(service.sockets);
   } catch (error) {
-    return fail(listenFailure(error as NodeJS.ErrnoException, config));
+    if (error instanceof ListenError) return fail(listenFailure(error));
+    throw error;
   }
   const advice = service.ownHttp ? httpAdvice(loaded) : undefined;
   if (advice !== undefined) log.info(advice);

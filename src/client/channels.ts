@@ -52,6 +52,12 @@ export class ClientChannels {
     return this.byNumber.size;
   }
 
+  /** A channel has a consumer. */
+  get consume(): boolean {
+    for (const { consumers } of this.byNumber.values()) if (consumers?.any) return true;
+    return false;
+  }
+
   open(number: number): void {
     this.byNumber.set(number, new ClientChannel(this.session, number));
     this.session.out.write(frames.channelOpenOk(number));

@@ -142,7 +142,8 @@ export class Methods {
     size: number,
   ): Verdict {
     const { session } = this;
-    if (session.profile.isRabbit) return session.offend(reason('NOT_IMPLEMENTED', what, method.key));
+    if (session.pool.way.route.profile.isRabbit)
+      return session.offend(reason('NOT_IMPLEMENTED', what, method.key));
     const verdict = this.afterPromotion(channel, method, buf, at, size);
     this.promotion.spend();
     return verdict;

@@ -5,7 +5,7 @@ import { M } from '../amqp/methods.ts';
 import { type Credentials, readResponse } from '../amqp/sasl.ts';
 import { decodeTable, type Table } from '../amqp/table.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
+import type { BrokerProfile, Offer } from '../upstream/profile.ts';
 
 export interface Login {
   mechanism: string;
@@ -89,7 +89,7 @@ export class Negotiated {
 }
 
 /** Reads tune-ok; why the client's wish cannot be, if it cannot (rabbit_reader: validate_negotiated_integer_value). */
-export function readTuneOk(args: Buffer, profile: BrokerProfile, negotiated: Negotiated): CloseReason | null {
+export function readTuneOk(args: Buffer, profile: Offer, negotiated: Negotiated): CloseReason | null {
   const channelMax = args.readUInt16BE(0);
   const frameMax = args.readUInt32BE(2);
   if (frameMax > 0 && frameMax < frames.FRAME_MIN_SIZE)

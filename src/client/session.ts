@@ -8,7 +8,6 @@ import type { TopologyOwner } from '../pool/topologies.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
 import type { ChannelOwner } from './channel.ts';
 import type { Offence } from './offences.ts';
 import type { Stay } from './stay.ts';
@@ -20,7 +19,6 @@ export type ClientState = 'handshake' | 'running' | 'leaving' | 'closing' | 'clo
 export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly config: Config;
   readonly stats: Stats;
-  readonly profile: Pick<BrokerProfile, 'isRabbit'>;
   readonly state: ClientState;
   readonly trail: Trail;
   readonly stay: Stay;

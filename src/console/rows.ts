@@ -2,6 +2,7 @@
 import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
+import { heading } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -68,6 +69,7 @@ export function clientRow(client: Client): Row {
     name: negotiated.title,
     product: negotiated.product,
     tls: transport.isTls,
+    certificate: transport.certificate,
     debug: client.trail.watched,
   };
 }
@@ -108,6 +110,7 @@ function poolRow(pool: Pool, rates: (totals: PoolTotals) => PoolCounts): Row {
     id: poolName(pool),
     user: pool.user,
     vhost: pool.vhost,
+    route: pool.way.route.name,
     state: pool.waiters.held
       ? 'paused'
       : pool.alarm
@@ -172,13 +175,14 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
   };
 }
 
-function brokerRow(broker: Broker<Upstream>, upstreams: Upstream[]): Row {
+function brokerRow(route: string, broker: Broker<Upstream>, upstreams: Upstream[]): Row {
   const mine = upstreams.filter(({ address }) => address === broker.name);
   const barriers = mine.map(({ channels }) => channels.barrier).filter(barrier => barrier > 0);
   const { downSince } = broker;
   const state = broker.down ? 'down' : broker.unknown ? 'unknown' : 'up';
   return {
     id: broker.name,
+    route,
     state: broker.drained ? 'drained' : state,
     for: downSince === null ? 0 : seconds(performance.now() - downSince.since),
     upstreams: mine.length,
@@ -191,7 +195,9 @@ function brokerRow(broker: Broker<Upstream>, upstreams: Upstream[]): Row {
   };
 }
 
-export const brokersOf = ({ dialer }: Proxy): Broker<Upstream>[] => [...dialer.brokers];
+/** All brokers, those of each route together. */
+export const brokersOf = ({ routes }: Proxy): Broker<Upstream>[] =>
+  routes.all.flatMap(({ dialer }) => [...dialer.brokers]);
 
 /** Gives the rows one by one: there may be ten thousand of them, and the proxy works on between. */
 export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {
@@ -215,8 +221,11 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
       return;
     }
     case 'brokers': {
-      const upstreams = [...registry.pools].flatMap(pool => pool.upstreams);
-      for (const broker of brokersOf(proxy)) yield brokerRow(broker, upstreams);
+      for (const route of proxy.routes.all) {
+        const pools = [...registry.pools].filter(({ way }) => way.route === route);
+        const upstreams = pools.flatMap(pool => pool.upstreams);
+        for (const broker of route.dialer.brokers) yield brokerRow(route.name, broker, upstreams);
+      }
       return;
     }
     case 'stats':
@@ -232,6 +241,14 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
           live: live ? 'live' : 'restart',
         };
       }
+      for (const section of proxy.config.sections)
+        for (const name of Object.keys(section.own) as OptionName[])
+          yield {
+            key: `${heading(section)}.${optionOf(name).key}`,
+            value: show(name, section.own[name]),
+            source: section.sources[name] ?? section.place,
+            live: optionOf(name).live ? 'live' : 'restart',
+          };
       return;
     case 'events':
       for (const record of [...events]) {

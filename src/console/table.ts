@@ -161,6 +161,7 @@ export const VIEWS = {
       of('seconds', 'quiet', 3),
       of('seconds', 'age', 2),
       text('name', 1),
+      text('certificate', 6),
       text('product', 5),
     ],
   },
@@ -169,6 +170,7 @@ export const VIEWS = {
     order: ['waiting', 'clients'],
     columns: [
       text('id', 0),
+      text('route', 3),
       text('state', 0),
       n('clients', 0),
       n('waiting', 0, 'wait'),
@@ -216,6 +218,7 @@ export const VIEWS = {
     order: ['failures'],
     columns: [
       text('id', 0),
+      text('route', 3),
       text('state', 0),
       of('seconds', 'for', 0, 'down for'),
       n('upstreams', 0),

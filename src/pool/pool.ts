@@ -8,7 +8,7 @@ import type { UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
-import type { PoolContext } from './context.ts';
+import type { PoolContext, Way } from './context.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
@@ -19,6 +19,8 @@ import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from
 export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
   readonly vhost: string;
+  /** To its brokers. */
+  way: Way<Account>;
   readonly upstreams: Upstream[] = [];
   /** Clients that are logged in here. */
   clients = 0;
@@ -30,10 +32,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly waiters: Waiters;
   private readonly growth: Growth = new Growth(this);
 
-  constructor(context: PoolContext<Pool>, account: Account, vhost: string) {
+  constructor(context: PoolContext<Pool>, account: Account, vhost: string, way: Way<Account>) {
     this.context = context;
     this.account = account;
     this.vhost = vhost;
+    this.way = way;
     this.waiters = new Waiters(seconds => context.stats.leaseWaitSeconds.add(seconds));
   }
 
@@ -42,7 +45,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   get channelLifetime(): number {
-    return this.context.config.channelLifetime || Number.POSITIVE_INFINITY;
+    return this.way.route.config.channelLifetime || Number.POSITIVE_INFINITY;
   }
 
   /** A live upstream proves that the broker lets this login in. */
@@ -99,19 +102,19 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   /** A lease on an upstream that the client has for itself; null when it must be waited for. */
   leaseOn(upstream: Upstream, holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
-    return upstream.lease(holder, purpose, confirm, this.account.quota.full ? 0 : Number.POSITIVE_INFINITY);
+    return upstream.lease(holder, purpose, confirm, this.way.quota.full ? 0 : Number.POSITIVE_INFINITY);
   }
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
+    const max = this.way.quota.full ? 0 : this.way.route.config.maxUpstreamChannels;
     return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
   private overQuota(): Denial | null {
-    const { quota } = this.account;
-    if (this.waiters.held || !quota.full || this.account.freesChannel()) return null;
+    const { quota } = this.way;
+    if (this.waiters.held || !quota.full || this.account.freesChannel(quota)) return null;
     return { cause: 'refused', why: quota.refusal };
   }
 
@@ -170,19 +173,12 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   serve(): void {
     if (this.waiters.length > 0 && !this.waiters.held) {
       this.waiters.serve();
-      this.growth.to(this.wanted());
+      const { route, quota } = this.way;
+      this.growth.to(
+        this.waiters.wanted(quota.full ? Number.POSITIVE_INFINITY : route.config.maxUpstreamChannels),
+      );
     }
     this.context.waitingChanged(this);
-  }
-
-  /** Upstreams that would serve all who wait. */
-  private wanted(): number {
-    let n = 0;
-    for (const [kind, count] of this.waiters.counts())
-      if (kind === 'upstream') n += count;
-      else if (!kind.startsWith('on ') && !this.account.quota.full)
-        n += Math.ceil(count / this.context.config.maxUpstreamChannels);
-    return n;
   }
 
   // ---- more upstreams, and fewer
@@ -196,7 +192,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   get maxUpstreams(): number {
-    return this.context.config.maxUpstreams || Number.POSITIVE_INFINITY;
+    return this.way.route.config.maxUpstreams || Number.POSITIVE_INFINITY;
   }
 
   mayGrow(): boolean {
@@ -204,7 +200,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   reserve(): boolean {
-    return this.context.reserve();
+    return this.context.reserve(this);
   }
 
   place(): Promise<boolean> {
@@ -216,7 +212,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   takeTuned(): Upstream | null {
-    return this.account.take(this.vhost);
+    return this.account.take(this.way.route, this.vhost);
   }
 
   open(tuned: Upstream | null): Promise<Upstream> {
@@ -252,7 +248,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   channelsChanged(by: number): void {
-    const { quota } = this.account;
+    const { quota } = this.way;
     if (by > 0) quota.opened();
     else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
@@ -271,7 +267,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
         id: upstream.name,
         upstream: upstream.address,
       });
-      if (this.account.quota.learn(why))
+      if (this.way.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
       if (mayHaveRestarted(this.upstreams, upstream.address, why))
         this.topologies.lost(upstream.address, why);
@@ -308,6 +304,13 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return there.length > 0;
   }
 
+  /** It takes another way now: upstreams that went the old one end with their last lease. */
+  reroute(way: Way<Account>): void {
+    for (const { channels } of this.upstreams) this.way.quota.handOver(channels.count, way.quota);
+    this.way = way;
+    this.leaveBrokers();
+  }
+
   retryNow(): void {
     this.growth.retryNow();
     this.serve();
@@ -316,20 +319,20 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   /** The broker's limits may have been changed. */
   forgetLimits(): void {
     this.growth.forgetLimit();
-    this.account.quota.forget();
+    this.way.quota.forget();
   }
 
   // ---- maintenance
 
-  /** Closes an idle upstream to make room for another pool's. */
-  giveWay(upstream: Upstream): void {
-    this.context.report('info', this, 'Idle upstream closed: others need its place');
+  /** It ends with its last lease, at once if there is none. */
+  letGo(upstream: Upstream, why: string): void {
+    this.context.report('info', this, why, { id: upstream.name });
     this.retire(upstream);
   }
 
   /** Fails who has waited too long, and closes what is too old. `now` as of the coarse clock; `usedOnce`: see `outdated`. */
   maintain(now: number, usedOnce = false): void {
-    const { config } = this.context;
+    const { config } = this.way.route;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);

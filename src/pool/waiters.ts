@@ -38,6 +38,16 @@ export const NO_WAIT: Wait = { since: 0, cancel: () => {} };
 
 export const isDenial = (value: object): value is Denial => 'cause' in value;
 
+/** What a client asked for may not be had. */
+export class Denied extends Error {
+  readonly denial: Denial;
+
+  constructor(denial: Denial) {
+    super(denial.why.text);
+    this.denial = denial;
+  }
+}
+
 export class Waiters {
   private readonly queues = new Map<string, Waiter[]>();
   private readonly served: (seconds: number) => void;
@@ -72,9 +82,13 @@ export class Waiters {
     };
   }
 
-  /** How many wait, by kind. */
-  *counts(): Iterable<[kind: string, count: number]> {
-    for (const [kind, queue] of this.queues) yield [kind, queue.length];
+  /** Upstreams that would serve all who wait, with so many channels each. */
+  wanted(channels: number): number {
+    let n = 0;
+    for (const [kind, { length }] of this.queues)
+      if (kind === 'upstream') n += length;
+      else if (!kind.startsWith('on ')) n += Math.ceil(length / channels);
+    return n;
   }
 
   /** Since when the one that has waited longest waits; Infinity when nobody does. */

@@ -7,7 +7,7 @@ import type { RawLogin } from '../amqp/sasl.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
-import type { Opener, Registry } from '../pool/registry.ts';
+import type { Opener } from '../pool/context.ts';
 import { type Dialer, Unreachable } from '../upstream/dialer.ts';
 import { Refused } from '../upstream/handshake.ts';
 import { race } from '../upstream/race.ts';
@@ -23,11 +23,16 @@ class Learned extends Error {}
 
 interface GreeterContext {
   readonly config: Config;
-  readonly registry: Pick<Registry, 'reserve' | 'release' | 'retake'>;
   readonly stopping: boolean;
+  /** Takes a place for one more connection; false when there is none. */
+  reserve(): boolean;
+  /** A connection has ended, or could not be had. */
+  release(): void;
+  /** Takes the place of one that has just ended, for another in its stead. */
+  retake(): void;
 }
 
-export class Greeter implements Opener {
+export class Greeter implements Opener<Account> {
   private readonly context: GreeterContext;
   private readonly dialer: Dialer;
   /** How often other brokers have come in force. */
@@ -50,7 +55,7 @@ export class Greeter implements Opener {
   }
 
   private async meetOnce(): Promise<void> {
-    if (!this.context.registry.reserve()) return;
+    if (!this.context.reserve()) return;
     try {
       this.keepSpare(await this.current(() => this.dial()));
     } catch {
@@ -82,13 +87,13 @@ export class Greeter implements Opener {
 
   /** A connection in a place that was taken, which is free again when it ends; not to one of the brokers `tried`. */
   private async dial(tried?: ReadonlySet<string>): Promise<Upstream> {
-    const { registry } = this.context;
+    const { context } = this;
     try {
       const upstream = await this.dialer.dial(tried);
-      upstream.whenGone(() => registry.release());
+      upstream.whenGone(() => context.release());
       return upstream;
     } catch (error) {
-      registry.release();
+      context.release();
       throw error;
     }
   }
@@ -97,7 +102,7 @@ export class Greeter implements Opener {
   private async greeted(): Promise<Upstream> {
     const spare = this.takeSpare();
     if (spare === null) return this.dial();
-    this.context.registry.release(); // it has a place already
+    this.context.release(); // it has a place already
     return spare;
   }
 
@@ -182,7 +187,7 @@ export class Greeter implements Opener {
     };
     const next = (): Promise<Upstream> | null => {
       if (tried.size === 0) return attempt(first);
-      if (!dialer.hasOther(tried) || !this.context.registry.reserve()) return null;
+      if (!dialer.hasOther(tried) || !this.context.reserve()) return null;
       return this.dial(tried).then(attempt);
     };
     try {
@@ -235,7 +240,7 @@ export class Greeter implements Opener {
       } catch (error) {
         if (edition === this.edition && !(error instanceof Learned)) throw error;
       }
-      this.context.registry.retake();
+      this.context.retake();
     }
   }
 

@@ -62,7 +62,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   private goneListener: (() => void) | null = null;
   readonly answers = new Answers();
   private readonly blockage: Blockage = new Blockage(this);
-  private readonly silence = new Silence(this);
+  readonly silence = new Silence(this);
   private readonly barriers: Barriers;
   private barrierProbe: BarrierProbe | null = null;
   private readonly drain: Drain;

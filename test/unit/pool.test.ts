@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { clock } from '../../src/clock.ts';
 import { defaults } from '../../src/config/options.ts';
 import { Account } from '../../src/pool/account.ts';
-import type { PoolContext } from '../../src/pool/context.ts';
+import type { Opener, PoolContext } from '../../src/pool/context.ts';
 import { Pool } from '../../src/pool/pool.ts';
 import type { PrivateLease } from '../../src/pool/private-lease.ts';
 import { ChannelQuota } from '../../src/pool/quota.ts';
@@ -12,6 +12,7 @@ import type { Outcome, Wait } from '../../src/pool/waiters.ts';
 import { Stats } from '../../src/stats.ts';
 import { Refused } from '../../src/upstream/handshake.ts';
 import type { Lease, Purpose } from '../../src/upstream/lease.ts';
+import { BrokerProfile } from '../../src/upstream/profile.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
 
 class FakeUpstream {
@@ -87,11 +88,10 @@ describe('A pool', () => {
       },
       report: () => {},
     };
-    return new Pool(
-      context,
-      new Account('key', 'user', Buffer.from('secret'), new ChannelQuota('user')),
-      '/',
-    );
+    const { config } = context;
+    const route = { name: 'main', config, profile: new BrokerProfile(0), opener: {} as Opener<Account> };
+    const way = { route, quota: new ChannelQuota('user') };
+    return new Pool(context, new Account('key', 'user', Buffer.from('secret')), '/', way);
   };
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 5; i++) await tick();
