@@ -14,6 +14,7 @@ import { isCommand } from './console/table.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
 import { stderr, stdout } from './output.ts';
+import { ListenError } from './proxy/listeners.ts';
 import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { answerReload } from './service/reload-answer.ts';
@@ -125,7 +126,8 @@ async function run(commandLine: CommandLine, loaded: Loaded): Promise<void> {
   try {
     await proxy.listen(service.sockets);
   } catch (error) {
-    return fail(listenFailure(error as NodeJS.ErrnoException, config));
+    if (error instanceof ListenError) return fail(listenFailure(error));
+    throw error;
   }
   const advice = service.ownHttp ? httpAdvice(loaded) : undefined;
   if (advice !== undefined) log.info(advice);

@@ -65,7 +65,7 @@ _amqproxy() {
         return ;;
       set)
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--socket --help' -- "$cur"))
-        else _amqproxy_these < <(printf '%s\n' upstream tls_ca tls_verify tls_cert tls_key close consumers max_upstream_channels idle_connection_timeout min_upstreams channel_lifetime max_lifetime message_buffer client_buffer upstream_buffer max_clients max_clients_per_user max_upstreams max_upstreams_total allow_remote_guest loopback_users dns_period connect_timeout handshake_timeout lease_timeout send_timeout upstream_heartbeat term_client_close_timeout term_timeout log_level log_connections stats_period tls_cert tls_key); fi
+        else _amqproxy_these < <(printf '%s\n' upstream tls_ca tls_verify tls_cert tls_key close consumers max_upstream_channels idle_connection_timeout min_upstreams channel_lifetime max_lifetime message_buffer client_buffer upstream_buffer max_clients max_clients_per_user max_upstreams max_upstreams_total allow_remote_guest loopback_users dns_period connect_timeout handshake_timeout lease_timeout send_timeout upstream_heartbeat term_client_close_timeout term_timeout log_level log_connections stats_period tls_cert tls_key tls_client_ca proxy_protocol proxy_from); fi
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;
       reload)

@@ -42,6 +42,16 @@ const NAMED: Record<Kind, [text: string, ...example: string[]]> = {
     'users = app, reports-*',
     'upstream = amqps://rabbitmq.eu.example',
   ],
+  listen: [
+    'Another place where clients come in, beside [listen]: a port or a Unix socket. What it does not set comes from [listen].',
+    '[listen app]',
+    'socket = /run/amqproxy/app.sock',
+    '[listen balanced]',
+    'address = 0.0.0.0',
+    'port = 5674',
+    'proxy_protocol = yes',
+    'proxy_from = 192.0.2.10',
+  ],
 };
 
 function namedSection(kind: Kind): string[] {

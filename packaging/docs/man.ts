@@ -98,7 +98,7 @@ User, password and vhost in it are ignored, with a warning.`,
     '.SH SIGNALS',
     tagged(
       bold('SIGTERM') + ', ' + bold('SIGINT'),
-      `Drain: take no new clients, wait ${bold('term_client_close_timeout')}, send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
+      `Drain: take no new clients, give those that have just come a moment to leave by themselves (or all of them ${bold('term_client_close_timeout')}), send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
     ),
     tagged(
       bold('SIGHUP'),
@@ -169,6 +169,11 @@ Where every route has an upstream, [main] needs none: whom no route fits is refu
 A route that others before it leave nobody for ends the start; two that fit some of the same are named in a warning.
 ${bold('amqproxy --check-config --as')} ${italic('USER@VHOST')} prints which one is taken.
 max_clients, max_clients_per_user and max_upstreams_total of a route hold for it, those of [main] for all together.`,
+  listen: `Another place where clients come in, beside that of [listen]: a port, or a Unix socket.
+There may be as many as are needed, each with a name of letters, digits, _ . and \\-.
+A socket that the service manager hands over by this name (FileDescriptorName=) is taken instead of the port or socket.
+What it does not set comes from [listen].
+A section that is new listens after a reload, one that has gone no more; its clients stay.`,
 };
 
 function namedSection(kind: Kind): string[] {

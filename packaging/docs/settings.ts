@@ -1,5 +1,13 @@
 /** packaging/doc/settings.md: the table of settings. */
-import { KINDS, namesIn, type OptionName, optionNames, optionOf, show } from '../../src/config/options.ts';
+import {
+  KINDS,
+  type Kind,
+  namesIn,
+  type OptionName,
+  optionNames,
+  optionOf,
+  show,
+} from '../../src/config/options.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
@@ -20,8 +28,8 @@ function table(): string {
   return lines.map(row => `| ${row.map(cell).join(' | ')} |`).join('\n');
 }
 
-function routeKeys(): string {
-  const keys = namesIn('route').filter(name => optionNames.includes(name));
+function sharedKeys(kind: Kind): string {
+  const keys = namesIn(kind).filter(name => optionNames.includes(name));
   return keys.map(name => code(optionOf(name).key)).join(', ');
 }
 
@@ -37,5 +45,8 @@ setting comes from. \`man amqproxy.ini\` says more about each.
 
 ${table()}
 
-A \`[route NAME]\` may also have ${routeKeys()}. What it does not set comes from \`[main]\`. [Brokers](brokers.md) says what a route is.
+A \`[route NAME]\` may also have ${sharedKeys('route')}. What it does not set comes from \`[main]\`. [Brokers](brokers.md) says what a route is.
+
+A \`[listen NAME]\` may also have ${sharedKeys('listen')}. What it does not set comes from \`[listen]\`. [Operating](operating.md#more-listeners)
+has an example.
 `;

@@ -52,6 +52,12 @@ export class ClientChannels {
     return this.byNumber.size;
   }
 
+  /** A channel has a consumer. */
+  get consume(): boolean {
+    for (const { consumers } of this.byNumber.values()) if (consumers?.any) return true;
+    return false;
+  }
+
   open(number: number): void {
     this.byNumber.set(number, new ClientChannel(this.session, number));
     this.session.out.write(frames.channelOpenOk(number));
@@ -115,6 +121,13 @@ export class ClientChannels {
     channel.bind(lease);
     this.session.stay.leased();
     this.session.trail.leased(lease, waited);
+  }
+
+  /** The private upstream is lost: who waits for a channel there is to be given one elsewhere. */
+  waitElsewhere(): void {
+    let waited = false;
+    for (const channel of this.byNumber.values()) if (channel.waitsNoMore()) waited = true;
+    if (waited) setImmediate(() => this.session.goOn());
   }
 
   /** Opens the lane for what a consumer on a shared upstream publishes. False when that must be waited for. */

@@ -103,7 +103,7 @@ export class ClientHandshake {
       return;
     }
     if (!negotiation.isProtocolHeader(bytes)) {
-      this.client.ending.refuseHeader();
+      this.client.ending.refuseHeader(bytes);
       return;
     }
     this.headerBytes = Buffer.alloc(0);

@@ -8,7 +8,7 @@ export const GROUPS = ['Broker', 'Listen', 'Pool', 'Limits', 'Time', 'Log', 'Mon
 export const SECTIONS = ['main', 'listen', 'admin'] as const;
 
 /** Kinds of sections of which there may be several, each with a name: `[route NAME]`. */
-export const KINDS = ['route'] as const;
+export const KINDS = ['route', 'listen'] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Option<T> {

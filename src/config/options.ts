@@ -7,6 +7,7 @@ import { ADMIN } from './options/admin.ts';
 import { BROKER } from './options/broker.ts';
 import { LIMITS } from './options/limits.ts';
 import { LISTEN } from './options/listen.ts';
+import { LISTENER } from './options/listener.ts';
 import { LOG } from './options/log.ts';
 import { POOL } from './options/pool.ts';
 import { ROUTE } from './options/route.ts';
@@ -15,7 +16,17 @@ import { TIME } from './options/time.ts';
 export { GROUPS, KINDS, type Kind, type Option, SECTIONS } from './option.ts';
 export type { BrokerAddress } from './types.ts';
 
-export const OPTIONS = { ...BROKER, ...POOL, ...LIMITS, ...TIME, ...LOG, ...LISTEN, ...ADMIN, ...ROUTE };
+export const OPTIONS = {
+  ...BROKER,
+  ...POOL,
+  ...LIMITS,
+  ...TIME,
+  ...LOG,
+  ...LISTEN,
+  ...ADMIN,
+  ...ROUTE,
+  ...LISTENER,
+};
 
 export type OptionName = keyof typeof OPTIONS;
 

@@ -1,5 +1,13 @@
 /** Sections of which there may be several, each with a name: `[route NAME]`. What one does not set comes from the rest. */
-import { type Config, KINDS, type Kind, type NamedSection, type OptionName, optionOf } from './options.ts';
+import {
+  type Config,
+  KINDS,
+  type Kind,
+  type NamedSection,
+  type OptionName,
+  optionOf,
+  SECTIONS,
+} from './options.ts';
 
 export const isKind = (word: string): word is Kind => (KINDS as readonly string[]).includes(word);
 
@@ -9,7 +17,9 @@ export const heading = ({ kind, name }: Pick<NamedSection, 'kind' | 'name'>): st
 /** The kind and name in a heading; null when it is none of a section with a name. */
 export function kindAndName(section: string): { kind: Kind; name: string } | null {
   const [kind, ...rest] = section.split(/\s+/);
-  return isKind(kind) ? { kind, name: rest.join(' ') } : null;
+  // [listen] is a section like [main]
+  const plain = rest.length === 0 && (SECTIONS as readonly string[]).includes(kind);
+  return isKind(kind) && !plain ? { kind, name: rest.join(' ') } : null;
 }
 
 /** What is wrong with the name of a section, if anything. */

@@ -1,6 +1,7 @@
 /** The other end of the control socket: asks a running proxy. */
 import { request } from 'node:http';
 import { userInfo } from 'node:os';
+import { inWords } from '../words.ts';
 import type { Row } from './history.ts';
 
 export const DEFAULT_SOCKET = '/run/amqproxy/admin.sock';
@@ -36,7 +37,7 @@ function whyNot(error: NodeJS.ErrnoException, path: string): Unasked {
     case 'ECONNREFUSED':
       return new Unasked(69, `the amqproxy that had its console on ${path} has gone`);
     default:
-      return new Unasked(69, `the console on ${path} does not answer: ${error.message}`);
+      return new Unasked(69, `the console on ${path} does not answer: ${inWords(error)}`);
   }
 }
 

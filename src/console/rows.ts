@@ -69,6 +69,7 @@ export function clientRow(client: Client): Row {
     name: negotiated.title,
     product: negotiated.product,
     tls: transport.isTls,
+    certificate: transport.certificate,
     debug: client.trail.watched,
   };
 }

@@ -161,6 +161,7 @@ export const VIEWS = {
       of('seconds', 'quiet', 3),
       of('seconds', 'age', 2),
       text('name', 1),
+      text('certificate', 6),
       text('product', 5),
     ],
   },

@@ -1,12 +1,11 @@
 /** The owner of all that lives: start, reload, drain. */
 import type { Socket } from 'node:net';
-import type { SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { reason } from '../amqp/errors.ts';
 import { Client, type ClientContext } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
-import type { Accepted } from '../io/bare-socket.ts';
+import type { Arrival } from '../io/arrival.ts';
 import { Transport } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
@@ -27,6 +26,14 @@ export interface Fill {
   largest: number;
   limit: number;
 }
+
+/** A client that has come less than this many milliseconds ago, and waits for no messages, may well leave by itself … */
+const PASSING_MS = 5000;
+/** … within this many seconds: it hears no 320 for being a moment too late. */
+const MOMENT_S = 2;
+
+const isPassing = ({ stay, channels }: Client): boolean =>
+  clock.now - stay.acceptedAt < PASSING_MS && !channels.consume;
 
 /** How a broker is. */
 export interface BrokerStatus {
@@ -113,14 +120,18 @@ export class Proxy implements ClientContext, RouteOwner {
     for (const route of this.routes.all) route.begin();
   }
 
-  accept(socket: Accepted, tls: SecureContext | null): void {
+  hasRoom(waiting: number): boolean {
+    return this.clients.hasRoom(waiting);
+  }
+
+  accept(arrival: Arrival): void {
     this.stats.clientsAccepted++;
     if (!this.clients.hasRoom()) {
-      socket.destroy();
+      arrival.socket.destroy();
       return;
     }
-    const transport = Transport.accept(socket, tls, this.stats.clientTraffic);
-    this.clients.add(new Client(transport, this, clock.now));
+    const transport = Transport.accept(arrival, this.stats.clientTraffic);
+    this.clients.add(new Client(transport, this, arrival.at));
   }
 
   // ---- what routes ask for
@@ -199,6 +210,7 @@ export class Proxy implements ClientContext, RouteOwner {
 
   maintain(now: number): void {
     for (const client of this.clients.clients) client.maintain(now);
+    this.listeners.introductions.maintain(now);
     this.sentinel.maintain(now, this.registry.pools);
     this.registry.maintain(now);
     this.balance.maintain(now, this.routes.all, this.registry.pools);
@@ -232,20 +244,34 @@ export class Proxy implements ClientContext, RouteOwner {
   /** Stops accepting, lets clients leave, closes those that stay, then the upstreams. Resolves when all is closed. */
   async drain(): Promise<void> {
     this.stopping = true;
-    this.listeners.close();
+    await this.listeners.drain();
     for (const { opener } of this.routes.all) opener.dropSpare();
     this.registry.dropTuned();
+    const { clients } = this.clients;
     const { termClientCloseTimeout, termTimeout } = this.config;
-    if (termClientCloseTimeout > 0) await this.clients.empty(termClientCloseTimeout);
-    for (const client of [...this.clients.clients])
-      client.ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
-    await this.clients.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
+    const { introductions } = this.listeners;
+    if (termClientCloseTimeout > 0) {
+      await introductions.settled(MOMENT_S);
+      await this.clients.gone(clients, termClientCloseTimeout);
+    } else {
+      this.dismiss(clients.filter(client => !isPassing(client)));
+      await introductions.settled(MOMENT_S);
+      await this.clients.gone(clients.filter(isPassing), MOMENT_S);
+    }
+    introductions.end();
+    this.dismiss([...clients]);
+    await this.clients.gone(clients, termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
     for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.close();
     const until = performance.now() + 3000;
     while (this.stats.upstreams > 0 && performance.now() < until)
       await new Promise(resolve => setTimeout(resolve, 10));
     this.abort();
+  }
+
+  private dismiss(clients: Client[]): void {
+    for (const { ending } of clients)
+      ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
   }
 
   /** Ends everything at once. */
@@ -255,6 +281,7 @@ export class Proxy implements ClientContext, RouteOwner {
     this.janitor.stop();
     for (const { opener } of this.routes.all) opener.dropSpare();
     this.listeners.close();
+    this.listeners.introductions.end();
     for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.destroy();
   }

@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { expect } from 'chai';
-import { optionNames, optionOf } from '../../src/config/options.ts';
+import { KINDS, namesIn, optionNames, optionOf } from '../../src/config/options.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', ...globSync('packaging/doc/*.md', { cwd: root })];
@@ -28,7 +28,7 @@ describe('Each page', () => {
     });
 
   it('names only settings that exist', () => {
-    const keys = new Set(optionNames.map(name => optionOf(name).key));
+    const keys = new Set([...optionNames, ...KINDS.flatMap(namesIn)].map(name => optionOf(name).key));
     for (const page of pages)
       for (const [, key] of text(page).matchAll(/`(?:\[\w+\] )?([a-z_]+) = [^`]*`/g))
         expect(keys.has(key), `${key} in ${page}`).to.equal(true);

@@ -68,6 +68,7 @@ export const TIME = {
     flag: 'term-client-close-timeout',
     live: true,
     help: 'At SIGTERM: seconds clients have to leave by themselves, before they are sent a close.',
+    more: 'With 0 who has come in the last 5 seconds, and does not consume, still has 2 seconds: short clients finish.',
   }),
   termTimeout: main('term_timeout', {
     group: 'Time',
