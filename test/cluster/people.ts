@@ -8,14 +8,15 @@ import type { Ledger } from './ledger.ts';
 const PATIENCE = 30;
 /** Milliseconds a failed client waits before it comes again. */
 const AGAIN_MS = 100;
-/** Milliseconds after which an ack has arrived, if the connection is still there. */
-const ACKED_MS = 3000;
+/** An ack has arrived when something that came so many milliseconds later shows that the broker was there. */
+const ACKED_MS = 1000;
 /** delivery-mode 2 */
 const PERSISTENT: [number, Buffer] = [0x1000, Buffer.from([2])];
 
 export interface Cast {
   readonly ledger: Ledger;
-  readonly port: number;
+  /** Where to connect to now. */
+  port(): number;
   goesOn(): boolean;
 }
 
@@ -44,18 +45,25 @@ export class Publisher {
   readonly confirmed = new Set<number>();
   private readonly queue: string;
   private readonly kind: string;
-  private number = 0;
+  private number: number;
 
-  constructor(kind: string, queue: string) {
+  constructor(kind: string, queue: string, firstNumber = 0) {
     this.kind = kind;
     this.queue = queue;
+    this.number = firstNumber;
   }
 
   async run({ ledger, port, goesOn }: Cast): Promise<void> {
     let client: RawClient | null = null;
+    let at = port();
     while (goesOn()) {
+      if (at !== port()) {
+        (client as RawClient | null)?.destroy();
+        client = null;
+        at = port();
+      }
       const worked = await ledger.attempt(this.kind, async () => {
-        client ??= await this.come(port);
+        client ??= await this.come(at);
         const number = this.number++;
         client.send(f.publish(1, this.queue, String(number), { flags: f.MANDATORY, properties: PERSISTENT }));
         let returned = false;
@@ -98,12 +106,13 @@ export class Publisher {
 /** Comes for each message, as a web request does. */
 export async function visitor(
   { ledger, port, goesOn }: Cast,
+  kind: string,
   queue: string,
   login: LoginOptions,
 ): Promise<void> {
   while (goesOn()) {
-    await ledger.attempt('short clients', async () => {
-      const client = await RawClient.start(port, login);
+    await ledger.attempt(kind, async () => {
+      const client = await RawClient.start(port(), login);
       try {
         await client.open(1);
         client.send(f.publish(1, queue, 'short'), f.channelClose(1));
@@ -124,7 +133,8 @@ export class Consumer {
   readonly seen = new Set<number>();
   /** Of those that came again although their ack had arrived. */
   readonly again: number[] = [];
-  private readonly acked = new Map<number, { at: number; client: RawClient; endedAt: number }>();
+  private readonly acked = new Map<number, { at: number; stay: { heard: number } }>();
+  private stay = { heard: 0 };
   private readonly kind: string;
   private readonly queue: string;
 
@@ -137,15 +147,16 @@ export class Consumer {
     let client: RawClient | null = null;
     while (goesOn()) {
       const worked = await ledger.attempt(this.kind, async () => {
-        client ??= await this.come(port);
+        client ??= await this.come(port());
         await this.take(client);
       });
       if (worked) continue;
-      this.left(client);
+      (client as RawClient | null)?.destroy();
       client = null;
+      this.stay = { heard: 0 };
       await sleep(AGAIN_MS);
     }
-    this.left(client);
+    (client as RawClient | null)?.destroy();
   }
 
   private async come(port: number): Promise<RawClient> {
@@ -166,15 +177,11 @@ export class Consumer {
     await expectNext(client, 'header');
     const number = Number((await expectNext(client, 'body')).payload.toString());
     const before = this.acked.get(number);
-    if (before !== undefined && before.endedAt > before.at + ACKED_MS) this.again.push(number);
+    if (before !== undefined && before.stay.heard > before.at + ACKED_MS) this.again.push(number);
     this.seen.add(number);
     client.send(f.ack(1, Number(tag)));
-    this.acked.set(number, { at: performance.now(), client, endedAt: Number.POSITIVE_INFINITY });
-  }
-
-  private left(client: RawClient | null): void {
-    client?.destroy();
-    for (const ack of this.acked.values()) if (ack.client === client) ack.endedAt = performance.now();
+    this.stay.heard = performance.now();
+    this.acked.set(number, { at: performance.now(), stay: this.stay });
   }
 }
 
