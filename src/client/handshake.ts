@@ -145,7 +145,7 @@ export class ClientHandshake {
     this.account = context.registry.account(credentials);
     login.credentials = null; // the pools have them
     login.response = NOTHING;
-    const proof = context.registry.prove(this.account);
+    const proof = context.registry.prove(this.account, this.ownTitle);
     if (proof === null) {
       this.tune();
       return NEXT;
@@ -170,6 +170,11 @@ export class ClientHandshake {
       (error: Error) => this.failed(error),
     );
     return STOP;
+  }
+
+  /** What the first upstream is called that is opened for this client and stays with it. */
+  private get ownTitle(): string {
+    return this.context.config.poolMode === 'session' ? this.client.negotiated.title : '';
   }
 
   private tune(): void {
@@ -224,6 +229,6 @@ export class ClientHandshake {
       else opened();
     };
     if (reused) admitted();
-    else pool.admit().then(admitted, (error: Error) => this.failed(error));
+    else pool.admit(this.ownTitle).then(admitted, (error: Error) => this.failed(error));
   }
 }

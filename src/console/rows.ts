@@ -38,7 +38,15 @@ function clientState(client: Client): string {
   return 'idle';
 }
 
-export function clientRow(client: Client): Row {
+/** How the broker itself calls each upstream. */
+export function waysOf({ registry }: Proxy): Map<string, string> {
+  const ways = new Map<string, string>();
+  for (const pool of registry.pools)
+    for (const { name, transport } of pool.upstreams) ways.set(name, transport.way);
+  return ways;
+}
+
+export function clientRow(client: Client, ways: ReadonlyMap<string, string>): Row {
   const { negotiated, transport, channels, out, publisher } = client;
   const now = performance.now();
   const since = channels.waitsSince;
@@ -55,6 +63,7 @@ export function clientRow(client: Client): Row {
     waiting: since === null ? 0 : seconds(now - since),
     channels: channels.count,
     upstream: [...upstreams].join(','),
+    at_broker: [...upstreams].map(name => ways.get(name) ?? '').join(', '),
     private: client.promotion.why,
     published: publisher.published,
     delivered: client.delivered,
@@ -197,9 +206,12 @@ export const brokersOf = ({ dialer }: Proxy): Broker<Upstream>[] => [...dialer.b
 export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {
   const { registry } = proxy;
   switch (view) {
-    case 'clients':
-      for (const client of [...proxy.clientList]) if (client.state !== 'closed') yield clientRow(client);
+    case 'clients': {
+      const ways = waysOf(proxy);
+      for (const client of [...proxy.clientList])
+        if (client.state !== 'closed') yield clientRow(client, ways);
       return;
+    }
     case 'pools': {
       const rates = history.poolRates();
       for (const pool of [...registry.pools]) yield poolRow(pool, rates);

@@ -3,6 +3,7 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
+import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
 import type { PoolContext } from './context.ts';
@@ -24,10 +25,10 @@ export class Denied extends Error {
 
 /** How upstreams come to be. */
 export interface Opener {
-  /** Logs in, as far as the tune, in a place that was taken; named for a vhost. */
-  authenticate(account: Account, vhost: string): Promise<Upstream>;
+  /** Logs in, as far as the tune, in a place that was taken; named for a vhost, or with an application's `title`. */
+  authenticate(account: Account, vhost: string, title: string): Promise<Upstream>;
   /** Opens the vhost over `tuned`, or over a new upstream. */
-  open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream>;
+  open(account: Account, vhost: string, tuned: Upstream | null, title: string): Promise<Upstream>;
   /** Does what a client has done, in a place that was taken: rejects with what the broker says to it. */
   imitate(login: RawLogin, tuneOk: Buffer | null): Promise<void>;
   /** Hangs up on an upstream that waits for a login; false when there is none. */
@@ -93,13 +94,13 @@ export class Registry implements PoolContext<Pool> {
     return account;
   }
 
-  /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
-  prove(account: Account<Pool>): Promise<void> | null {
+  /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. `title`: see Pool.admit. */
+  prove(account: Account<Pool>, title = ''): Promise<void> | null {
     if (account.proven) return null;
     const vhost = this.lastVhost.get(account.user) ?? '/';
     return account.prove(vhost, async () => {
       const placed = await this.place(account.pools.get(vhost) ?? null, () => account.proven);
-      return placed ? this.opener.authenticate(account, vhost) : null;
+      return placed ? this.opener.authenticate(account, vhost, ownTitle(title, account)) : null;
     });
   }
 
@@ -125,9 +126,9 @@ export class Registry implements PoolContext<Pool> {
 
   // ---- what pools ask for
 
-  async open(pool: Pool, tuned: Upstream | null): Promise<Upstream> {
+  async open(pool: Pool, tuned: Upstream | null, title: string): Promise<Upstream> {
     const { account, vhost } = pool;
-    const upstream = await this.opener.open(account, vhost, tuned);
+    const upstream = await this.opener.open(account, vhost, tuned, title);
     this.lastVhost.set(account.user, vhost);
     this.report('info', pool, 'Upstream opened', { id: upstream.name, upstream: upstream.address });
     return upstream;
@@ -145,10 +146,14 @@ export class Registry implements PoolContext<Pool> {
 
   // ---- places
 
+  get full(): boolean {
+    const { maxUpstreamsTotal } = this.config;
+    return maxUpstreamsTotal > 0 && this.places >= maxUpstreamsTotal;
+  }
+
   reserve(): boolean {
     if (this.isPaused) return false;
-    const { maxUpstreamsTotal } = this.config;
-    if (maxUpstreamsTotal === 0 || this.places < maxUpstreamsTotal) {
+    if (!this.full) {
       this.places++;
       return true;
     }

@@ -45,12 +45,12 @@ export class Silence {
     return this.ms > SUSPECT_MS;
   }
 
-  /** To be called periodically: seconds of silence when the upstream is to be given up, else 0. */
-  check(now: number): number {
+  /** To be called periodically: why the upstream is to be given up, or null. */
+  check(now: number): string | null {
     const { ms } = this;
     if (ms <= SUSPECT_MS) {
       this.probed = false;
-      return 0;
+      return null;
     }
     if (!this.probed) {
       this.probed = true;
@@ -58,7 +58,8 @@ export class Silence {
       this.upstream.channels.probe();
     }
     if (now - this.lookedAt >= LOOK_MS) this.look(now);
-    return ms > GIVE_UP_MS && now - this.takenAt > GIVE_UP_MS - SUSPECT_MS ? Math.round(ms / 1000) : 0;
+    if (ms <= GIVE_UP_MS || now - this.takenAt <= GIVE_UP_MS - SUSPECT_MS) return null;
+    return `the broker owes an answer and has been silent for ${Math.round(ms / 1000)} s`;
   }
 
   /** On a slow network what was written before may hold the answer up: then it is not dead. */
