@@ -127,7 +127,7 @@ export class Growth {
   /** If the broker has refused one more: again, once an idle one has made room. */
   private async retryInRoom(error: unknown): Promise<void> {
     const why = limitOf(error);
-    if (why === null || !(await this.pool.roomFor(why))) return;
+    if (why === null || this.pool.waiting === 0 || !(await this.pool.roomFor(why))) return;
     this.forgetLimit();
     this.pool.serve();
   }

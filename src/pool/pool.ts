@@ -234,7 +234,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   limitLearned({ text }: CloseReason): void {
     this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
-    setImmediate(() => this.serve()); // who wants one for itself is told
+    this.serve(); // who wants one for itself gets any, or is told, before an idle one makes room
   }
 
   channelFreed(upstream: Upstream): void {

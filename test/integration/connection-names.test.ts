@@ -6,6 +6,7 @@ import { Operator } from '../support/operator.ts';
 import type { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
+import { Relay } from '../support/relay.ts';
 
 /** Longer than any broker takes. */
 const ENDLESS = 'x'.repeat(100 * 1024);
@@ -160,6 +161,35 @@ describe("The connection's name at the broker", () => {
     const publisher = await login();
     await publisher.ask(f.declare(1, queueName()), 'queue.declare-ok');
     expect(await proxy.metric('upstreams_opened_total')).to.equal(1);
+  });
+
+  it('is another one where the broker lets in no more, or cannot be reached any more', async () => {
+    await start('lease_timeout = 30');
+    await broker.ctl('set_vhost_limits', '-p', 'closed', '{"max-connections": 1}');
+    await broker.ctl('set_permissions', '-p', 'closed', 'alice', '.*', '.*', '.*');
+    try {
+      const limited = await RawClient.start(proxy.port, {
+        user: 'alice',
+        secret: 'wonder',
+        vhost: 'closed',
+        title: 'limited',
+      });
+      clients.push(limited);
+      await limited.open(1);
+      await consume(limited);
+    } finally {
+      await broker.ctl('clear_permissions', '-p', 'closed', 'alice');
+      await broker.ctl('clear_vhost_limits', '-p', 'closed');
+    }
+    await proxy.stop();
+    const relay = await Relay.start(broker.port);
+    operator = new Operator();
+    proxy = await operator.start(relay.url, ['lease_timeout = 30']);
+    const client = await login('worker');
+    await client.ask(f.declare(1, queueName()), 'queue.declare-ok');
+    relay.refuse();
+    await consume(client);
+    await relay.end();
   });
 
   const HOSTILE: [what: string, title: string, seen: RegExp][] = [
