@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { expect } from 'chai';
+import { commandNames, commandOf } from '../../src/console/table.ts';
 import * as f from '../differential/frames.ts';
 import { peopledBroker, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { Operator, type Row } from '../support/operator.ts';
@@ -170,9 +171,14 @@ describe('The console shows', () => {
     const http = proxy.http;
     const read = (await (await fetch(`${http}/show/clients`)).json()) as { rows: Row[] };
     expect(read.rows).to.have.length(1);
-    for (const method of ['POST', 'GET'])
-      expect((await fetch(`${http}/kill?arg=${read.rows[0].id}`, { method })).status).to.be.oneOf([404, 405]);
+    for (const act of commandNames.filter(name => commandOf(name).kind === 'act'))
+      for (const method of ['POST', 'GET', 'PUT'])
+        for (const path of [act, `show/${act}`, `/${act}`, `./${act}`]) {
+          const { status } = await fetch(`${http}/${path}?arg=${read.rows[0].id}&arg=1`, { method });
+          expect(status, `${method} ${path}`).to.be.oneOf([404, 405]);
+        }
     expect(await operator.rows('clients')).to.have.length(1);
+    expect(proxy.log).not.to.match(/Console: (?!listening)|ERROR/);
   });
 
   const MISTAKES: [args: string[], code: number, line: RegExp][] = [
