@@ -184,17 +184,19 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
 function brokerRow(broker: Broker<Upstream>, upstreams: Upstream[]): Row {
   const mine = upstreams.filter(({ address }) => address === broker.name);
   const barriers = mine.map(({ channels }) => channels.barrier).filter(barrier => barrier > 0);
-  const { downSince } = broker;
+  const { downSince, since, dialedAt } = broker;
+  const ago = (at: number | null): number => (at === null ? 0 : seconds(performance.now() - at));
   const state = broker.down ? 'down' : broker.unknown ? 'unknown' : 'up';
   return {
     id: broker.name,
     state: broker.drained ? 'drained' : state,
-    for: downSince === null ? 0 : seconds(performance.now() - downSince.since),
+    for: ago(since),
     upstreams: mine.length,
     leased: mine.reduce((n, { channels }) => n + channels.census.leased, 0),
     blocked: mine.filter(({ blocked }) => blocked !== null).length,
     barrier: barriers.length === 0 ? 0 : Math.max(...barriers),
     dials: broker.dials.ok + broker.dials.failed,
+    dialed: ago(dialedAt),
     failures: broker.dials.failed,
     why: downSince?.why ?? '',
   };

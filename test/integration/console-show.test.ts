@@ -76,6 +76,41 @@ describe('The console shows', () => {
     expect(stats[2].logins).to.be.above(0);
   });
 
+  it('since when a broker is up or down, why, and when it was tried last', async () => {
+    const other = new Operator();
+    const two = await other.start(`${(await peopledBroker()).url},amqp://127.0.0.1:1`);
+    try {
+      const [down] = await until('the other to have been tried', async () => {
+        for (const [user, secret] of [
+          ['alice', 'wonder'],
+          ['bob', 'builder'],
+        ])
+          (await RawClient.start(two.port, { user, secret, vhost: 'one' })).destroy();
+        const rows = await other.rows('brokers', 'state=down');
+        return rows.length > 0 ? rows : null;
+      });
+      expect(down).to.include({ id: '127.0.0.1:1', upstreams: 0 });
+      expect(down.why).to.match(/ECONNREFUSED/);
+      const [up] = await other.rows('brokers', 'state=up');
+      expect(up).to.include({ why: '', failures: 0 });
+      for (const { id } of [up, down]) {
+        const ages = async (): Promise<Row> => (await other.rows('brokers', `id=${id}`))[0];
+        const before = await ages();
+        await until(`${id} to grow older`, async () => (await ages()).for > before.for);
+        expect(before.dialed).to.be.at.least(0);
+      }
+      // it is tried again and again, and still is down since the first time
+      const { dials } = down;
+      const again = await until('another try', async () => {
+        const [row] = await other.rows('brokers', 'state=down');
+        return row.dials > dials ? row : null;
+      });
+      expect(again.dialed).to.be.below(Number(again.for));
+    } finally {
+      await two.stop();
+    }
+  });
+
   it('who waits, and for how long', async () => {
     const other = new Operator();
     const tight = await other.start((await peopledBroker()).url, ['max_upstreams = 1', 'lease_timeout = 30']);
