@@ -130,7 +130,8 @@ export class Registry implements PoolContext<Pool> {
     const { account, vhost } = pool;
     const upstream = await this.opener.open(account, vhost, tuned, title);
     this.lastVhost.set(account.user, vhost);
-    this.report('info', pool, 'Upstream opened', { id: upstream.name, upstream: upstream.address });
+    const { name: id, address, namedFor } = upstream;
+    this.report('info', pool, 'Upstream opened', { id, upstream: address, name: namedFor || undefined });
     return upstream;
   }
 

@@ -63,6 +63,26 @@ describe('Metrics by pool and broker', () => {
     expect(text).not.to.match(/bob|mallory|wonder|builder/);
   });
 
+  it('are not forged by what a vhost is called', async () => {
+    const evil = 'a",user="root"} 1\nforged_total 9\n\\';
+    const broker = await peopledBroker();
+    await broker.ctl('add_vhost', evil);
+    await broker.ctl('set_permissions', '-p', evil, 'alice', '.*', '.*', '.*');
+    const other = await AmqProxy.withMetrics(broker.url);
+    try {
+      const client = await RawClient.start(other.port, { user: 'alice', secret: 'wonder', vhost: evil });
+      const text = await (await fetch(`${other.http}/metrics`)).text();
+      client.destroy();
+      expect(text).to.include(
+        'amqproxy_pool_clients{user="alice",vhost="a\\",user=\\"root\\"} 1\\nforged_total 9\\n\\\\"} 1\n',
+      );
+      expect(text).not.to.match(/^forged/m);
+    } finally {
+      await other.stop();
+      await broker.ctl('delete_vhost', evil);
+    }
+  });
+
   it('tell which broker can be reached', async () => {
     const { port } = await peopledBroker();
     for (let i = 0; i < 3; i++) (await stay('alice', 'wonder')).destroy();
