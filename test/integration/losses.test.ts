@@ -66,6 +66,19 @@ for (const [mode, settings] of Object.entries(MODES))
           });
   });
 
+describe('A loss while a client leaves', () => {
+  const to = relayed([], true);
+
+  for (const [what, goodbye] of Object.entries(GOODBYES))
+    it(`tells a client that ${what} right after what ends it at the broker, in the broker’s words`, async () => {
+      const client = await to.client(queueName('strange'));
+      client.send(f.declareExchange(1, queueName('strange'), 'no-such-type'), goodbye);
+      const end = await client.next(ends, 5);
+      expect(end?.name).to.equal('connection.close');
+      expect(closeOf(end!).code).to.equal(503);
+    });
+});
+
 describe('A loss while a lease is given back', () => {
   const to = relayed([], true);
 
