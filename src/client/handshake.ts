@@ -166,7 +166,7 @@ export class ClientHandshake {
     const { user } = this.account;
     const route = context.routes.certain(user);
     this.unproven = route === null;
-    const proof = route === null ? null : context.registry.prove(this.account, route);
+    const proof = route === null ? null : context.registry.prove(this.account, route, this.ownTitle);
     if (proof === null) {
       this.tune();
       return NEXT;
@@ -191,6 +191,11 @@ export class ClientHandshake {
       (error: Error) => this.failed(error),
     );
     return STOP;
+  }
+
+  /** What the first upstream is called that is opened for this client and stays with it. */
+  private get ownTitle(): string {
+    return this.context.config.poolMode === 'session' ? this.client.negotiated.title : '';
   }
 
   private tune(): void {
@@ -238,7 +243,9 @@ export class ClientHandshake {
     }
     const pool = context.registry.pool(account, vhost);
     client.negotiated.pool = pool;
-    const proof = this.unproven ? context.registry.prove(account, pool.way.route, vhost) : null;
+    const proof = this.unproven
+      ? context.registry.prove(account, pool.way.route, this.ownTitle, vhost)
+      : null;
     const reused = pool.live;
     const opened = (): void => {
       if (this.state !== 'opening') return;
@@ -262,8 +269,9 @@ export class ClientHandshake {
     };
     if (reused && proof === null) admitted();
     else
-      (proof === null ? pool.admit() : proof.then(() => pool.admit())).then(admitted, (error: Error) =>
-        this.failed(error),
+      (proof === null ? pool.admit(this.ownTitle) : proof.then(() => pool.admit(this.ownTitle))).then(
+        admitted,
+        (error: Error) => this.failed(error),
       );
   }
 }

@@ -48,7 +48,9 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
   const words = (name: string): string => {
     const value = properties[name];
-    return typeof value === 'string' ? value.slice(0, LONGEST_TITLE) : '';
+    if (typeof value !== 'string') return '';
+    // a part of a text would keep the whole of it in memory
+    return value.length <= LONGEST_TITLE ? value : Buffer.from(value.slice(0, LONGEST_TITLE)).toString();
   };
   return {
     mechanism,

@@ -22,6 +22,8 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly state: ClientState;
   readonly trail: Trail;
   readonly stay: Stay;
+  /** What the application calls its connection. */
+  readonly negotiated: { readonly title: string };
   /** Where it is logged in, from connection.open on. */
   readonly pool: Pool;
   /** The frame_max that was agreed on. */

@@ -39,7 +39,15 @@ function clientState(client: Client): string {
   return 'idle';
 }
 
-export function clientRow(client: Client): Row {
+/** How the broker itself calls each upstream. */
+export function waysOf({ registry }: Proxy): Map<string, string> {
+  const ways = new Map<string, string>();
+  for (const pool of registry.pools)
+    for (const { name, transport } of pool.upstreams) ways.set(name, transport.way);
+  return ways;
+}
+
+export function clientRow(client: Client, ways: ReadonlyMap<string, string>): Row {
   const { negotiated, transport, channels, out, publisher } = client;
   const now = performance.now();
   const since = channels.waitsSince;
@@ -56,6 +64,7 @@ export function clientRow(client: Client): Row {
     waiting: since === null ? 0 : seconds(now - since),
     channels: channels.count,
     upstream: [...upstreams].join(','),
+    at_broker: [...upstreams].map(name => ways.get(name) ?? '').join(', '),
     private: client.promotion.why,
     published: publisher.published,
     delivered: client.delivered,
@@ -178,18 +187,20 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
 function brokerRow(route: string, broker: Broker<Upstream>, upstreams: Upstream[]): Row {
   const mine = upstreams.filter(({ address }) => address === broker.name);
   const barriers = mine.map(({ channels }) => channels.barrier).filter(barrier => barrier > 0);
-  const { downSince } = broker;
+  const { downSince, since, dialedAt } = broker;
+  const ago = (at: number | null): number => (at === null ? 0 : seconds(performance.now() - at));
   const state = broker.down ? 'down' : broker.unknown ? 'unknown' : 'up';
   return {
     id: broker.name,
     route,
     state: broker.drained ? 'drained' : state,
-    for: downSince === null ? 0 : seconds(performance.now() - downSince.since),
+    for: ago(since),
     upstreams: mine.length,
     leased: mine.reduce((n, { channels }) => n + channels.census.leased, 0),
     blocked: mine.filter(({ blocked }) => blocked !== null).length,
     barrier: barriers.length === 0 ? 0 : Math.max(...barriers),
     dials: broker.dials.ok + broker.dials.failed,
+    dialed: ago(dialedAt),
     failures: broker.dials.failed,
     why: downSince?.why ?? '',
   };
@@ -203,9 +214,12 @@ export const brokersOf = ({ routes }: Proxy): Broker<Upstream>[] =>
 export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {
   const { registry } = proxy;
   switch (view) {
-    case 'clients':
-      for (const client of [...proxy.clientList]) if (client.state !== 'closed') yield clientRow(client);
+    case 'clients': {
+      const ways = waysOf(proxy);
+      for (const client of [...proxy.clientList])
+        if (client.state !== 'closed') yield clientRow(client, ways);
       return;
+    }
     case 'pools': {
       const rates = history.poolRates();
       for (const pool of [...registry.pools]) yield poolRow(pool, rates);

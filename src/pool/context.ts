@@ -8,10 +8,10 @@ import type { ChannelQuota } from './quota.ts';
 
 /** How upstreams come to be; `Account` is who logs in. */
 export interface Opener<Account> {
-  /** Logs in, as far as the tune, in a place that was taken; named for a vhost. */
-  authenticate(account: Account, vhost: string): Promise<Upstream>;
+  /** Logs in, as far as the tune, in a place that was taken; named for a vhost, or with an application's `title`. */
+  authenticate(account: Account, vhost: string, title: string): Promise<Upstream>;
   /** Opens the vhost over `tuned`, or over a new upstream. */
-  open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream>;
+  open(account: Account, vhost: string, tuned: Upstream | null, title: string): Promise<Upstream>;
   /** Does what a client has done, in a place that was taken: rejects with what the broker says to it. */
   imitate(login: RawLogin, tuneOk: Buffer | null): Promise<void>;
   /** Hangs up on an upstream that waits for a login; false when there is none. */
@@ -51,12 +51,17 @@ export interface PoolContext<Pool> {
   readonly stats: Stats;
   /** Takes a place for one more upstream of all pools; false when there is none (an idle one is asked to give way). */
   reserve(pool: Pool): boolean;
+  /** There is no place for one more. */
+  full(pool: Pool): boolean;
   /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */
   place(pool: Pool, needless: () => boolean): Promise<boolean>;
   /** Has an idle upstream closed that the broker counts towards the limit that it has refused with; false when there is none. */
   roomFor(pool: Pool, why: CloseReason): Promise<boolean>;
-  /** Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. */
-  open(pool: Pool, tuned: Upstream | null): Promise<Upstream>;
+  /**
+   * Logs one more upstream in for this pool, in a place that was taken; `tuned` is one that has done so already. `title`: the
+   * name that it bears for the client that wants it, '' for one of ours.
+   */
+  open(pool: Pool, tuned: Upstream | null, title: string): Promise<Upstream>;
   /** An upstream is used by nobody: another pool may have its place. */
   upstreamIdle(): void;
   /** Somebody waits in this pool, or nobody does. */

@@ -17,7 +17,8 @@ export class Lending {
 
   /**
    * A lease on the upstream that suits the purpose best; null when there is none, or none that is as good as a new one
-   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some.
+   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some. `anyName`: one
+   * that was named for a client that has left will do.
    */
   lease(
     holder: LeaseHolder,
@@ -26,11 +27,12 @@ export class Lending {
     maxChannels: number,
     alarm: boolean,
     mayGrow: boolean,
+    anyName: boolean,
   ): Lease | null {
     const worst = mayGrow ? GOOD : Number.POSITIVE_INFINITY;
     let full: Set<Upstream> | null = null;
     for (;;) {
-      const upstream = this.best(purpose, alarm, worst, full);
+      const upstream = this.best(purpose, alarm, worst, full, anyName);
       if (upstream === null) return null;
       const lease = upstream.lease(holder, purpose, confirm, maxChannels);
       if (lease !== null) {
@@ -43,11 +45,18 @@ export class Lending {
     }
   }
 
-  private best(purpose: Purpose, alarm: boolean, worst: number, full: Set<Upstream> | null): Upstream | null {
+  private best(
+    purpose: Purpose,
+    alarm: boolean,
+    worst: number,
+    full: Set<Upstream> | null,
+    anyName: boolean,
+  ): Upstream | null {
     let found: Upstream | null = null;
     let least = worst + 1;
     for (const upstream of this.upstreams) {
       if (full?.has(upstream)) continue;
+      if (!anyName && upstream.namedFor !== '' && upstream.busy === 0) continue;
       const value = rank(upstream, purpose, alarm);
       if (value >= least) continue;
       found = upstream;
@@ -57,13 +66,18 @@ export class Lending {
     return found;
   }
 
-  /** One that nobody uses, taken out; null when there is none. */
-  takeIdle(): Upstream | null {
+  /** One that nobody uses and that has this name, or if need be `anyName`; taken out. Null when there is none. */
+  takeIdle(title: string, anyName: boolean): Upstream | null {
+    let found: Upstream | null = null;
     for (const upstream of this.upstreams) {
       if (upstream.busy > 0) continue;
-      this.upstreams.delete(upstream);
-      return upstream;
+      if (upstream.namedFor === title) {
+        found = upstream;
+        break;
+      }
+      if (anyName) found ??= upstream;
     }
-    return null;
+    if (found !== null) this.upstreams.delete(found);
+    return found;
   }
 }

@@ -6,15 +6,17 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
 import type { UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
+import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
 import type { PoolContext, Way } from './context.ts';
+import { Demand, kindFor } from './demand.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Topologies } from './topologies.ts';
 import { mayHaveRestarted, outdated } from './upkeep.ts';
-import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
+import { type Denial, type Done, NO_WAIT, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
@@ -30,6 +32,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   private readonly context: PoolContext<Pool>;
   private readonly lending = new Lending();
   readonly waiters: Waiters;
+  readonly demand: Demand;
   private readonly growth: Growth = new Growth(this);
 
   constructor(context: PoolContext<Pool>, account: Account, vhost: string, way: Way<Account>) {
@@ -38,6 +41,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.vhost = vhost;
     this.way = way;
     this.waiters = new Waiters(seconds => context.stats.leaseWaitSeconds.add(seconds));
+    this.demand = new Demand(this.waiters, () => this.newChannels);
   }
 
   get user(): string {
@@ -62,9 +66,9 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.waiters.oldest;
   }
 
-  /** Resolves when the broker has let this login in; rejects with Refused, Unreachable or Denied. */
-  admit(): Promise<void> {
-    return this.live ? Promise.resolve() : this.growth.first();
+  /** Resolves when the broker has let this login in; rejects with Refused, Unreachable or Denied. `title`: see `leaseUpstream`. */
+  admit(title = ''): Promise<void> {
+    return this.live ? Promise.resolve() : this.growth.first(ownTitle(title, this.account));
   }
 
   // ---- leases
@@ -77,12 +81,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   /** The same, waiting up to lease_timeout. */
-  waitForLease(
-    holder: LeaseHolder,
-    purpose: Purpose,
-    confirm: boolean,
-    done: (outcome: Outcome<Lease>) => void,
-  ): Wait {
+  waitForLease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, done: Done<Lease>): Wait {
     const take = (): Lease | Denial | null => this.take(holder, purpose, confirm) ?? this.overQuota();
     return this.wait(`${confirm ? 'confirm' : 'plain'}, ${purpose}`, take, done);
   }
@@ -93,7 +92,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     holder: LeaseHolder,
     purpose: Purpose,
     confirm: boolean,
-    done: (outcome: Outcome<Lease>) => void,
+    done: Done<Lease>,
   ): Wait {
     const take = (): Lease | Denial | null =>
       this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
@@ -107,8 +106,13 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const max = this.way.quota.full ? 0 : this.way.route.config.maxUpstreamChannels;
-    return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
+    const { newChannels, alarm, growth } = this;
+    return this.lending.lease(holder, purpose, confirm, newChannels, alarm, growth.soon, !this.opensMore);
+  }
+
+  /** One more upstream can be had soon. */
+  private get opensMore(): boolean {
+    return this.growth.soon && !this.context.full(this);
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
@@ -118,14 +122,18 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return { cause: 'refused', why: quota.refusal };
   }
 
-  /** Waits up to lease_timeout for an upstream that nobody else uses. */
-  leaseUpstream(holder: PrivateHolder, done: (outcome: Outcome<PrivateLease>) => void): Wait {
-    return this.wait('upstream', () => this.takeUpstream(holder), done);
+  /**
+   * Waits up to lease_timeout for an upstream that nobody else uses. `title` is what the application calls its connection, if the
+   * upstream is to be called so, too: another will do only where no more can be opened.
+   */
+  leaseUpstream(holder: PrivateHolder, title: string, done: Done<PrivateLease>): Wait {
+    const own = ownTitle(title, this.account);
+    return this.wait(kindFor(own), () => this.takeUpstream(holder, own), done, own);
   }
 
-  private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
+  private takeUpstream(holder: PrivateHolder, title: string): PrivateLease | Denial | null {
     if (this.waiters.held) return null;
-    const upstream = this.lending.takeIdle();
+    const upstream = this.lending.takeIdle(title, !this.opensMore);
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
     return refusal === null ? null : { cause: 'refused', why: refusal };
@@ -154,18 +162,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   private wait<T extends object>(
     kind: string,
     take: () => T | Denial | null,
-    done: (outcome: Outcome<T>) => void,
+    done: Done<T>,
+    title = '',
   ): Wait {
-    if (this.waiters.length === 0) {
-      const value = take();
-      if (value !== null && !isDenial(value)) {
-        this.context.stats.leaseWaitSeconds.add(0);
-        done({ ok: true, value });
-        return NO_WAIT;
-      }
-    }
-    const wait = this.waiters.wait(kind, this.context.config.leaseTimeout, take, done);
-    this.serve();
+    const wait = this.waiters.ask(kind, this.context.config.leaseTimeout, take, done, title);
+    if (wait !== NO_WAIT) this.serve();
     return wait;
   }
 
@@ -173,12 +174,14 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   serve(): void {
     if (this.waiters.length > 0 && !this.waiters.held) {
       this.waiters.serve();
-      const { route, quota } = this.way;
-      this.growth.to(
-        this.waiters.wanted(quota.full ? Number.POSITIVE_INFINITY : route.config.maxUpstreamChannels),
-      );
+      this.growth.to(this.demand.upstreams);
     }
     this.context.waitingChanged(this);
+  }
+
+  /** Channels that a new upstream would have to lend. */
+  private get newChannels(): number {
+    return this.way.quota.full ? 0 : this.way.route.config.maxUpstreamChannels;
   }
 
   // ---- more upstreams, and fewer
@@ -215,8 +218,8 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.account.take(this.way.route, this.vhost);
   }
 
-  open(tuned: Upstream | null): Promise<Upstream> {
-    return this.context.open(this, tuned);
+  open(tuned: Upstream | null, title: string): Promise<Upstream> {
+    return this.context.open(this, tuned, title);
   }
 
   joins(upstream: Upstream): void {
@@ -234,7 +237,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   limitLearned({ text }: CloseReason): void {
     this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
-    setImmediate(() => this.serve()); // who wants one for itself is told
+    this.serve(); // who wants one for itself gets any, or is told, before an idle one makes room
   }
 
   channelFreed(upstream: Upstream): void {

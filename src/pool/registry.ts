@@ -3,6 +3,7 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
+import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
 import type { Route as AnyRoute, PoolContext, Routes } from './context.ts';
@@ -73,14 +74,14 @@ export class Registry implements PoolContext<Pool> {
     return account;
   }
 
-  /** Null when the brokers of the route are known to take this login; otherwise resolves when they have, or rejects. */
-  prove(account: Account<Pool>, route: Route, vhost?: string): Promise<void> | null {
+  /** Null when the brokers of the route are known to take this login; otherwise resolves when they have, or rejects. `title`: see Pool.admit. */
+  prove(account: Account<Pool>, route: Route, title = '', vhost?: string): Promise<void> | null {
     if (account.provenAt(route)) return null;
     const likely = vhost ?? this.lastVhost.get(account.user) ?? '/';
     return account.prove(route, likely, async () => {
       const pool = account.pools.get(likely) ?? null;
       const placed = await this.placeOn(route, pool, () => account.provenAt(route));
-      return placed ? route.opener.authenticate(account, likely) : null;
+      return placed ? route.opener.authenticate(account, likely, ownTitle(title, account)) : null;
     });
   }
 
@@ -107,26 +108,27 @@ export class Registry implements PoolContext<Pool> {
 
   // ---- what pools ask for
 
-  async open(pool: Pool, tuned: Upstream | null): Promise<Upstream> {
+  async open(pool: Pool, tuned: Upstream | null, title: string): Promise<Upstream> {
     const { account, vhost } = pool;
-    const upstream = await this.openOn(pool, tuned);
+    const upstream = await this.openOn(pool, tuned, title);
     this.lastVhost.set(account.user, vhost);
-    this.report('info', pool, 'Upstream opened', { id: upstream.name, upstream: upstream.address });
+    const { name: id, address, namedFor } = upstream;
+    this.report('info', pool, 'Upstream opened', { id, upstream: address, name: namedFor || undefined });
     return upstream;
   }
 
   /** Anew on another route if the pool takes that meanwhile. */
-  private async openOn(pool: Pool, tuned: Upstream | null): Promise<Upstream> {
+  private async openOn(pool: Pool, tuned: Upstream | null, title: string): Promise<Upstream> {
     const { account, vhost, way } = pool;
     try {
-      const upstream = await way.route.opener.open(account, vhost, tuned);
+      const upstream = await way.route.opener.open(account, vhost, tuned, title);
       if (way === pool.way) return upstream;
       upstream.destroy();
     } catch (error) {
       if (way === pool.way) throw error;
     }
     this.places.take(pool.way.route);
-    return this.openOn(pool, null);
+    return this.openOn(pool, null, title);
   }
 
   upstreamIdle(): void {
@@ -140,6 +142,10 @@ export class Registry implements PoolContext<Pool> {
   }
 
   // ---- places
+
+  full({ way }: Pool): boolean {
+    return this.places.full(way.route, this.config.maxUpstreamsTotal) !== undefined;
+  }
 
   reserve({ way }: Pool): boolean {
     return this.reserveOn(way.route);

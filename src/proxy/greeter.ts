@@ -11,6 +11,7 @@ import type { Opener } from '../pool/context.ts';
 import { type Dialer, Unreachable } from '../upstream/dialer.ts';
 import { Refused } from '../upstream/handshake.ts';
 import { race } from '../upstream/race.ts';
+import { sharedTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** Milliseconds an upstream that was dialed to meet the broker waits for a login (RabbitMQ hangs up after 10 s). */
@@ -108,17 +109,17 @@ export class Greeter implements Opener<Account> {
 
   // ---- logins
 
-  authenticate(account: Account, vhost: string): Promise<Upstream> {
-    return this.current(() => this.contest(null, upstream => this.logIn(upstream, account, vhost)));
+  authenticate(account: Account, vhost: string, title: string): Promise<Upstream> {
+    return this.current(() => this.contest(null, upstream => this.logIn(upstream, account, vhost, title)));
   }
 
-  open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream> {
+  open(account: Account, vhost: string, tuned: Upstream | null, title: string): Promise<Upstream> {
     let ready = tuned;
     return this.current(async () => {
       const first = ready;
       ready = null;
       const upstream = await this.contest(first, async upstream => {
-        if (upstream !== first) await this.logIn(upstream, account, vhost);
+        if (upstream !== first) await this.logIn(upstream, account, vhost, title);
         await this.inTime(
           upstream,
           upstream.step(handshake => handshake.open(vhost)),
@@ -148,10 +149,11 @@ export class Greeter implements Opener<Account> {
     }
   }
 
-  /** Logs in, under a name for the vhost. */
-  private logIn(upstream: Upstream, account: Account, vhost: string): Promise<void> {
-    const name = `amqproxy ${hostname()}: ${account.user}@${vhost} #${account.nextNumber(vhost)}`;
+  /** Logs in, with an application's name, or under one for the vhost. */
+  private logIn(upstream: Upstream, account: Account, vhost: string, title: string): Promise<void> {
+    const name = title || sharedTitle(account.user, vhost, account.nextNumber(vhost));
     upstream.title = name;
+    upstream.namedFor = title;
     return this.inTime(
       upstream,
       upstream.step(handshake => handshake.authenticate(account, name)),

@@ -53,17 +53,18 @@ export class Silence {
     return this.ms > SUSPECT_MS;
   }
 
-  /** To be called periodically: seconds of silence when the upstream is to be given up, else 0. */
-  check(now: number): number {
+  /** To be called periodically: why the upstream is to be given up, or null. */
+  check(now: number): string | null {
     const { ms } = this;
     if (ms <= SUSPECT_MS) {
       this.together = false;
-      return 0;
+      return null;
     }
     this.ask();
     if (now - this.lookedAt >= LOOK_MS) this.look(now);
     const late = this.together ? 0 : GIVE_UP_MS - SUSPECT_MS;
-    return ms > SUSPECT_MS + late && now - this.takenAt > late ? Math.round(ms / 1000) : 0;
+    if (ms <= SUSPECT_MS + late || now - this.takenAt <= late) return null;
+    return `the broker owes an answer and has been silent for ${Math.round(ms / 1000)} s`;
   }
 
   /** Asks something that the broker answers at once, unless that was done and is still to be answered. */

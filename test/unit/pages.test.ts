@@ -1,5 +1,5 @@
 /** README and pages: short enough, and their links lead somewhere. */
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { expect } from 'chai';
 import { KINDS, namesIn, optionNames, optionOf } from '../../src/config/options.ts';
@@ -13,6 +13,11 @@ describe('The README', () => {
     expect(text('README.md').split('\n').length).to.be.below(150);
   });
 
+  it('has pictures that are small', () => {
+    for (const picture of globSync('packaging/readme/*', { cwd: root }))
+      expect(statSync(resolve(root, picture)).size, picture).to.be.below(150_000);
+  });
+
   it('leads to every page', () => {
     const readme = text('README.md');
     for (const page of pages.slice(1)) expect(readme, page).to.include(`(${page})`);
@@ -22,7 +27,7 @@ describe('The README', () => {
 describe('Each page', () => {
   for (const page of pages)
     it(`${page} links to what is there`, () => {
-      for (const [, target] of text(page).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g))
+      for (const [, target] of text(page).matchAll(/(?:\]\(|src(?:set)?=")([^)"#]+)(?:#[^)]*)?[)"]/g))
         if (!target.startsWith('http'))
           expect(existsSync(resolve(root, dirname(page), target)), target).to.equal(true);
     });

@@ -28,6 +28,7 @@ class FakeUpstream {
   address = 'fake:5672';
   capacity = 2;
   suspect = false;
+  namedFor = '';
   readonly id = 1;
   readonly stats = new Stats();
   readonly channels = { parked: 0, ending: 0, closeOld: () => {} };
@@ -73,6 +74,7 @@ describe('A pool', () => {
     const context: PoolContext<Pool> = {
       config: { ...defaults(), ...settings },
       stats,
+      full: () => false,
       reserve: () => true,
       place: async () => true,
       roomFor: async () => false,
@@ -124,7 +126,7 @@ describe('A pool', () => {
     await settle();
     expect(leases).to.equal(150);
     expect(opened).to.have.length(2);
-    for (let i = 0; i < 3; i++) pool.leaseUpstream(owner, () => {});
+    for (let i = 0; i < 3; i++) pool.leaseUpstream(owner, '', () => {});
     await settle();
     expect(opened).to.have.length(5);
   });
@@ -167,7 +169,7 @@ describe('A pool', () => {
     const pool = make();
     await pool.admit();
     let mine: PrivateLease | null = null;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       if (outcome.ok) mine = outcome.value;
     });
     expect(mine!.upstream).to.equal(opened[0]);
@@ -180,16 +182,16 @@ describe('A pool', () => {
     const pool = make({ maxUpstreams: 1 });
     await pool.admit();
     let first: PrivateLease | null = null;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       if (outcome.ok) first = outcome.value;
     });
     let served = 0;
     let after = 0;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       served++;
       if (outcome.ok) outcome.value.end(null);
     });
-    pool.leaseUpstream(owner, () => after++);
+    pool.leaseUpstream(owner, '', () => after++);
     (first as unknown as PrivateLease).end(null);
     expect(served).to.equal(1);
     expect(after).to.equal(1);
@@ -199,7 +201,7 @@ describe('A pool', () => {
     const pool = make();
     await pool.admit();
     let spent: PrivateLease | null = null;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       if (outcome.ok) spent = outcome.value;
     });
     (spent as unknown as PrivateLease).spent = true;

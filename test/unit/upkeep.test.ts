@@ -10,6 +10,7 @@ const aged = (...seconds: number[]) =>
     id,
     retired: false,
     holder: null,
+    namedFor: '',
     busy: 1,
     idleSince: AGE,
     openedAt: AGE - age * 1000,
