@@ -24,7 +24,9 @@ export function channelMethod(
   at: number,
 ): boolean {
   const { lease } = channel;
-  switch (buf.readUInt32BE(at + 7)) {
+  const key = buf.readUInt32BE(at + 7);
+  if (!channel.opened && key !== M.CHANNEL_OPEN_OK) return false;
+  switch (key) {
     case M.BASIC_DELIVER:
       countDelivery(upstream, channel);
       if (lease !== null) renumberDelivery(lease, buf, at + 12 + buf[at + 11]);
@@ -51,7 +53,7 @@ export function channelMethod(
       return true;
     }
     case M.CHANNEL_OPEN_OK:
-      upstream.answers.came();
+      channel.openAnswered();
       return false;
     case M.CHANNEL_FLOW_OK:
       return channel.flowAnswered();

@@ -19,7 +19,8 @@ export interface ChannelOwner {
   /** Whether this channel, which is clean, may wait for another lease. */
   mayPark(channel: UpstreamChannel): boolean;
   channelParked(channel: UpstreamChannel): void;
-  channelGone(channel: UpstreamChannel): void;
+  /** `lingers`: the broker may still send what was meant for it. */
+  channelGone(channel: UpstreamChannel, lingers: boolean): void;
   /** A channel was parked, or is gone, and its lease has ended: another lease may be possible. */
   channelFreed(): void;
   /** A barrier was answered after that many seconds. */
@@ -40,7 +41,9 @@ export class UpstreamChannel implements LeasedChannel {
   swallowQosOk = 0;
   clientFlows = 0;
   /** Whether the content that follows on this channel is dropped, its addressee being gone. */
-  dropping = false;
+  dropping = true;
+  /** The broker has answered channel.open: what it has sent before was for an earlier channel of this number. */
+  opened = false;
   /** The broker has closed it, and waits for close-ok: in the middle of a message, or until it has answered our close. */
   private owesCloseOk = false;
   private barrierAt = 0;
@@ -59,6 +62,12 @@ export class UpstreamChannel implements LeasedChannel {
   begin(lease: Lease): void {
     this.state = 'leased';
     this.lease = lease;
+    this.dropping = !this.opened;
+  }
+
+  openAnswered(): void {
+    this.upstream.answers.came();
+    this.opened = true;
     this.dropping = false;
   }
 
@@ -131,7 +140,7 @@ export class UpstreamChannel implements LeasedChannel {
     } else {
       if (this.state === 'resetting') upstream.answers.came();
       upstream.out.write(frames.channelCloseOk(this.id));
-      this.owner.channelGone(this);
+      this.owner.channelGone(this, lease?.dirty === true);
     }
     this.lease = null;
     lease?.ended({ how: 'closed', why });
@@ -142,7 +151,7 @@ export class UpstreamChannel implements LeasedChannel {
     if (!this.owesCloseOk || this.state === 'gone') return;
     this.owesCloseOk = false;
     this.upstream.out.write(frames.channelCloseOk(this.id));
-    this.owner.channelGone(this);
+    this.owner.channelGone(this, true);
     this.owner.channelFreed();
   }
 
@@ -152,7 +161,7 @@ export class UpstreamChannel implements LeasedChannel {
     upstream.answers.came();
     this.lease = null;
     if (this.owesCloseOk) upstream.out.write(frames.channelCloseOk(this.id));
-    this.owner.channelGone(this);
+    this.owner.channelGone(this, this.owesCloseOk);
     lease?.ended(CLEAN);
     this.owner.channelFreed();
   }

@@ -22,6 +22,12 @@ export interface ChannelsOwner extends Carrier {
   channelsChanged(by: number): void;
 }
 
+/**
+ * Milliseconds for which a number is not used again whose channel the broker has closed, if there are others: RabbitMQ goes on
+ * delivering to consumers until it has handled close-ok, of which nothing tells.
+ */
+const LINGER_MS = 10_000;
+
 export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel> {
   /** The broker's channel_max. */
   max = 2047;
@@ -35,6 +41,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   private readonly stats: Stats;
   private readonly byNumber: (UpstreamChannel | undefined)[] = [];
   private readonly freeNumbers: number[] = [];
+  /** Numbers on which the broker may still send, oldest first, and until when. */
+  private readonly lingering: { number: number; until: number }[] = [];
   private readonly parkedPlain: UpstreamChannel[] = [];
   private readonly parkedConfirm: UpstreamChannel[] = [];
 
@@ -107,7 +115,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   }
 
   private open(): UpstreamChannel {
-    const number = this.freeNumbers.pop() ?? this.count + 1;
+    const number = this.nextNumber();
     const channel = new UpstreamChannel(this.upstream, this, number);
     this.byNumber[number] = channel;
     this.count++;
@@ -116,6 +124,16 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.upstream.channelsChanged(1);
     channel.open();
     return channel;
+  }
+
+  private nextNumber(): number {
+    const { lingering } = this;
+    while (lingering.length > 0 && lingering[0].until <= clock.now)
+      this.freeNumbers.push(lingering.shift()!.number);
+    const free = this.freeNumbers.pop();
+    if (free !== undefined) return free;
+    const fresh = this.count + lingering.length + 1;
+    return fresh <= this.max ? fresh : lingering.shift()!.number;
   }
 
   /** Asks the broker something that it answers at once, whatever it does on other channels. */
@@ -182,7 +200,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
 
   // ---- their end
 
-  channelGone(channel: UpstreamChannel): void {
+  channelGone(channel: UpstreamChannel, lingers: boolean): void {
     if (channel.state === 'parked') {
       const parked = channel.confirms ? this.parkedConfirm : this.parkedPlain;
       parked.splice(parked.indexOf(channel), 1);
@@ -193,7 +211,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.publishedBefore += channel.published;
     this.byNumber[channel.id] = undefined;
     this.count--;
-    this.freeNumbers.push(channel.id);
+    if (lingers) this.lingering.push({ number: channel.id, until: clock.now + LINGER_MS });
+    else this.freeNumbers.push(channel.id);
     this.upstream.channelsChanged(-1);
   }
 
