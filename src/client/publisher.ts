@@ -81,7 +81,7 @@ export class Publisher {
       message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
     }
     if (
-      (channel.lease === null || this.promotion.upstream !== null) &&
+      (channel.lease === null || this.promotion.upstream !== null || this.channels.tenancy.restless) &&
       !this.channels.attach(channel, 'publish')
     )
       return this.waiting();

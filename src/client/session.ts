@@ -23,6 +23,8 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly profile: Pick<BrokerProfile, 'isRabbit'>;
   readonly state: ClientState;
   readonly trail: Trail;
+  readonly transport: { readonly bytesIn: number };
+  readonly publisher: { readonly published: number };
   readonly stay: Stay;
   /** Where it is logged in, from connection.open on. */
   readonly pool: Pool;

@@ -1,7 +1,7 @@
 /** The upstreams of a pool that may have a channel to lend, or be lent as a whole, and the choice among them. */
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { BEST, GOOD, rank } from './placement.ts';
+import { BEST, rank, UNFIT, type Want } from './placement.ts';
 
 export class Lending {
   /** Neither private, nor retired, nor known to be full. */
@@ -27,10 +27,11 @@ export class Lending {
     alarm: boolean,
     mayGrow: boolean,
   ): Lease | null {
-    const worst = mayGrow ? GOOD : Number.POSITIVE_INFINITY;
+    const below = mayGrow ? UNFIT : Number.POSITIVE_INFINITY;
+    const want: Want = { purpose, home: holder.peer.channels.tenancy.home, alarm };
     let full: Set<Upstream> | null = null;
     for (;;) {
-      const upstream = this.best(purpose, alarm, worst, full);
+      const upstream = this.best(want, below, full);
       if (upstream === null) return null;
       const lease = upstream.lease(holder, purpose, confirm, maxChannels);
       if (lease !== null) {
@@ -43,12 +44,12 @@ export class Lending {
     }
   }
 
-  private best(purpose: Purpose, alarm: boolean, worst: number, full: Set<Upstream> | null): Upstream | null {
+  private best(want: Want, below: number, full: Set<Upstream> | null): Upstream | null {
     let found: Upstream | null = null;
-    let least = worst + 1;
+    let least = below;
     for (const upstream of this.upstreams) {
       if (full?.has(upstream)) continue;
-      const value = rank(upstream, purpose, alarm);
+      const value = rank(upstream, want);
       if (value >= least) continue;
       found = upstream;
       least = value;
@@ -57,10 +58,10 @@ export class Lending {
     return found;
   }
 
-  /** One that nobody uses, taken out; null when there is none. */
-  takeIdle(): Upstream | null {
+  /** One that nobody uses, taken out; null when there is none. `mayGrow`: those that are somebody's are kept for them. */
+  takeIdle(mayGrow: boolean): Upstream | null {
     for (const upstream of this.upstreams) {
-      if (upstream.busy > 0) continue;
+      if (upstream.busy > 0 || (mayGrow && upstream.channels.load.tenants > 0)) continue;
       this.upstreams.delete(upstream);
       return upstream;
     }

@@ -8,6 +8,7 @@ import type { UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
+import { Balance } from './balance.ts';
 import type { PoolContext } from './context.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
@@ -29,6 +30,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   private readonly lending = new Lending();
   readonly waiters: Waiters;
   private readonly growth: Growth = new Growth(this);
+  private readonly balance: Balance = new Balance(this);
 
   constructor(context: PoolContext<Pool>, account: Account, vhost: string) {
     this.context = context;
@@ -105,7 +107,9 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
     const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
-    return this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
+    const lease = this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
+    if (lease !== null) this.balance.lent(lease);
+    return lease;
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
@@ -122,7 +126,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
     if (this.waiters.held) return null;
-    const upstream = this.lending.takeIdle();
+    const upstream = this.lending.takeIdle(this.mayGrow());
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
     return refusal === null ? null : { cause: 'refused', why: refusal };
@@ -176,12 +180,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   /** Upstreams that would serve all who wait. */
   private wanted(): number {
-    let n = 0;
-    for (const [kind, count] of this.waiters.counts())
-      if (kind === 'upstream') n += count;
-      else if (!kind.startsWith('on ') && !this.account.quota.full)
-        n += Math.ceil(count / this.context.config.maxUpstreamChannels);
-    return n;
+    return this.waiters.upstreams(this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels);
   }
 
   // ---- more upstreams, and fewer
@@ -200,6 +199,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   mayGrow(): boolean {
     return this.growth.possible;
+  }
+
+  /** Opens so many upstreams besides those that others wait for. */
+  grow(by: number): void {
+    this.growth.to(this.wanted() + by);
   }
 
   reserve(): boolean {
@@ -228,6 +232,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.lending.add(upstream);
     this.stats.upstreams++;
     this.stats.upstreamsOpened++;
+    this.balance.grown();
     this.serve();
   }
 
@@ -331,12 +336,12 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
+    this.balance.tick(now);
     const kept = { once: usedOnce && this.clients === 0, declared: this.topologies.any };
     for (const upstream of outdated(this.upstreams, config, kept, now)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 
-  /** Ends everything: used when the proxy stops. */
   close(): void {
     this.growth.close();
     this.waiters.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });

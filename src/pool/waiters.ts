@@ -72,9 +72,13 @@ export class Waiters {
     };
   }
 
-  /** How many wait, by kind. */
-  *counts(): Iterable<[kind: string, count: number]> {
-    for (const [kind, queue] of this.queues) yield [kind, queue.length];
+  /** Upstreams that would serve all who wait, where each one has so many channels; 0 where more channels are not to be had. */
+  upstreams(channels: number): number {
+    let n = 0;
+    for (const [kind, { length }] of this.queues)
+      if (kind === 'upstream') n += length;
+      else if (!kind.startsWith('on ') && channels > 0) n += Math.ceil(length / channels);
+    return n;
   }
 
   /** Since when the one that has waited longest waits; Infinity when nobody does. */

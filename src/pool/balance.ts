@@ -1,0 +1,155 @@
+/**
+ * Has those who fill an upstream of a pool get one of their own, before their neighbours feel it, and those whose upstream is
+ * somebody's leave it. Looks once in a tick; nothing waits for it, and nothing fails for it: where no more upstreams can be
+ * had, the least busy is taken.
+ */
+import type { Tenant } from '../upstream/carrier.ts';
+import type { Lease } from '../upstream/lease.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { FILLS_OF_ALL, isCrowded, relieve, type Share } from './placement.ts';
+
+/** Milliseconds between two attempts to get one more, when the last one gave none; doubled. */
+const AGAIN_MS = 1000;
+const AGAIN_MAX_MS = 60_000;
+
+/** Bytes in a tick that no handshake and hardly a client needs: so idle is one that nobody uses now and then. */
+const IDLE = 2048;
+
+/** The pool. */
+interface Balanced {
+  readonly upstreams: readonly Upstream[];
+  readonly alarm: boolean;
+  /** Whether it may have one more. */
+  mayGrow(): boolean;
+  /** Opens so many more, besides those that others wait for. */
+  grow(by: number): void;
+}
+
+export class Balance {
+  private readonly pool: Balanced;
+  /** Upstreams that would be used at once. */
+  private wanted = 0;
+  private askedAt = 0;
+  private patience = 0;
+
+  constructor(pool: Balanced) {
+    this.pool = pool;
+  }
+
+  /** One more is wanted if the upstream of a lease was the least busy of those that others are better off without. */
+  lent({ upstream, peer }: Lease): void {
+    if (isCrowded(upstream) && upstream !== peer.channels.tenancy.home) this.wanted ||= 1;
+  }
+
+  /** There is one more. */
+  grown(): void {
+    this.patience = 0;
+  }
+
+  /** `now` as of the coarse clock. */
+  tick(now: number): void {
+    const { pool } = this;
+    this.judge(now);
+    if (!pool.alarm)
+      for (const upstream of pool.upstreams)
+        if (upstream.channels.load.busy && isShared(upstream)) this.relieve(upstream);
+    if (this.wanted > 0) this.grow(now);
+    this.wanted = 0;
+  }
+
+  private judge(now: number): void {
+    const { upstreams } = this.pool;
+    let much = false;
+    for (const { channels } of upstreams) {
+      channels.load.measure();
+      if (channels.load.much || channels.load.busy) much = true;
+    }
+    if (!much) {
+      for (const { channels } of upstreams) if (channels.load.busy) channels.load.judge(0, now);
+      return;
+    }
+    for (const upstream of upstreams) {
+      const { load } = upstream.channels;
+      load.judge(load.much ? this.usual(upstream) : 0, now);
+      if (upstream.busy > 0 && upstream.holder === null) load.probe();
+    }
+  }
+
+  /**
+   * Milliseconds that a barrier takes if nothing is in its way: on an upstream to the same broker that has little to do, for
+   * then the broker itself is not slower now. If there is none, the quickest ever counts, where there is somebody to blame.
+   */
+  private usual(upstream: Upstream): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const { address, channels } of this.pool.upstreams)
+      if (address === upstream.address && !channels.load.much) least = Math.min(least, channels.load.wait);
+    if (least < Number.POSITIVE_INFINITY) return least;
+    const { load } = upstream.channels;
+    const blamed = crowdOf(upstream).some(({ pace }) => pace >= load.pace * FILLS_OF_ALL);
+    return blamed ? upstream.barriers.best : Number.POSITIVE_INFINITY;
+  }
+
+  private relieve(upstream: Upstream): void {
+    const all = crowdOf(upstream);
+    const crowd = all.filter(tenant => !tenant.departs(upstream));
+    const shares = crowd.map(
+      (tenant): Share => ({
+        pace: tenant.pace,
+        settled: tenant.home === upstream,
+        fixed: tenant.fixedOn(upstream),
+      }),
+    );
+    const { keeper, fillers, others } = relieve(shares);
+    if (keeper >= 0) crowd[keeper].settle(upstream);
+    let staying = fillers.length + (keeper >= 0 ? 1 : 0);
+    for (const i of fillers) if (this.move(crowd[i], upstream, staying, keeper < 0)) staying--;
+    // who leaves a crowd is let go before the rest of it is divided again
+    if (others.length === 0 || (keeper < 0 && crowd.length < all.length)) return;
+    if (this.pool.upstreams.some(other => isShared(other) && !isCrowded(other)))
+      for (const i of others) crowd[i].leave(upstream);
+    else this.wanted ||= 1;
+  }
+
+  /** Gives a client that fills an upstream another one; false when there is none. */
+  private move(tenant: Tenant, from: Upstream, staying: number, neighbours: boolean): boolean {
+    // what no confirm proves would be overtaken on its way through another node of a cluster
+    const anywhere = tenant.provesAll(from);
+    const places = this.pool.upstreams.filter(
+      upstream => upstream !== from && isShared(upstream) && (anywhere || upstream.address === from.address),
+    );
+    let place = places.find(
+      upstream => upstream.busy === 0 && upstream.channels.load.pace < IDLE && !isCrowded(upstream),
+    );
+    if (place === undefined) {
+      this.wanted++;
+      if (this.pool.mayGrow()) return false;
+      const taken = (upstream: Upstream): number => upstream.channels.load.tenants;
+      place = places
+        .filter(upstream => taken(upstream) > 0 && (neighbours || taken(upstream) + 1 < staying))
+        .sort((a, b) => taken(a) - taken(b))[0];
+    }
+    if (place === undefined) return false;
+    tenant.settle(place);
+    return true;
+  }
+
+  private grow(now: number): void {
+    if (now - this.askedAt < this.patience || !this.pool.mayGrow()) return;
+    this.askedAt = now;
+    this.patience = Math.min(AGAIN_MAX_MS, Math.max(AGAIN_MS, this.patience * 2));
+    this.pool.grow(this.wanted);
+  }
+}
+
+/** It may have leases of many clients. */
+const isShared = (upstream: Upstream): boolean =>
+  upstream.holder === null && !upstream.retired && upstream.state === 'live' && upstream.blocked === null;
+
+/** The clients that have leases there. */
+function crowdOf({ channels }: Upstream): Tenant[] {
+  const crowd = new Set<Tenant>();
+  for (const { lease, state } of channels)
+    if (lease !== null && state === 'leased' && lease.purpose !== 'consume')
+      crowd.add(lease.peer.channels.tenancy);
+  return [...crowd];
+}
