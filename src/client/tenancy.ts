@@ -12,7 +12,7 @@ import type { Lease } from '../upstream/lease.ts';
 const MESSAGE = 2048;
 /** Milliseconds after which a client that fills no upstream any more has none for that. */
 const KEEP_MS = 10_000;
-/** Milliseconds that a client is not read because confirms are due before it can move; then it stays, for so long. */
+/** Milliseconds that a client is not read without a confirm of those that are due before it can move; then it stays, for so long. */
 const PATIENCE_MS = 1000;
 const STAY_MS = 60_000;
 
@@ -46,8 +46,11 @@ export class Tenancy implements Tenant {
   private from: Carrier | null = null;
   private bytes = 0;
   private messages = 0;
-  /** Coarse time since which it is not read, for confirms that are due; 0 when it is. */
-  private pausedAt = 0;
+  /** Over this lease confirms are due, for which it is not read; null when it is. */
+  private awaited: Lease | null = null;
+  /** How many, and since when so many; coarse. */
+  private due = 0;
+  private dueAt = 0;
   /** Coarse time up to which it stays where it is. */
   private staysUntil = 0;
 
@@ -103,12 +106,15 @@ export class Tenancy implements Tenant {
   /** Confirms are due before it can: they are waited for. */
   await(lease: Lease): void {
     lease.tellConfirmed();
-    this.pausedAt ||= clock.now;
+    if (this.awaited === lease) return;
+    this.awaited = lease;
+    this.due = lease.unconfirmed;
+    this.dueAt = clock.now;
   }
 
   /** They have come. */
   confirmed(): void {
-    this.pausedAt = 0;
+    this.awaited = null;
   }
 
   // ---- periodic
@@ -130,8 +136,13 @@ export class Tenancy implements Tenant {
   }
 
   private look(now: number): void {
-    if (this.pausedAt > 0 && now - this.pausedAt > PATIENCE_MS) {
-      this.pausedAt = 0;
+    const { awaited } = this;
+    if (awaited !== null && awaited.unconfirmed !== this.due) {
+      this.due = awaited.unconfirmed;
+      this.dueAt = now;
+    }
+    if (awaited !== null && now - this.dueAt > PATIENCE_MS) {
+      this.awaited = null;
       this.staysUntil = now + STAY_MS;
       this.from = null;
       this.release();

@@ -119,6 +119,11 @@ export class Lease {
     return confirms === null || confirms.outstanding === 0;
   }
 
+  /** How many publishes wait for their confirms. */
+  get unconfirmed(): number {
+    return this.channel.confirms?.outstanding ?? 0;
+  }
+
   /** Publishes since confirm.select, and deliveries, as the client counts them. */
   get published(): number {
     const { confirms } = this.channel;
