@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # a transfer that stands still is begun anew
 for try in 1 2 3; do
-  timeout 120 npm pack --silent --fetch-timeout=30000 --pack-destination "$work" "$name@$version" >/dev/null && break
+  timeout -k 5 60 npm pack --silent --fetch-timeout=30000 --pack-destination "$work" "$name@$version" >/dev/null && break
   [ "$try" -lt 3 ] || { echo "$name $version could not be had from npm" >&2; exit 1; }
 done
 found=$(openssl dgst -sha512 -binary "$work"/*.tgz | base64 -w 0)

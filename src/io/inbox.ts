@@ -2,7 +2,7 @@
  * The way in from one socket. Reads into memory that is used again (`memory.ts`): no buffer is made for a read, and an idle
  * socket has none.
  */
-import { Socket } from 'node:net';
+import { type OnReadOpts, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { type Block, dropBlock, READ_SIZE, shared, sharedIsFree, takeBlock } from '../memory.ts';
 
@@ -18,16 +18,23 @@ export class Inbox {
   private lastRead = 0;
   private closed = false;
 
-  /** What a new socket is told, so that it reads into our memory. */
-  readonly onread = {
-    buffer: (): Buffer => this.next(),
-    callback: (bytes: number, buffer: Uint8Array): boolean => {
-      this.lastRead = bytes;
-      this.consume((buffer as Buffer).subarray(0, bytes));
-      if (buffer === shared) sharedIsFree(bytes);
-      return true;
-    },
-  };
+  /** What a new net.Socket is told, so that it reads into our memory. */
+  get onread(): OnReadOpts {
+    return {
+      buffer: (): Buffer => this.next(),
+      callback: (bytes: number, buffer: Uint8Array): boolean => {
+        this.took(bytes, buffer as Buffer);
+        return true;
+      },
+    };
+  }
+
+  /** So many bytes were read into the memory that `next` gave. */
+  took(bytes: number, buffer: Buffer): void {
+    this.lastRead = bytes;
+    this.consume(buffer.subarray(0, bytes));
+    if (buffer === shared) sharedIsFree(bytes);
+  }
 
   /**
    * Reads from a socket that a server has accepted, paused. Returns the socket to use instead: only a new one takes
@@ -44,7 +51,7 @@ export class Inbox {
   }
 
   /** The memory to read into next. */
-  private next(): Buffer {
+  next(): Buffer {
     const { block, lastRead } = this;
     const busy = !this.closed && lastRead >= (block === null ? READ_SIZE : BUSY_BYTES);
     if (block !== null) {

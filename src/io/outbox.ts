@@ -2,9 +2,9 @@
  * The way out to one socket. Everything written in one turn of the event loop goes out together, in one system call, or in
  * several when it is much.
  */
-import type { Socket } from 'node:net';
 import { keep, READ_SIZE, release } from '../memory.ts';
 import type { Traffic } from '../stats.ts';
+import type { Wire } from './wire.ts';
 
 const dirty: Outbox[] = [];
 let scheduled = false;
@@ -24,7 +24,7 @@ const FLUSH_AT = READ_SIZE;
 let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
 export class Outbox {
-  private readonly socket: Socket;
+  private readonly socket: Wire;
   private readonly traffic: Traffic;
   private pieces: Buffer[] = [];
   private bytes = 0;
@@ -37,7 +37,7 @@ export class Outbox {
   /** Bytes that have gone to the kernel or wait for it. */
   total = 0;
 
-  constructor(socket: Socket, traffic: Traffic) {
+  constructor(socket: Wire, traffic: Traffic) {
     this.socket = socket;
     this.traffic = traffic;
   }

@@ -6,9 +6,12 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { Traffic } from '../stats.ts';
+import { type Accepted, BareSocket } from './bare-socket.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
+import { unacked } from './unacked.ts';
+import type { Reader } from './wire.ts';
 
 /** Who a transport belongs to. */
 export interface TransportUser {
@@ -37,13 +40,13 @@ const KEEPALIVE_S = 30;
 
 const ignore = (): void => {};
 
-export class Transport {
-  readonly socket: Socket;
+export class Transport implements Reader {
+  private readonly socket: Accepted;
   readonly out: Outbox;
   readonly heartbeat: Heartbeat;
   private readonly inbox: Inbox;
   /** The TCP socket beneath, where TLS is spoken. */
-  private readonly tcp: Socket;
+  private readonly tcp: Accepted;
   private readonly traffic: Traffic;
   private knownPeer: string | null = null;
   /** Bytes that were read. */
@@ -60,7 +63,7 @@ export class Transport {
   private shaken = false;
 
   /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
-  constructor(socket: Socket, inbox: Inbox, traffic: Traffic, tcp = socket) {
+  constructor(socket: Accepted, inbox: Inbox, traffic: Traffic, tcp = socket) {
     this.socket = socket;
     this.tcp = tcp;
     this.inbox = inbox;
@@ -70,8 +73,9 @@ export class Transport {
   }
 
   /** Takes over a socket that a listener has accepted, paused; with a context, TLS is spoken on it. */
-  static accept(accepted: Socket, tls: SecureContext | null, traffic: Traffic): Transport {
+  static accept(accepted: Accepted, tls: SecureContext | null, traffic: Traffic): Transport {
     const inbox = new Inbox();
+    if (accepted instanceof BareSocket) return new Transport(accepted, inbox, traffic);
     if (tls === null) return new Transport(inbox.adopt(accepted), inbox, traffic);
     void accepted.remoteAddress; // looked up now, to be known after an early end, too
     const socket = new TLSSocket(accepted, { isServer: true, secureContext: tls });
@@ -81,34 +85,56 @@ export class Transport {
   /** Begins to read. */
   start(user: TransportUser): void {
     this.user = user;
-    const { socket, traffic, heartbeat } = this;
-    this.inbox.consume = chunk => {
-      heartbeat.lastRead = clock.now;
-      traffic.bytesIn += chunk.length;
-      this.bytesIn += chunk.length;
-      user.received(chunk);
-    };
+    const { socket, tcp, inbox } = this;
+    inbox.consume = chunk => this.consume(chunk);
+    if (socket instanceof BareSocket) {
+      socket.readInto(this);
+      return;
+    }
     socket.on('error', error => {
       this.error = error;
     });
-    socket.on('end', () => user.peerEnded());
-    socket.on('close', () => this.closed());
+    socket.on('end', () => this.ended());
+    socket.on('close', () => {
+      // the runtime keeps a closed socket until the next full collection: it shall not keep us, too
+      socket.removeAllListeners();
+      socket.on('error', ignore);
+      this.closed(this.error);
+    });
     if (!this.isTls) return;
-    this.tcp.on('error', ignore); // the TLS socket tells
+    (tcp as Socket).on('error', ignore); // the TLS socket tells
     socket.once('secure', () => {
       this.shaken = true;
     });
   }
 
-  private closed(): void {
+  private consume(chunk: Buffer): void {
+    this.heartbeat.lastRead = clock.now;
+    this.traffic.bytesIn += chunk.length;
+    this.bytesIn += chunk.length;
+    this.user?.received(chunk);
+  }
+
+  // ---- told by the socket
+
+  next(): Buffer {
+    return this.inbox.next();
+  }
+
+  took(size: number, buffer: Buffer): void {
+    this.inbox.took(size, buffer);
+  }
+
+  ended(): void {
+    this.user?.peerEnded();
+  }
+
+  closed(error: Error | null): void {
     this.inbox.close();
     this.out.close();
-    // the runtime keeps a closed socket until the next full collection: it shall not keep us, too
-    this.socket.removeAllListeners();
-    this.socket.on('error', ignore);
     const { user } = this;
     this.user = null;
-    user?.transportClosed(this.error);
+    user?.transportClosed(error);
   }
 
   get isTls(): boolean {
@@ -125,10 +151,11 @@ export class Transport {
     return this.tcp.bytesRead > 0;
   }
 
-  /** The peer's address and port, for people. */
+  /** The peer's address and port, for people. To be asked for while the connection lasts; then it is known afterwards, too. */
   get peer(): string {
-    this.knownPeer ??= `${this.tcp.remoteAddress}:${this.tcp.remotePort}`;
-    return this.knownPeer;
+    const { remoteAddress, remotePort } = this.tcp;
+    if (remoteAddress !== undefined) this.knownPeer ??= `${remoteAddress}:${remotePort}`;
+    return this.knownPeer ?? 'gone';
   }
 
   /** The port on our side. */
@@ -140,6 +167,11 @@ export class Transport {
   get way(): string {
     const { localAddress, localPort } = this.tcp;
     return `${localAddress}:${localPort} -> ${this.peer}`;
+  }
+
+  /** Bytes that the peer's machine has not acknowledged; 0 where that cannot be seen. */
+  get unacked(): number {
+    return unacked(this.tcp);
   }
 
   get remoteAddress(): string | undefined {
@@ -208,6 +240,7 @@ export class Transport {
    * how far it has come; its handle does, without being asked in public: net's own time-outs look there (0 if it is gone).
    */
   private get queued(): number {
+    if (this.tcp instanceof BareSocket) return this.tcp.writeQueueSize;
     const { _handle: handle } = this.tcp as Socket & { _handle?: { writeQueueSize?: number } | null };
     return handle?.writeQueueSize ?? 0;
   }

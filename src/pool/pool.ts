@@ -141,8 +141,9 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     }
     done?.();
     if (upstream.state !== 'live') return;
+    upstream.unsettled = upstream.busy > 0;
     if (upstream.retired) this.retire(upstream);
-    else {
+    else if (!upstream.unsettled) {
       this.lending.add(upstream);
       this.serve();
       this.context.upstreamIdle();
@@ -246,7 +247,8 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   channelFreed(upstream: Upstream): void {
-    if (upstream.holder === null) {
+    if (upstream.busy === 0) upstream.unsettled = false;
+    if (upstream.holder === null && !upstream.unsettled) {
       if (upstream.retired && upstream.busy === 0) upstream.close();
       else if (!upstream.retired && upstream.state === 'live') this.lending.add(upstream);
     }

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import type { Config } from '../config/options.ts';
+import { type Accepted, acceptBare, bareSockets } from '../io/bare-socket.ts';
 
 /** A listening socket handed over by systemd. */
 export interface GivenSocket {
@@ -17,7 +18,7 @@ interface ListenersContext {
   readonly config: Config;
   readonly log: Logger;
   /** A client has connected; its socket is paused. With a context it speaks TLS. */
-  accept(socket: Socket, tls: SecureContext | null): void;
+  accept(socket: Accepted, tls: SecureContext | null): void;
 }
 
 export class Listeners {
@@ -32,6 +33,10 @@ export class Listeners {
   /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). `given` sockets win over the addresses configured. */
   async listen(given: GivenSocket[]): Promise<void> {
     const { listenAddress, listenPort, listenTlsPort } = this.context.config;
+    if (!bareSockets)
+      this.context.log.info(
+        'Clients are served over net.Socket, which costs more: the runtime is not the one known',
+      );
     const mine = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
     if (mine.length > 0) {
       for (const { fd, name } of mine) await this.serve(name === 'amqps', { fd });
@@ -64,6 +69,8 @@ export class Listeners {
       server.listen(where, BACKLOG, () => {
         server.off('error', reject);
         server.on('error', error => context.log.error(`Accepting clients failed: ${error.message}`));
+        // TLS is spoken over net.Socket
+        if (!tls) acceptBare(server, socket => context.accept(socket, null));
         this.servers.push(server);
         const address = server.address() as AddressInfo;
         const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;

@@ -6,6 +6,7 @@ import { reason } from '../amqp/errors.ts';
 import { Client, type ClientContext } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
+import type { Accepted } from '../io/bare-socket.ts';
 import { Transport } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
@@ -102,7 +103,7 @@ export class Proxy implements ClientContext, DialerOwner {
     void this.greeter.meet().then(() => this.dialer.verifyNew());
   }
 
-  accept(socket: Socket, tls: SecureContext | null): void {
+  accept(socket: Accepted, tls: SecureContext | null): void {
     this.stats.clientsAccepted++;
     if (!this.clients.hasRoom()) {
       socket.destroy();

@@ -4,7 +4,6 @@
  * something else as well, on a channel of its own, before the upstream is given up.
  */
 import type { Transport } from '../io/transport.ts';
-import { unacked } from '../io/unacked.ts';
 import type { Answers } from './answers.ts';
 
 /** Milliseconds without a byte from the broker, while it owes an answer, after which no new lease comes here … */
@@ -64,8 +63,8 @@ export class Silence {
   /** On a slow network what was written before may hold the answer up: then it is not dead. */
   private look(now: number): void {
     this.lookedAt = now;
-    const { socket, out } = this.upstream.transport;
-    const waiting = out.pending + unacked(socket);
+    const { transport } = this.upstream;
+    const waiting = transport.out.pending + transport.unacked;
     if (waiting < this.waiting && this.waiting !== Number.POSITIVE_INFINITY) this.takenAt = now;
     this.waiting = waiting;
   }

@@ -49,6 +49,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   holder: Holder | null = null;
   /** Takes no new leases; closed when the last one ends. */
   retired = false;
+  /** The broker has not handled all that its last holder sent, which may end the connection: nobody else gets a lease. */
+  unsettled = false;
   /** For consumers only, as long as it is in use: a publish during an alarm would stop their acks. */
   consuming = false;
   /** When the last lease ended, for the idle time-out. */

@@ -5,15 +5,16 @@ import { direct, fixture, queueName, settingsFile } from '../support/fixture.ts'
 const WORKERS = 24;
 const ROUNDS = 40;
 
-const MODES = {
-  'as installed': [],
-  'consumers = shared': ['consumers = shared'],
-  session: ['pool_mode = session'],
+const MODES: Record<string, { settings?: string[]; env?: NodeJS.ProcessEnv }> = {
+  'as installed': {},
+  'consumers = shared': { settings: ['consumers = shared'] },
+  session: { settings: ['pool_mode = session'] },
+  'on a runtime whose own handles are not as we know them': { env: { AMQPROXY_NET_SOCKETS: '1' } },
 };
 
-for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODES))
+for (const [mode, { settings = [], env = {} }] of Object.entries(direct ? { 'no proxy': {} } : MODES))
   describe(`A crowd of ${WORKERS} clients, ${mode}`, () => {
-    const to = fixture(settings.length > 0 ? ['-c', settingsFile(...settings)] : []);
+    const to = fixture(settings.length > 0 ? ['-c', settingsFile(...settings)] : [], env);
 
     it(`of which each does ${ROUNDS} random things and some die sees only its own`, async function () {
       this.timeout(180_000);

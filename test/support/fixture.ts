@@ -36,13 +36,13 @@ export class Fixture {
   port = 0;
 
   /** Starts the shared broker if need be, and a proxy with these flags in front of it. */
-  async start(args: string[] = [], broker?: RabbitMQ): Promise<void> {
+  async start(args: string[] = [], broker?: RabbitMQ, env: NodeJS.ProcessEnv = {}): Promise<void> {
     this.broker = broker ?? (await peopledBroker());
     if (direct) {
       this.port = this.broker.port;
       return;
     }
-    this.proxy = await AmqProxy.withMetrics(this.broker.url, args);
+    this.proxy = await AmqProxy.withMetrics(this.broker.url, args, env);
     this.port = this.proxy.port;
   }
 
@@ -93,11 +93,11 @@ export const writeSettings = (file: string, ...lines: string[]): void =>
   writeFileSync(file, `[main]\n${lines.join('\n')}\n`);
 
 /** Registers before and after hooks of a suite that needs a proxy started with `args`. */
-export function fixture(args: string[] = []): Fixture {
+export function fixture(args: string[] = [], env: NodeJS.ProcessEnv = {}): Fixture {
   const shared = new Fixture();
   before(function () {
     this.timeout(120_000);
-    return shared.start(args);
+    return shared.start(args, undefined, env);
   });
   after(() => shared.stop());
   return shared;

@@ -5,12 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Runs a command; its output. Throws where it fails, with what it said. */
-export async function run(file: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const options = { env: { ...process.env, LC_ALL: 'C.UTF-8', ...env }, maxBuffer: 1 << 26 };
-  const { stdout } = await promisify(execFile)(file, args, options).catch(error => {
-    throw new Error(`${file}: ${error.stdout}${error.stderr}`);
-  });
+/** Runs a command; its output. Throws where it fails or is not done in `timeout` ms, with what it said. */
+export async function run(
+  file: string,
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+  timeout = 240_000,
+): Promise<string> {
+  const options = { env: { ...process.env, LC_ALL: 'C.UTF-8', ...env }, maxBuffer: 1 << 26, timeout };
+  const { stdout } = await promisify(execFile)(file, args, { ...options, killSignal: 'SIGKILL' }).catch(
+    error => {
+      throw new Error(
+        `${[file, ...args].join(' ')}: ${error.killed ? 'not done in time ' : ''}${error.stdout}${error.stderr}`,
+      );
+    },
+  );
   return stdout.trim();
 }
 

@@ -44,7 +44,12 @@ def publish():
         connection.close()
     connection = connect()
     channel = connection.channel()
-    assert channel.queue_declare(queue, passive=True).method.message_count == 50
+    for _ in range(100):  # with close = instant the last ones may be on their way
+        count = channel.queue_declare(queue, passive=True).method.message_count
+        if count == 50:
+            break
+        time.sleep(0.05)
+    assert count == 50, count
     channel.queue_delete(queue)
     connection.close()
 

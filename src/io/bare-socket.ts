@@ -1,0 +1,308 @@
+/**
+ * A TCP connection that a listener has accepted, on the runtime's own handle: net.Socket and its streams cost a short client as
+ * much as all the rest that is done for it. Private to the runtime, so `bareSockets` says whether everything is there as it
+ * is known; where it is not, net.Socket serves.
+ */
+import { Server, type Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { Reader, Wire } from './wire.ts';
+
+interface Request {
+  oncomplete: (status: number) => void;
+  handle: Handle;
+  /** Kept as long as the kernel has not taken it. */
+  buffers: Buffer | Buffer[];
+}
+
+interface Handle {
+  readonly writeQueueSize: number;
+  onread: (this: Handle) => Buffer | undefined;
+  onconnection: (this: Handle, error: number, client: Handle | undefined) => void;
+  readStart(): number;
+  readStop(): number;
+  useUserBuffer(buffer: Buffer): void;
+  writeBuffer(request: Request, buffer: Buffer): number;
+  writev(request: Request, buffers: Buffer[], allBuffers: true): number;
+  shutdown(request: Request): number;
+  close(closed: () => void): void;
+  reset(closed: () => void): number;
+  getpeername(name: Name): number;
+  getsockname(name: Name): number;
+  setNoDelay(on: boolean): number;
+  setKeepAlive(on: boolean, seconds: number): number;
+  [OWNER]: BareSocket;
+}
+
+interface Name {
+  address?: string;
+  port?: number;
+}
+
+interface Binding {
+  TCP: new () => Handle;
+  WriteWrap: new () => Request;
+  ShutdownWrap: new () => Request;
+  streamBaseState: Int32Array;
+  kReadBytesOrError: number;
+  kLastWriteWasAsync: number;
+}
+
+const OWNER = Symbol('bare socket');
+const EOF = -4095;
+const METHODS: (keyof Handle)[] = [
+  'readStart',
+  'readStop',
+  'useUserBuffer',
+  'writeBuffer',
+  'writev',
+  'shutdown',
+  'getpeername',
+  'getsockname',
+  'setNoDelay',
+  'setKeepAlive',
+  'close',
+  'reset',
+];
+
+function load(): Binding | null {
+  if (process.env.AMQPROXY_NET_SOCKETS === '1') return null;
+  try {
+    const { binding } = process as unknown as { binding(name: string): Partial<Binding> };
+    const all = { ...binding('stream_wrap'), ...binding('tcp_wrap') } as Binding;
+    const complete =
+      METHODS.every(name => typeof all.TCP.prototype[name] === 'function') &&
+      [all.WriteWrap, all.ShutdownWrap].every(wrap => typeof wrap === 'function') &&
+      all.streamBaseState instanceof Int32Array &&
+      [all.kReadBytesOrError, all.kLastWriteWasAsync].every(
+        index => all.streamBaseState[index] !== undefined,
+      );
+    return complete ? all : null;
+  } catch {
+    return null;
+  }
+}
+
+const runtime = load();
+
+/** The runtime has what they need. */
+export const bareSockets = runtime !== null;
+
+/**
+ * Has `accept` called for the connections that a listening server accepts from now on. False where the runtime has not got
+ * what that needs; then the server goes on as before, as it does with connections that are not TCP.
+ */
+export function acceptBare(server: Server, accept: (socket: BareSocket) => void): boolean {
+  if (runtime === null || !(server instanceof Server)) return false;
+  const { _handle: handle } = server as unknown as { _handle: Handle | null };
+  if (!(handle instanceof runtime.TCP) || typeof handle.onconnection !== 'function') return false;
+  const { onconnection } = handle;
+  handle.setNoDelay(true); // those that are accepted inherit it
+  handle.onconnection = function (error, client) {
+    if (error !== 0 || client === undefined) onconnection.call(this, error, client);
+    else accept(new BareSocket(client));
+  };
+  return true;
+}
+
+/** One request serves all writes that the kernel takes at once. */
+let spare: Request | null = null;
+
+export class BareSocket implements Wire {
+  destroyed = false;
+  writableEnded = false;
+  /** Bytes that wait for the kernel to take them. */
+  writableLength = 0;
+  bytesRead = 0;
+  private readonly handle: Handle;
+  private reader: Reader | null = null;
+  private block: Buffer | null = null;
+  private reading = false;
+  private readEnded = false;
+  private writeFinished = false;
+  private corked: Buffer[] | null = null;
+  private done: (() => void) | null = null;
+  private error: Error | null = null;
+  private readonly peer: Name = {};
+  private readonly own: Name = {};
+
+  constructor(handle: Handle) {
+    this.handle = handle;
+    handle[OWNER] = this;
+    handle.onread = onRead;
+  }
+
+  // ---- reading
+
+  readInto(reader: Reader): void {
+    this.reader = reader;
+    this.block = reader.next();
+    this.handle.useUserBuffer(this.block);
+    this.resume();
+  }
+
+  pause(): void {
+    if (!this.reading) return;
+    this.reading = false;
+    if (!this.destroyed) this.handle.readStop();
+  }
+
+  resume(): void {
+    if (this.reading || this.destroyed || this.readEnded) return;
+    this.reading = true;
+    const error = this.handle.readStart();
+    if (error !== 0) this.destroy(failure('read', error));
+  }
+
+  /** `size` bytes have come, or it is the negative number of an error. The memory for the next ones. */
+  read(size: number): Buffer | undefined {
+    const { reader, block } = this;
+    if (size === 0 || this.destroyed || reader === null || block === null) return undefined;
+    if (size > 0) {
+      this.bytesRead += size;
+      reader.took(size, block);
+      this.block = reader.next();
+      return this.block;
+    }
+    this.reading = false;
+    if (size !== EOF) this.destroy(failure('read', size));
+    else {
+      this.readEnded = true;
+      reader.ended();
+      if (this.writeFinished) this.destroy();
+    }
+    return undefined;
+  }
+
+  // ---- writing
+
+  cork(): void {
+    this.corked ??= [];
+  }
+
+  uncork(): void {
+    const { corked } = this;
+    this.corked = null;
+    if (corked !== null && corked.length > 0) this.send(corked);
+  }
+
+  write(bytes: Buffer, done?: () => void): void {
+    if (done !== undefined) this.done = done;
+    if (this.corked === null) this.send(bytes);
+    else this.corked.push(bytes);
+  }
+
+  private send(buffers: Buffer | Buffer[]): void {
+    if (this.destroyed || this.writableEnded) return;
+    const { handle } = this;
+    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = runtime!;
+    spare ??= new WriteWrap();
+    const request = spare;
+    const many = Array.isArray(buffers);
+    const error = many ? handle.writev(request, buffers, true) : handle.writeBuffer(request, buffers);
+    if (error !== 0) {
+      spare = null;
+      this.destroy(failure('write', error));
+      return;
+    }
+    if (streamBaseState[kLastWriteWasAsync] === 0) return;
+    spare = null;
+    let size = 0;
+    for (const { length } of many ? buffers : [buffers]) size += length;
+    this.writableLength += size;
+    request.buffers = buffers;
+    request.handle = handle;
+    request.oncomplete = status => this.written(status, size);
+  }
+
+  private written(status: number, size: number): void {
+    this.writableLength -= size;
+    if (this.destroyed) return;
+    if (status < 0) this.destroy(failure('write', status));
+    else this.done?.();
+  }
+
+  get writeQueueSize(): number {
+    return this.destroyed ? 0 : this.handle.writeQueueSize;
+  }
+
+  // ---- the end
+
+  end(): void {
+    if (this.destroyed || this.writableEnded) return;
+    this.writableEnded = true;
+    const request = new runtime!.ShutdownWrap();
+    request.handle = this.handle;
+    request.oncomplete = () => this.finished();
+    const error = this.handle.shutdown(request);
+    // done already, or there is nobody to tell
+    if (error !== 0) this.finished();
+  }
+
+  private finished(): void {
+    this.writeFinished = true;
+    if (this.readEnded) this.destroy();
+  }
+
+  destroy(error: Error | null = null): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    this.error = error;
+    this.handle.close(() => this.closed());
+  }
+
+  resetAndDestroy(): void {
+    // while it is shutting down, the runtime neither resets a connection nor closes it after it was asked to
+    if (this.destroyed || (this.writableEnded && !this.writeFinished)) {
+      this.destroy();
+      return;
+    }
+    this.destroyed = true;
+    this.handle.reset(() => this.closed());
+  }
+
+  private closed(): void {
+    const { reader, error } = this;
+    this.reader = null;
+    this.block = null;
+    this.done = null;
+    reader?.closed(error);
+  }
+
+  // ---- facts
+
+  private name(into: Name, how: 'getpeername' | 'getsockname'): Name {
+    if (into.address === undefined && !this.destroyed) this.handle[how](into);
+    return into;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.name(this.peer, 'getpeername').address;
+  }
+
+  get remotePort(): number | undefined {
+    return this.name(this.peer, 'getpeername').port;
+  }
+
+  get localAddress(): string | undefined {
+    return this.name(this.own, 'getsockname').address;
+  }
+
+  get localPort(): number | undefined {
+    return this.name(this.own, 'getsockname').port;
+  }
+
+  setKeepAlive(on: boolean, ms: number): void {
+    if (!this.destroyed) this.handle.setKeepAlive(on, Math.floor(ms / 1000));
+  }
+}
+
+function onRead(this: Handle): Buffer | undefined {
+  return this[OWNER].read(runtime!.streamBaseState[runtime!.kReadBytesOrError]);
+}
+
+function failure(call: string, error: number): Error {
+  const code = getSystemErrorName(error);
+  return Object.assign(new Error(`${call} ${code}`), { code, errno: error, syscall: call });
+}
+
+export type Accepted = Socket | BareSocket;
