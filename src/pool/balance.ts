@@ -142,8 +142,8 @@ export class Balance {
 }
 
 /** It may have leases of many clients. */
-const isShared = (upstream: Upstream): boolean =>
-  upstream.holder === null && !upstream.retired && upstream.state === 'live' && upstream.blocked === null;
+const isShared = ({ holder, retired, unsettled, state, blocked }: Upstream): boolean =>
+  holder === null && !retired && !unsettled && state === 'live' && blocked === null;
 
 /** The clients that have leases there. */
 function crowdOf({ channels }: Upstream): Tenant[] {

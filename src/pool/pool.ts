@@ -202,7 +202,6 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.growth.possible;
   }
 
-  /** Opens so many upstreams besides those that others wait for. */
   grow(by: number): void {
     this.growth.to(this.wanted() + by);
   }
@@ -323,8 +322,6 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.growth.forgetLimit();
     this.account.quota.forget();
   }
-
-  // ---- maintenance
 
   /** Closes an idle upstream to make room for another pool's. */
   giveWay(upstream: Upstream): void {
