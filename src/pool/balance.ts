@@ -6,7 +6,7 @@
 import type { Tenant } from '../upstream/carrier.ts';
 import type { Lease } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { FILLS_OF_ALL, isCrowded, relieve, type Share } from './placement.ts';
+import { isCrowded, relieve, type Share } from './placement.ts';
 
 /** Milliseconds between two attempts to get one more, when the last one gave none; doubled. */
 const AGAIN_MS = 1000;
@@ -19,6 +19,8 @@ const IDLE = 2048;
 interface Balanced {
   readonly upstreams: readonly Upstream[];
   readonly alarm: boolean;
+  /** Clients that are logged in. */
+  readonly clients: number;
   /** Whether it may have one more. */
   mayGrow(): boolean;
   /** Opens so many more, besides those that others wait for. */
@@ -48,13 +50,24 @@ export class Balance {
 
   /** `now` as of the coarse clock. */
   tick(now: number): void {
-    const { pool } = this;
     this.judge(now);
-    if (!pool.alarm)
-      for (const upstream of pool.upstreams)
-        if (upstream.channels.load.busy && isShared(upstream)) this.relieve(upstream);
+    if (!this.pool.alarm) this.part();
     if (this.wanted > 0) this.grow(now);
     this.wanted = 0;
+  }
+
+  /** Parts those who are on busy upstreams; if all upstreams are crowded, one more is there before anybody else needs it. */
+  private part(): void {
+    const { upstreams, clients } = this.pool;
+    let crowded = false;
+    let apart = 0;
+    for (const upstream of upstreams) {
+      const { load } = upstream.channels;
+      if (load.busy && isShared(upstream)) this.relieve(upstream);
+      if (isCrowded(upstream)) crowded = true;
+      apart += load.tenants;
+    }
+    if (crowded && clients > apart && !upstreams.some(isCalm)) this.wanted ||= 1;
   }
 
   private judge(now: number): void {
@@ -76,37 +89,31 @@ export class Balance {
   }
 
   /**
-   * Milliseconds that a barrier takes if nothing is in its way: on an upstream to the same broker that has little to do, for
-   * then the broker itself is not slower now. If there is none, the quickest ever counts, where there is somebody to blame.
+   * Milliseconds that a barrier takes if nothing is in its way: as long as on an upstream to the same broker that has little to
+   * do, for the broker itself may be slow. If there is none, the quickest ever counts, where there is somebody to blame.
    */
   private usual(upstream: Upstream): number {
     let least = Number.POSITIVE_INFINITY;
-    for (const { address, channels } of this.pool.upstreams)
-      if (address === upstream.address && !channels.load.much) least = Math.min(least, channels.load.wait);
+    for (const other of this.pool.upstreams) {
+      const { load } = other.channels;
+      if (other.address === upstream.address && !load.much && !isCrowded(other))
+        least = Math.min(least, load.wait);
+    }
     if (least < Number.POSITIVE_INFINITY) return least;
-    const { load } = upstream.channels;
-    const blamed = crowdOf(upstream).some(({ pace }) => pace >= load.pace * FILLS_OF_ALL);
-    return blamed ? upstream.barriers.best : Number.POSITIVE_INFINITY;
+    const { fillers, keeper } = relieve(sharesOf(upstream, crowdOf(upstream)));
+    return fillers.length > 0 || keeper >= 0 ? upstream.barriers.best : Number.POSITIVE_INFINITY;
   }
 
   private relieve(upstream: Upstream): void {
     const all = crowdOf(upstream);
     const crowd = all.filter(tenant => !tenant.departs(upstream));
-    const shares = crowd.map(
-      (tenant): Share => ({
-        pace: tenant.pace,
-        settled: tenant.home === upstream,
-        fixed: tenant.fixedOn(upstream),
-      }),
-    );
-    const { keeper, fillers, others } = relieve(shares);
+    const { keeper, fillers, others } = relieve(sharesOf(upstream, crowd));
     if (keeper >= 0) crowd[keeper].settle(upstream);
     let staying = fillers.length + (keeper >= 0 ? 1 : 0);
     for (const i of fillers) if (this.move(crowd[i], upstream, staying, keeper < 0)) staying--;
     // who leaves a crowd is let go before the rest of it is divided again
     if (others.length === 0 || (keeper < 0 && crowd.length < all.length)) return;
-    if (this.pool.upstreams.some(other => isShared(other) && !isCrowded(other)))
-      for (const i of others) crowd[i].leave(upstream);
+    if (this.pool.upstreams.some(isCalm)) for (const i of others) crowd[i].leave(upstream);
     else this.wanted ||= 1;
   }
 
@@ -144,6 +151,16 @@ export class Balance {
 /** It may have leases of many clients. */
 const isShared = ({ holder, retired, unsettled, state, blocked }: Upstream): boolean =>
   holder === null && !retired && !unsettled && state === 'live' && blocked === null;
+
+/** Nobody waits there. */
+const isCalm = (upstream: Upstream): boolean => isShared(upstream) && !isCrowded(upstream);
+
+const sharesOf = (upstream: Upstream, crowd: Tenant[]): Share[] =>
+  crowd.map(tenant => ({
+    pace: tenant.pace,
+    settled: tenant.home === upstream,
+    fixed: tenant.fixedOn(upstream),
+  }));
 
 /** The clients that have leases there. */
 function crowdOf({ channels }: Upstream): Tenant[] {

@@ -104,14 +104,16 @@ export interface Relief {
 
 /** Who does a quarter of what the busiest does, and is no mere part of a crowd, fills an upstream as it does. */
 const FILLS_OF_MOST = 1 / 4;
-export const FILLS_OF_ALL = 1 / 32;
+const FILLS_OF_ALL = 1 / 32;
+/** What it does at least in a tick: some forty small messages a second. */
+const FILLS = 32 * 1024;
 
 /** Divides the clients of a busy upstream. */
 export function relieve(crowd: readonly Share[]): Relief {
   const all = crowd.reduce((sum, { pace }) => sum + pace, 0);
   const most = crowd.reduce((max, { pace }) => Math.max(max, pace), 0);
   const fills = ({ pace }: Share): boolean =>
-    pace > 0 && pace >= most * FILLS_OF_MOST && pace >= all * FILLS_OF_ALL;
+    pace >= FILLS && pace >= most * FILLS_OF_MOST && pace >= all * FILLS_OF_ALL;
   const order = crowd.map((_, i) => i).sort((a, b) => crowd[b].pace - crowd[a].pace);
   const fillers = order.filter(i => fills(crowd[i]));
   const others = order.filter(i => !fills(crowd[i]));

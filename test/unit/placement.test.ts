@@ -125,8 +125,12 @@ describe('A busy upstream', () => {
   });
 
   it('is left by half of a crowd in which nobody stands out', () => {
-    const { keeper, fillers, others } = relieve(light(100).map(({ pace }) => share(1000 + pace)));
+    const { keeper, fillers, others } = relieve(light(100).map(({ pace }) => share(1e6 + pace)));
     expect([keeper, fillers.length, others.length]).to.deep.equal([-1, 0, 50]);
+  });
+
+  it('has nobody to blame for it among those who publish little', () => {
+    expect(relieve([share(3000), share(9000), share(0)]).fillers).to.deep.equal([]);
   });
 
   it('is left by nobody where nobody publishes', () => {
