@@ -10,25 +10,11 @@ import * as frames from '../amqp/frame.ts';
 import type { Wait } from '../pool/waiters.ts';
 import type { Peer } from '../upstream/carrier.ts';
 import type { Lease, LeaseEnd, LeaseHolder } from '../upstream/lease.ts';
+import { type After, type ChannelState, CLOSED, UNBOUND } from './channel-state.ts';
 import type { Consumers } from './consumers.ts';
 import type { LaneOwner, PublishLane } from './lane.ts';
 import { IncomingMessage, METHOD } from './message.ts';
-import { type Next, sequel } from './sequel.ts';
-
-/** What comes after the end of a lease, with the reason where the proxy closes the channel. */
-export type After = { next: Exclude<Next, 'error' | 'use'> } | { next: 'error'; why: CloseReason };
-
-export type ChannelState =
-  | { is: 'unbound' }
-  | { is: 'waiting'; wait: Wait }
-  | { is: 'bound'; lease: Lease }
-  | { is: 'resetting'; lease: Lease; after: After }
-  /** We have closed it; the client's close-ok is to come. `rest` of a message that is on its way has to go upstream, still. */
-  | { is: 'closing'; rest: Lease | null }
-  | { is: 'closed' };
-
-const UNBOUND: ChannelState = { is: 'unbound' };
-const CLOSED: ChannelState = { is: 'closed' };
+import { sequel } from './sequel.ts';
 
 /** The client, as its channels need it. */
 export interface ChannelOwner extends Peer {
@@ -133,6 +119,14 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
 
   waits(wait: Wait): void {
     this.become({ is: 'waiting', wait });
+  }
+
+  /** False when it has not waited. */
+  waitsNoMore(): boolean {
+    if (this.current.is !== 'waiting') return false;
+    this.current.wait.cancel();
+    this.become(UNBOUND);
+    return true;
   }
 
   /** Goes on over this lease: what the client has set up is repeated there. */

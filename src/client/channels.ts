@@ -134,6 +134,13 @@ export class ClientChannels {
     this.session.trail.leased(lease, waited);
   }
 
+  /** The private upstream is lost: who waits for a channel there is to be given one elsewhere. */
+  waitElsewhere(): void {
+    let waited = false;
+    for (const channel of this.byNumber.values()) if (channel.waitsNoMore()) waited = true;
+    if (waited) setImmediate(() => this.session.goOn());
+  }
+
   /** Opens the lane for what a consumer on a shared upstream publishes. False when that must be waited for. */
   openLane(channel: ClientChannel): boolean {
     channel.lane ??= new PublishLane(channel);

@@ -276,6 +276,7 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   privateLost(why: CloseReason | null): void {
     if (this.promotion.lost()) this.ending.lose(why);
+    else this.channels.waitElsewhere();
   }
 
   endParts(): void {

@@ -195,9 +195,10 @@ export class Ending {
       this.count('upstream_lost', `Client closed: ${why?.text ?? LOST.text}`);
       this.close(why ?? LOST);
     } else if (this.state === 'leaving') {
-      // no close-ok, as from a broker that dies
+      // no close-ok: what the broker has said, or the end, as from a broker that dies
       this.count('upstream_lost', `Client closed: ${why?.text ?? LOST.text}, before its close was answered`);
-      this.finish();
+      if (why === null) this.finish();
+      else this.close(why);
     }
   }
 

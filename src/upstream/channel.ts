@@ -43,7 +43,7 @@ export class UpstreamChannel implements LeasedChannel {
   clientFlows = 0;
   /** Whether the content that follows on this channel is dropped, its addressee being gone. */
   dropping = false;
-  /** The broker has closed it, and waits for close-ok. */
+  /** The broker has closed it, and waits for close-ok: in the middle of a message, or until it has answered our close. */
   private owesCloseOk = false;
   private barrierAt = 0;
   /** The proxy has asked something for the time that the answer takes. */
@@ -143,15 +143,16 @@ export class UpstreamChannel implements LeasedChannel {
   /** The broker closes the channel, for what was done on it. */
   closedByBroker(why: CloseReason): void {
     const { lease, upstream } = this;
-    const crossing = this.state === 'closing'; // our close, whose close-ok is still to come
-    if (!crossing && lease?.streaming) {
-      // a method in the middle of a message would end the connection (505)
+    // after a close-ok that follows too quickly, RabbitMQ may not answer the close of ours that crosses its own
+    const crossing = this.state === 'closing';
+    // a method in the middle of a message would end the connection (505)
+    if (crossing || lease?.streaming) {
       this.state = 'closing';
       this.owesCloseOk = true;
     } else {
       if (this.state === 'resetting') upstream.answers.came();
       upstream.out.write(frames.channelCloseOk(this.id));
-      if (!crossing) this.owner.channelGone(this);
+      this.owner.channelGone(this);
     }
     this.lease = null;
     lease?.ended({ how: 'closed', why });
@@ -171,6 +172,7 @@ export class UpstreamChannel implements LeasedChannel {
     const { lease, upstream } = this;
     upstream.answers.came();
     this.lease = null;
+    if (this.owesCloseOk) upstream.out.write(frames.channelCloseOk(this.id));
     this.owner.channelGone(this);
     lease?.ended(CLEAN);
     this.owner.channelFreed();

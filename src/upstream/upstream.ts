@@ -136,7 +136,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   }
 
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
-    return this.channels.lease(holder, purpose, confirm, maxChannels);
+    return this.state === 'live' ? this.channels.lease(holder, purpose, confirm, maxChannels) : null;
   }
 
   channelsChanged(by: number): void {
@@ -341,11 +341,12 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.barrierProbe?.lost(this.closeWhy);
     this.drain.over();
     const leases = this.channels.close();
-    this.owner?.upstreamClosed(this, this.closeWhy);
-    for (const lease of leases) lease.ended({ how: 'lost', why });
     const { holder } = this;
     this.holder = null;
+    // first of all: a client that goes on must not come back here
     holder?.upstreamLost(why);
+    this.owner?.upstreamClosed(this, this.closeWhy);
+    for (const lease of leases) lease.ended({ how: 'lost', why });
     this.blockage.end();
     for (const listener of this.closeListeners.splice(0)) listener();
   }

@@ -66,6 +66,38 @@ for (const [mode, settings] of Object.entries(MODES))
           });
   });
 
+describe('A loss while a client leaves', () => {
+  const to = relayed([], true);
+
+  for (const [what, goodbye] of Object.entries(GOODBYES))
+    it(`tells a client that ${what} right after what ends it at the broker, in the broker’s words`, async () => {
+      const client = await to.client(queueName('strange'));
+      client.send(f.declareExchange(1, queueName('strange'), 'no-such-type'), goodbye);
+      const end = await client.next(ends, 5);
+      expect(end?.name).to.equal('connection.close');
+      expect(closeOf(end!).code).to.equal(503);
+    });
+});
+
+describe('A loss while a channel changes its upstream channel, pool_mode = session', () => {
+  const to = relayed(['pool_mode = session']);
+
+  it('is not noticed by a client that has published nothing: it goes on over another upstream', async () => {
+    const queue = queueName('changes');
+    const first = await to.client(queue);
+    await first.ask(f.confirmSelect(1), 'confirm.select-ok');
+    await first.ask(f.connectionClose(), 'connection.close-ok');
+    first.destroy();
+    // gets the channel that confirms, which takes no transactions
+    const client = await to.client(queue);
+    const lost = to.atBarrier(link => link.cut());
+    client.send(f.txSelect(1));
+    await lost;
+    await client.answered('tx.select-ok');
+    await client.ask(f.connectionClose(), 'connection.close-ok');
+  });
+});
+
 describe('A loss while a lease is given back', () => {
   const to = relayed([], true);
 

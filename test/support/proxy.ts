@@ -118,7 +118,14 @@ export class AmqProxy {
 
   /** Resolves when all clients have left; fails, naming it, when something of one stays. Started with metrics only. */
   async left(): Promise<void> {
-    for (const name of TAKEN) await until(`${name} to be 0`, async () => (await this.metric(name)) === 0);
+    try {
+      for (const name of TAKEN) await until(`${name} to be 0`, async () => (await this.metric(name)) === 0);
+    } catch (error) {
+      const views = ['clients', 'upstreams'].map(async view =>
+        (await fetch(`${this.http}/show/${view}`)).text(),
+      );
+      throw new Error([(error as Error).message, ...(await Promise.all(views))].join('\n'));
+    }
   }
 
   /** Where its HTTP server is. */
