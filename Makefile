@@ -7,7 +7,7 @@ NODE := $(CURDIR)/$(RUNTIME)/bin/node
 
 FILES ?= 'test/integration/**/*.test.ts'
 
-.PHONY: help build-debs broker-debs test-debs deps build check unit integration test demo docs clean
+.PHONY: help build-debs broker-debs test-debs picture-debs deps build check unit integration test demo picture docs clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -20,7 +20,7 @@ broker-debs:
 	@packaging/install-debs rabbitmq-server
 
 test-debs: broker-debs
-	@packaging/install-debs openssl php-cli php-amqplib php-amqp python3-pika
+	@packaging/install-debs openssl php-cli php-amqplib php-amqp python3-pika tmux zsh fish prometheus? chromium?
 
 node_modules/.complete: package.json package-lock.json | build-debs
 	@echo 'installing npm packages, the runtime among them'
@@ -53,6 +53,12 @@ test: check test-debs ## Type check, lint, unit and integration tests against a 
 
 demo: build broker-debs ## 1,000 short-lived clients through the proxy and straight to a private RabbitMQ
 	@$(NODE) test/demo/demo.ts
+
+picture-debs: broker-debs
+	@packaging/install-debs chromium
+
+picture: deps picture-debs ## The picture of the console's page in the README, from a proxy with a bit of load [PICTURE_SECONDS=120]
+	@$(NODE) test/demo/picture.ts
 
 docs: deps ## Writes the example of an INI file, the manual pages and the table of settings from the option table
 	$(NODE) packaging/docs.ts

@@ -27,6 +27,7 @@ const SYSTEM: Record<string, string> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS is spoken there',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'no TLS is spoken there',
   ERR_SSL_HTTP_REQUEST: 'HTTP came instead of TLS',
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'no certificate was shown (tls_client_ca)',
   EPROTO: 'the TLS handshake failed',
 };
 

@@ -6,6 +6,14 @@ _amqproxy_these() {
     [[ $word == "$cur"* ]] && COMPREPLY+=("$(printf %q "$word")")
   done
 }
+# The words of a list, unless one of them is there already
+_amqproxy_one_of() {
+  local word there
+  for there in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+    for word; do [[ $there == "$word" ]] && return; done
+  done
+  _amqproxy_these < <(printf '%s\n' "$@")
+}
 _amqproxy() {
   local cur prev
   COMPREPLY=()
@@ -15,7 +23,7 @@ _amqproxy() {
     case ${COMP_WORDS[1]} in
       show)
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --ids --watch --socket --help' -- "$cur"))
-        else _amqproxy_these < <(printf '%s\n' clients pools upstreams brokers stats config events); fi
+        else _amqproxy_one_of clients pools upstreams brokers stats config events; fi
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;
       top)
@@ -65,7 +73,7 @@ _amqproxy() {
         return ;;
       set)
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--socket --help' -- "$cur"))
-        else _amqproxy_these < <(printf '%s\n' upstream tls_ca tls_verify tls_cert tls_key close consumers max_upstream_channels idle_connection_timeout min_upstreams channel_lifetime max_lifetime message_buffer client_buffer upstream_buffer max_clients max_clients_per_user max_upstreams max_upstreams_total allow_remote_guest loopback_users dns_period connect_timeout handshake_timeout lease_timeout send_timeout upstream_heartbeat term_client_close_timeout term_timeout log_level log_connections stats_period tls_cert tls_key); fi
+        else _amqproxy_one_of upstream tls_ca tls_verify tls_cert tls_key close consumers max_upstream_channels idle_connection_timeout min_upstreams channel_lifetime max_lifetime message_buffer client_buffer upstream_buffer max_clients max_clients_per_user max_upstreams max_upstreams_total allow_remote_guest loopback_users dns_period connect_timeout handshake_timeout lease_timeout send_timeout upstream_heartbeat term_client_close_timeout term_timeout log_level log_connections stats_period tls_client_ca proxy_protocol proxy_from; fi
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;
       reload)
@@ -91,9 +99,10 @@ _amqproxy() {
     -p | --port) :; return ;;
     -b | --http-port) :; return ;;
     -c | --config) COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames; return ;;
+    --as) :; return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--max-upstream-channels -t --idle-connection-timeout --term-client-close-timeout --term-timeout --log-level --log-format -l --listen -p --port -b --http-port -c --config --check-config --connect -d --debug -h --help -v --version' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--max-upstream-channels -t --idle-connection-timeout --term-client-close-timeout --term-timeout --log-level --log-format -l --listen -p --port -b --http-port -c --config --check-config --connect --as -d --debug -h --help -v --version' -- "$cur")) ;;
     amqp*) COMPREPLY=($(compgen -W 'amqp:// amqps://' -- "$cur")); compopt -o nospace ;;
     *) COMPREPLY=($(compgen -W 'amqp:// amqps:// show top debug kill pause resume reconnect drain undrain switch set reload check' -- "$cur")) ;;
   esac

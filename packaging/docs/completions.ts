@@ -28,24 +28,23 @@ const flags: Flag[] = [
   })),
 ];
 
-/** What prints the words that a command's first argument may be. */
+/** The words of which a command takes one; null where they are what runs right now, or there are none. */
+function list(completes: Command['completes']): string | null {
+  const keys = optionNames.map(optionOf).filter(({ live }) => live);
+  if (completes === 'views') return viewNames.join(' ');
+  return completes === 'keys' ? [...new Set(keys.map(({ key }) => key))].join(' ') : null;
+}
+
+/** What prints the words that a command's arguments may be, where they are what runs right now. */
 function source(completes: Command['completes']): string {
   switch (completes) {
-    case 'views':
-      return `printf '%s\\n' ${viewNames.join(' ')}`;
     case 'clients':
     case 'pools':
     case 'brokers':
       return `amqproxy show ${completes} --ids 2>/dev/null`;
     case 'places':
       return '{ amqproxy show pools --ids; amqproxy show brokers --ids; } 2>/dev/null';
-    case 'keys':
-      return `printf '%s\\n' ${optionNames
-        .map(optionOf)
-        .filter(({ live }) => live)
-        .map(({ key }) => key)
-        .join(' ')}`;
-    case undefined:
+    default:
       return ':';
   }
 }
@@ -59,11 +58,16 @@ const NOTE = '# made from src/config/options.ts by make docs';
 const short = (help: string): string => help.split(/[.;] |\.$/)[0];
 const words = ({ flag, letter }: Flag): string[] => [...(letter ? [`-${letter}`] : []), `--${flag}`];
 
+function bashWords(completes: Command['completes']): string {
+  const words = list(completes);
+  return words === null ? `_amqproxy_these < <(${source(completes)})` : `_amqproxy_one_of ${words}`;
+}
+
 function commandCases(): string[] {
   return commandNames.map(
     name => `      ${name})
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '${commandFlags(name)}' -- "$cur"))
-        else _amqproxy_these < <(${source(commandOf(name).completes)}); fi
+        else ${bashWords(commandOf(name).completes)}; fi
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;`,
   );
@@ -90,6 +94,14 @@ _amqproxy_these() {
     [[ $word == "$cur"* ]] && COMPREPLY+=("$(printf %q "$word")")
   done
 }
+# The words of a list, unless one of them is there already
+_amqproxy_one_of() {
+  local word there
+  for there in "\${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+    for word; do [[ $there == "$word" ]] && return; done
+  done
+  _amqproxy_these < <(printf '%s\\n' "$@")
+}
 _amqproxy() {
   local cur prev
   COMPREPLY=()
@@ -114,6 +126,15 @@ complete -F _amqproxy amqproxy
 `;
 }
 
+function zshWords(completes: Command['completes']): string {
+  const words = list(completes);
+  if (words !== null) {
+    const there = `\${(M)words[3,CURRENT-1]:#(${words.replaceAll(' ', '|')})}`;
+    return `; [[ -z "${there}" ]] && compadd -- ${words}`;
+  }
+  return completes === undefined ? '' : ` \${(f)"$(${source(completes)})"}`;
+}
+
 export function zshCompletion(): string {
   const quoted = (text: string): string => text.replace(/[[\]:\\]/g, '\\$&').replaceAll("'", "'\\''");
   const lines = flags.map(flag => {
@@ -130,12 +151,7 @@ export function zshCompletion(): string {
 ${NOTE}
 if (( CURRENT > 2 )); then
   case $words[2] in
-${commandNames
-  .map(
-    name =>
-      `    ${name}) compadd -- ${commandFlags(name)} \${(f)"$(${source(commandOf(name).completes)})"}; return ;;`,
-  )
-  .join('\n')}
+${commandNames.map(name => `    ${name}) compadd -- ${commandFlags(name)}${zshWords(commandOf(name).completes)}; return ;;`).join('\n')}
   esac
 fi
 _arguments -s -S \\
@@ -145,9 +161,7 @@ ${lines.join(' \\\n')} \\
 }
 
 const fishSource = (completes: Command['completes']): string =>
-  source(completes)
-    .replace(/^printf '%s\\n' (.*)$/, (_all, words: string) => `string split ' ' '${words}'`)
-    .replace(/^\{ (.*); \} 2>\/dev\/null$/, 'begin; $1; end 2>/dev/null');
+  source(completes).replace(/^\{ (.*); \} 2>\/dev\/null$/, 'begin; $1; end 2>/dev/null');
 
 export function fishCompletion(): string {
   const quote = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
@@ -161,14 +175,18 @@ export function fishCompletion(): string {
           : flag.choices
             ? ` -x -a ${quote(flag.choices.join(' '))}`
             : ' -x';
-    return `complete -c amqproxy${letter} -l ${flag.flag}${value} -d ${quote(short(flag.help))}`;
+    return `complete -c amqproxy -n __amqproxy_starts${letter} -l ${flag.flag}${value} -d ${quote(short(flag.help))}`;
   });
   const commands = commandNames.flatMap(name => {
     const { help, completes, options = [] } = commandOf(name);
     const seen = `-n '__fish_seen_subcommand_from ${name}'`;
+    const words = list(completes);
+    const one = `-n '__fish_seen_subcommand_from ${name}; and not __fish_seen_subcommand_from ${words}'`;
     return [
       `complete -c amqproxy -n __fish_use_subcommand -f -a ${name} -d ${quote(short(help))}`,
-      ...(completes === undefined
+      `complete -c amqproxy ${seen} -f`,
+      ...(words === null ? [] : [`complete -c amqproxy ${one} -f -a ${quote(words)}`]),
+      ...(completes === undefined || words !== null
         ? []
         : [`complete -c amqproxy ${seen} -f -a ${quote(`(${fishSource(completes)})`)}`]),
       ...options.map(
@@ -178,5 +196,9 @@ export function fishCompletion(): string {
     ];
   });
   const urls = `complete -c amqproxy -n __fish_use_subcommand -f -a ${quote(URLS.join(' '))}`;
-  return `${NOTE}\n${[urls, ...commands, ...lines].join('\n')}\n`;
+  const starts = `# no command: what is typed starts a proxy
+function __amqproxy_starts
+    not __fish_seen_subcommand_from ${commandNames.join(' ')}
+end`;
+  return `${NOTE}\n${[starts, urls, ...commands, ...lines].join('\n')}\n`;
 }

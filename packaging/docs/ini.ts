@@ -1,5 +1,15 @@
 /** etc/amqproxy.ini.example: every key commented out, with what it does and its default. */
-import { GROUPS, type OptionName, optionNames, optionOf, SECTIONS, show } from '../../src/config/options.ts';
+import {
+  GROUPS,
+  KINDS,
+  type Kind,
+  namesIn,
+  type OptionName,
+  optionNames,
+  optionOf,
+  SECTIONS,
+  show,
+} from '../../src/config/options.ts';
 
 const WIDTH = 100;
 
@@ -23,6 +33,41 @@ function setting(name: OptionName): string[] {
   return [...lines, `;${key} = ${show(name, value)}`.trimEnd(), ''];
 }
 
+/** What each kind of section with a name is for, and an example. */
+const NAMED: Record<Kind, [text: string, ...example: string[]]> = {
+  route: [
+    'Other brokers for some vhosts or users, as many sections as there are clusters. The first that fits is taken; what it does not set comes from [main], where everybody goes whom none fits. See: amqproxy --check-config --as USER@VHOST',
+    '[route eu]',
+    'vhosts = shop-eu, eu-*',
+    'users = app, reports-*',
+    'upstream = amqps://rabbitmq.eu.example',
+  ],
+  listen: [
+    'Another place where clients come in, beside [listen]: a port or a Unix socket. What it does not set comes from [listen].',
+    '[listen app]',
+    'socket = /run/amqproxy/app.sock',
+    '[listen balanced]',
+    'address = 0.0.0.0',
+    'port = 5674',
+    'proxy_protocol = yes',
+    'proxy_from = 192.0.2.10',
+  ],
+};
+
+function namedSection(kind: Kind): string[] {
+  const [text, ...example] = NAMED[kind];
+  const keys = namesIn(kind).map(name => optionOf(name).key);
+  return [
+    `# ---- [${kind} NAME]`,
+    '',
+    ...comment(text),
+    ...comment(`It may have: ${keys.join(', ')}.`),
+    '#',
+    ...example.map(line => `#   ${line}`),
+    '',
+  ];
+}
+
 export function iniFile(): string {
   const lines = [
     '# All settings of amqproxy, see amqproxy.ini(5). Each key stands here with its default: take the ; away to change it.',
@@ -40,5 +85,6 @@ export function iniFile(): string {
       lines.push(`# ---- ${group}`, '', ...names.flatMap(setting));
     }
   }
+  lines.push(...KINDS.flatMap(namedSection));
   return `${lines.join('\n').trimEnd()}\n`;
 }

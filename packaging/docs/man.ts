@@ -1,7 +1,18 @@
 /** The manual pages amqproxy(8) and amqproxy.ini(5). */
 
 import { OTHER_FLAGS } from '../../src/config/help.ts';
-import { GROUPS, type Option, optionNames, optionOf, SECTIONS, show } from '../../src/config/options.ts';
+import {
+  GROUPS,
+  KINDS,
+  type Kind,
+  namesIn,
+  type Option,
+  type OptionName,
+  optionNames,
+  optionOf,
+  SECTIONS,
+  show,
+} from '../../src/config/options.ts';
 import { type Command, commandNames, commandOf, VIEWS, viewNames } from '../../src/console/table.ts';
 
 /** Text for troff: nothing in it is a request, a hyphen can be copied as a minus. */
@@ -87,7 +98,7 @@ User, password and vhost in it are ignored, with a warning.`,
     '.SH SIGNALS',
     tagged(
       bold('SIGTERM') + ', ' + bold('SIGINT'),
-      `Drain: take no new clients, wait ${bold('term_client_close_timeout')}, send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
+      `Drain: take no new clients, give those that have just come a moment to leave by themselves (or all of them ${bold('term_client_close_timeout')}), send the others a close (320), wait ${bold('term_timeout')}, end.\nA second one ends at once.`,
     ),
     tagged(
       bold('SIGHUP'),
@@ -148,30 +159,61 @@ Acts are to be had by POST of ${text('/')}${italic('COMMAND')}${text('?arg=')}${
   ];
 }
 
+/** What each kind of section with a name is for. */
+const NAMED: Record<Kind, string> = {
+  route: `Sends some users or vhosts to other brokers than those of [main]: one amqproxy then serves several clusters.
+There may be as many as there are clusters, each with a name of letters, digits, _ . and \\-.
+The first one that fits, in the order of the file, is taken; whom none fits goes by [main].
+What a route does not set comes from [main].
+Where every route has an upstream, [main] needs none: whom no route fits is refused (530).
+A route that others before it leave nobody for ends the start; two that fit some of the same are named in a warning.
+${bold('amqproxy --check-config --as')} ${italic('USER@VHOST')} prints which one is taken.
+max_clients, max_clients_per_user and max_upstreams_total of a route hold for it, those of [main] for all together.`,
+  listen: `Another place where clients come in, beside that of [listen]: a port, or a Unix socket.
+There may be as many as are needed, each with a name of letters, digits, _ . and \\-.
+A socket that the service manager hands over by this name (FileDescriptorName=) is taken instead of the port or socket.
+What it does not set comes from [listen].
+A section that is new listens after a reload, one that has gone no more; its clients stay.`,
+};
+
+function namedSection(kind: Kind): string[] {
+  const own = namesIn(kind).filter(name => !optionNames.includes(name));
+  const shared = namesIn(kind).filter(name => optionNames.includes(name));
+  return [
+    `.SH SECTION [${kind} NAME]`,
+    NAMED[kind],
+    ...own.map(setting),
+    `.PP\nIt may also have, for itself: ${shared.map(name => bold(optionOf(name).key)).join(', ')}.`,
+  ];
+}
+
+const setting = (name: OptionName): string => {
+  const option = optionOf(name);
+  return tagged(
+    bold(option.key),
+    text(option.more ? `${option.help} ${option.more}` : option.help),
+    '.br',
+    text(
+      [
+        `Allowed: ${option.type.allowed}.`,
+        `Default: ${show(name, option.default) || 'none'}.`,
+        ...(option.env ? [`Environment: ${option.env}.`] : []),
+        ...(option.flag ? [`Flag: --${option.flag}.`] : []),
+        ...(option.aliases ?? []).map(
+          alias => `Also written ${alias.replace(/^(.*)\.(.*)$/, '$2 in [$1]')}.`,
+        ),
+        ...(option.live ? [] : ['Changes at the next restart.']),
+      ].join(' '),
+    ),
+  );
+};
+
 export function iniPage(): string {
-  const setting = (option: (typeof all)[number]): string =>
-    tagged(
-      bold(option.key),
-      text(option.more ? `${option.help} ${option.more}` : option.help),
-      '.br',
-      text(
-        [
-          `Allowed: ${option.type.allowed}.`,
-          `Default: ${show(option.name, option.default) || 'none'}.`,
-          ...(option.env ? [`Environment: ${option.env}.`] : []),
-          ...(option.flag ? [`Flag: --${option.flag}.`] : []),
-          ...(option.aliases ?? []).map(
-            alias => `Also written ${alias.replace(/^(.*)\.(.*)$/, '$2 in [$1]')}.`,
-          ),
-          ...(option.live ? [] : ['Changes at the next restart.']),
-        ].join(' '),
-      ),
-    );
   const section = (name: (typeof SECTIONS)[number]): string[] => [
     `.SH SECTION [${name}]`,
     ...GROUPS.flatMap(group => {
       const members = all.filter(option => option.section === name && option.group === group);
-      return members.length === 0 ? [] : [`.SS ${group}`, ...members.map(setting)];
+      return members.length === 0 ? [] : [`.SS ${group}`, ...members.map(({ name }) => setting(name))];
     }),
   ];
   return `${[
@@ -192,6 +234,7 @@ ${bold('amqproxy --config')} ${italic('FILE')} ${bold('--check-config')} only ch
 .PP
 After ${bold('systemctl reload amqproxy')} (SIGHUP) most settings change at once; those that need a restart say so below.`,
     ...SECTIONS.flatMap(section),
+    ...KINDS.flatMap(namedSection),
     `.SH EXAMPLES
 .nf
 [main]

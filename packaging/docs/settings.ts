@@ -1,11 +1,20 @@
 /** packaging/doc/settings.md: the table of settings. */
-import { optionNames, optionOf, show } from '../../src/config/options.ts';
+import {
+  KINDS,
+  type Kind,
+  namesIn,
+  type OptionName,
+  optionNames,
+  optionOf,
+  show,
+} from '../../src/config/options.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
 
 function table(): string {
-  const rows = optionNames.map(name => {
+  const named = KINDS.flatMap(namesIn).filter(name => !optionNames.includes(name));
+  const rows = [...optionNames, ...named].map((name: OptionName) => {
     const option = optionOf(name);
     const ways = [option.flag && `--${option.flag}`, option.letter && `-${option.letter}`, option.env];
     return [
@@ -19,6 +28,11 @@ function table(): string {
   return lines.map(row => `| ${row.map(cell).join(' | ')} |`).join('\n');
 }
 
+function sharedKeys(kind: Kind): string {
+  const keys = namesIn(kind).filter(name => optionNames.includes(name));
+  return keys.map(name => code(optionOf(name).key)).join(', ');
+}
+
 export const settingsPage = (): string => `# Settings
 
 <!-- made from src/config/options.ts by make docs -->
@@ -30,4 +44,9 @@ what is allowed. \`amqproxy --config /etc/amqproxy.ini --check-config\` only che
 setting comes from. \`man amqproxy.ini\` says more about each.
 
 ${table()}
+
+A \`[route NAME]\` may also have ${sharedKeys('route')}. What it does not set comes from \`[main]\`. [Brokers](brokers.md) says what a route is.
+
+A \`[listen NAME]\` may also have ${sharedKeys('listen')}. What it does not set comes from \`[listen]\`. [Operating](operating.md#more-listeners)
+has an example.
 `;

@@ -7,7 +7,7 @@ import type { Lease, Purpose } from '../upstream/lease.ts';
 import { ClientChannel } from './channel.ts';
 import { PublishLane } from './lane.ts';
 import { METHOD } from './message.ts';
-import type { Promotion } from './promotion.ts';
+import { type Promotion, SESSION } from './promotion.ts';
 import type { Session } from './session.ts';
 import { Tenancy } from './tenancy.ts';
 
@@ -58,6 +58,12 @@ export class ClientChannels {
     return this.byNumber.size;
   }
 
+  /** A channel has a consumer. */
+  get consume(): boolean {
+    for (const { consumers } of this.byNumber.values()) if (consumers?.any) return true;
+    return false;
+  }
+
   open(number: number): void {
     this.byNumber.set(number, new ClientChannel(this.session, number));
     this.session.out.write(frames.channelOpenOk(number));
@@ -84,8 +90,7 @@ export class ClientChannels {
       if (channel.state.is !== 'unbound') return false;
     }
     if (channel.state.is !== 'unbound') return false;
-    if (this.session.config.poolMode === 'session' && !this.promotion.promote('pool_mode = session'))
-      return false;
+    if (this.session.config.poolMode === 'session' && !this.promotion.promote(SESSION)) return false;
     // a run may begin in the middle of a frame whose first part has gone: channel.open must not land inside it
     this.session.sendRun();
     const { pool } = this.session;

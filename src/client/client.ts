@@ -51,7 +51,6 @@ export class Client implements Connection, Newcomer, TransportUser {
   readonly name = `c${++made}`;
   readonly transport: Transport;
   readonly out: Transport['out'];
-  readonly profile: ClientContext['profile'];
   readonly negotiated = new Negotiated();
   readonly ending = new Ending(this);
   readonly trail: Trail = new Trail(this);
@@ -79,7 +78,6 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.out = transport.out;
     this.stay = new Stay(this, now);
     this.context = context;
-    this.profile = context.profile;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
     this.promotion = new Promotion(this, () => this.channels.moveAll());

@@ -8,9 +8,11 @@ import type { Logger } from 'pino';
 import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { type BadFrame, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
+import { looksIntroduced } from '../io/proxy-header.ts';
 import type { Transport } from '../io/transport.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
+import { inWords } from '../words.ts';
 import { badFrame, type Offence, SILENCE } from './offences.ts';
 import type { ClientState } from './session.ts';
 
@@ -138,7 +140,10 @@ export class Ending {
     const { client } = this;
     client.stats.refuse('tls');
     if (client.transport.hasRead)
-      client.log.info(client.facts, `TLS handshake failed: ${error?.message ?? 'the client has hung up'}`);
+      client.log.info(
+        client.facts,
+        `TLS handshake failed: ${error === null ? 'the client has hung up' : inWords(error)}`,
+      );
   }
 
   /** It does not log in. */
@@ -163,8 +168,11 @@ export class Ending {
     else this.close(why);
   }
 
-  refuseHeader(): void {
-    this.count('protocol_header', 'Client refused: its protocol header is not AMQP 0-9-1');
+  refuseHeader(bytes: Buffer): void {
+    const why = looksIntroduced(bytes)
+      ? 'it sends a PROXY header, and proxy_protocol is not set where it has come in. Set it in [listen], and proxy_from, if it is your load balancer'
+      : 'its protocol header is not AMQP 0-9-1';
+    this.count('protocol_header', `Client refused: ${why}`);
     this.client.transport.out.write(frames.PROTOCOL_HEADER);
     this.finish();
   }

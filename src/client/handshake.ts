@@ -13,24 +13,37 @@ import type { Config } from '../config/options.ts';
 import type { Outbox } from '../io/outbox.ts';
 import { own } from '../memory.ts';
 import type { Account } from '../pool/account.ts';
+import type { Route } from '../pool/context.ts';
 import type { Pool } from '../pool/pool.ts';
-import { Denied, type Registry } from '../pool/registry.ts';
-import type { Denial } from '../pool/waiters.ts';
+import type { Registry } from '../pool/registry.ts';
+import { routeIsFull } from '../pool/route-limits.ts';
+import { type Denial, Denied } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
+import type { BrokerProfile, Offer } from '../upstream/profile.ts';
 import type { Ending } from './ending.ts';
 import * as negotiation from './negotiation.ts';
 import { SILENCE, wrongState } from './offences.ts';
 
 export type HandshakeState = 'header' | 'start' | 'proving' | 'tune' | 'open' | 'opening' | 'over';
 
+/** The routes, as a login sees them. */
+interface ClientRoutes {
+  /** The one that this user takes to whatever vhost; null when it hangs on the vhost. */
+  certain(user: string): (Route<Account> & { readonly profile: Offer }) | null;
+  /** What can be had whichever it will be. */
+  offer(user: string): Offer;
+  /** The one that a user takes to a vhost; one that does not lead anywhere where there is none. */
+  to(user: string, vhost: string): { readonly leads: boolean };
+}
+
 /** What a handshake needs of the proxy. */
 export interface HandshakeContext {
   readonly config: Config;
   readonly stats: Stats;
   readonly profile: BrokerProfile;
-  readonly registry: Pick<Registry, 'account' | 'prove' | 'judge' | 'pool'>;
+  readonly registry: Pick<Registry, 'account' | 'prove' | 'judge' | 'pool' | 'pools'>;
+  readonly routes: ClientRoutes;
   /** Resolves, never rejects, when the broker has been met or cannot be. */
   meetBroker(): Promise<void>;
 }
@@ -59,6 +72,10 @@ export class ClientHandshake {
   private readonly context: HandshakeContext;
   private login: negotiation.Login | null = null;
   private account: Account<Pool> | null = null;
+  /** What it was offered. */
+  private offer: Offer;
+  /** Who it is will be asked when the vhost is known, by which it takes a route. */
+  private unproven = false;
   private headerBytes: Buffer = Buffer.alloc(0);
   /** When the protocol header was complete. */
   private began = 0;
@@ -66,6 +83,7 @@ export class ClientHandshake {
   constructor(client: Newcomer, context: HandshakeContext) {
     this.client = client;
     this.context = context;
+    this.offer = context.profile;
   }
 
   /** It waits for somebody else than the client, who has a time of his own. */
@@ -85,7 +103,7 @@ export class ClientHandshake {
       return;
     }
     if (!negotiation.isProtocolHeader(bytes)) {
-      this.client.ending.refuseHeader();
+      this.client.ending.refuseHeader(bytes);
       return;
     }
     this.headerBytes = Buffer.alloc(0);
@@ -114,8 +132,8 @@ export class ClientHandshake {
     const args = buf.subarray(at + 11, at + 7 + size);
     if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) return this.startOk(args);
     if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
-      const fault = negotiation.readTuneOk(args, this.context.profile, this.client.negotiated);
-      if (fault !== null && this.context.profile.isRabbit) return this.client.ending.offend(fault);
+      const fault = negotiation.readTuneOk(args, this.offer, this.client.negotiated);
+      if (fault !== null && this.offer.isRabbit) return this.client.ending.offend(fault);
       if (fault !== null) return this.judged(loginResponse(this.account!), Buffer.from(args));
       this.state = 'open';
       return NEXT;
@@ -145,7 +163,10 @@ export class ClientHandshake {
     this.account = context.registry.account(credentials);
     login.credentials = null; // the pools have them
     login.response = NOTHING;
-    const proof = context.registry.prove(this.account);
+    const { user } = this.account;
+    const route = context.routes.certain(user);
+    this.unproven = route === null;
+    const proof = route === null ? null : context.registry.prove(this.account, route, this.ownTitle);
     if (proof === null) {
       this.tune();
       return NEXT;
@@ -172,9 +193,17 @@ export class ClientHandshake {
     return STOP;
   }
 
+  /** What the first upstream is called that is opened for this client and stays with it. */
+  private get ownTitle(): string {
+    return this.context.config.poolMode === 'session' ? this.client.negotiated.title : '';
+  }
+
   private tune(): void {
     this.state = 'tune';
-    this.client.out.write(this.context.profile.tune);
+    // what a broker offers is known when it has answered a login
+    const { user } = this.account!;
+    this.offer = this.context.routes.certain(user)?.profile ?? this.context.routes.offer(user);
+    this.client.out.write(this.offer.tune);
   }
 
   /** The broker has refused the login, or cannot be reached, or there is no room for an upstream. */
@@ -205,11 +234,26 @@ export class ClientHandshake {
       this.refuse(denied);
       return;
     }
-    const pool = context.registry.pool(this.account!, client.negotiated.vhost);
+    const account = this.account!;
+    const { vhost } = client.negotiated;
+    if (!context.routes.to(account.user, vhost).leads) {
+      const text = `no route takes user '${account.user}' to vhost '${vhost}'`;
+      this.refuse({ cause: 'no_route', why: reason('NOT_ALLOWED', text, M.CONNECTION_OPEN) });
+      return;
+    }
+    const pool = context.registry.pool(account, vhost);
     client.negotiated.pool = pool;
+    const proof = this.unproven
+      ? context.registry.prove(account, pool.way.route, this.ownTitle, vhost)
+      : null;
     const reused = pool.live;
     const opened = (): void => {
       if (this.state !== 'opening') return;
+      const full = routeIsFull(context.registry.pools, pool);
+      if (full !== null) {
+        this.refuse(full);
+        return;
+      }
       this.state = 'over';
       const { stats } = context;
       stats.logins++;
@@ -223,7 +267,11 @@ export class ClientHandshake {
       if (context.config.poolMode === 'session') client.requestUpstream(opened);
       else opened();
     };
-    if (reused) admitted();
-    else pool.admit().then(admitted, (error: Error) => this.failed(error));
+    if (reused && proof === null) admitted();
+    else
+      (proof === null ? pool.admit(this.ownTitle) : proof.then(() => pool.admit(this.ownTitle))).then(
+        admitted,
+        (error: Error) => this.failed(error),
+      );
   }
 }

@@ -12,7 +12,7 @@ import type { ClientChannel } from './channel.ts';
 import type { ClientChannels } from './channels.ts';
 import { Consumers } from './consumers.ts';
 import * as offences from './offences.ts';
-import type { Promotion } from './promotion.ts';
+import { EXCLUSIVE, type Promotion } from './promotion.ts';
 import type { Runs } from './runs.ts';
 import type { Session } from './session.ts';
 
@@ -91,7 +91,7 @@ export class Methods {
         const flags = buf[args + 3 + buf[args + 2]];
         if (flags & QUEUE_EXCLUSIVE && !(flags & DECLARE_PASSIVE)) {
           if (this.rootedElsewhere(channel)) return this.rootedError(channel, method);
-          if (!this.channels.toPrivate(channel, 'an exclusive queue')) return this.waiting();
+          if (!this.channels.toPrivate(channel, EXCLUSIVE)) return this.waiting();
           this.promotion.spend();
         }
         break;
@@ -142,7 +142,8 @@ export class Methods {
     size: number,
   ): Verdict {
     const { session } = this;
-    if (session.profile.isRabbit) return session.offend(reason('NOT_IMPLEMENTED', what, method.key));
+    if (session.pool.way.route.profile.isRabbit)
+      return session.offend(reason('NOT_IMPLEMENTED', what, method.key));
     const verdict = this.afterPromotion(channel, method, buf, at, size);
     this.promotion.spend();
     return verdict;

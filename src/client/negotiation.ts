@@ -5,7 +5,7 @@ import { M } from '../amqp/methods.ts';
 import { type Credentials, readResponse } from '../amqp/sasl.ts';
 import { decodeTable, type Table } from '../amqp/table.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
+import type { BrokerProfile, Offer } from '../upstream/profile.ts';
 
 export interface Login {
   mechanism: string;
@@ -48,7 +48,9 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
   const words = (name: string): string => {
     const value = properties[name];
-    return typeof value === 'string' ? value.slice(0, LONGEST_TITLE) : '';
+    if (typeof value !== 'string') return '';
+    // a part of a text would keep the whole of it in memory
+    return value.length <= LONGEST_TITLE ? value : Buffer.from(value.slice(0, LONGEST_TITLE)).toString();
   };
   return {
     mechanism,
@@ -89,7 +91,7 @@ export class Negotiated {
 }
 
 /** Reads tune-ok; why the client's wish cannot be, if it cannot (rabbit_reader: validate_negotiated_integer_value). */
-export function readTuneOk(args: Buffer, profile: BrokerProfile, negotiated: Negotiated): CloseReason | null {
+export function readTuneOk(args: Buffer, profile: Offer, negotiated: Negotiated): CloseReason | null {
   const channelMax = args.readUInt16BE(0);
   const frameMax = args.readUInt32BE(2);
   if (frameMax > 0 && frameMax < frames.FRAME_MIN_SIZE)

@@ -17,6 +17,11 @@ type State =
 
 const SHARED: State = { is: 'shared' };
 
+export const SESSION = 'pool_mode = session';
+export const EXCLUSIVE = 'an exclusive queue';
+/** Who has these reasons stays, and is somebody that people at the broker look for: the upstream bears the client's name. */
+const STAYING = new Set([SESSION, EXCLUSIVE, 'basic.consume']);
+
 export class Promotion {
   private readonly session: Session;
   /** Has the channels that can leave their upstreams; true when none is on its way. */
@@ -80,15 +85,21 @@ export class Promotion {
 
   /** Gets an upstream, for a client that has no channels yet or none that are bound. `ready` may be called at once. */
   request(ready: () => void): void {
-    const wait = this.session.pool.leaseUpstream(this.session, outcome => {
-      this.state = SHARED;
-      if (!outcome.ok) {
-        this.session.deny(outcome);
-        return;
-      }
-      this.state = { is: 'private', lease: outcome.value };
-      ready();
-    });
+    const { title } = this.session.negotiated;
+    if (this.state.is === 'shared') this.reason = SESSION;
+    const wait = this.session.pool.leaseUpstream(
+      this.session,
+      STAYING.has(this.reason) ? title : '',
+      outcome => {
+        this.state = SHARED;
+        if (!outcome.ok) {
+          this.session.deny(outcome);
+          return;
+        }
+        this.state = { is: 'private', lease: outcome.value };
+        ready();
+      },
+    );
     if (this.state.is !== 'private' && this.session.state !== 'closing' && this.session.state !== 'closed')
       this.state = { is: 'waiting', wait };
   }

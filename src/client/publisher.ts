@@ -73,7 +73,7 @@ export class Publisher {
         return this.session.offend(offences.badArguments(PUBLISH, buf, at + 11, at + 7 + size)!);
       if (buf[at + 6 + size] & PUBLISH_IMMEDIATE) {
         const elsewhere = channel.rooted && channel.lease?.upstream !== this.promotion.upstream;
-        if (this.session.profile.isRabbit || elsewhere)
+        if (this.session.pool.way.route.profile.isRabbit || elsewhere)
           return this.session.offend(reason('NOT_IMPLEMENTED', 'immediate=true', M.BASIC_PUBLISH));
         if (!this.channels.toPrivate(channel, 'basic.publish immediate')) return this.waiting();
         this.promotion.spend();

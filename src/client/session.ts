@@ -8,7 +8,6 @@ import type { TopologyOwner } from '../pool/topologies.ts';
 import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
-import type { BrokerProfile } from '../upstream/profile.ts';
 import type { ChannelOwner } from './channel.ts';
 import type { Offence } from './offences.ts';
 import type { Stay } from './stay.ts';
@@ -20,12 +19,13 @@ export type ClientState = 'handshake' | 'running' | 'leaving' | 'closing' | 'clo
 export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly config: Config;
   readonly stats: Stats;
-  readonly profile: Pick<BrokerProfile, 'isRabbit'>;
   readonly state: ClientState;
   readonly trail: Trail;
   readonly transport: { readonly bytesIn: number };
   readonly publisher: { readonly published: number };
   readonly stay: Stay;
+  /** What the application calls its connection. */
+  readonly negotiated: { readonly title: string };
   /** Where it is logged in, from connection.open on. */
   readonly pool: Pool;
   /** The frame_max that was agreed on. */

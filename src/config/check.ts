@@ -1,68 +1,77 @@
 /** What can only be checked when all settings are known: those that need one another, and the files they name. */
-import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { createSecureContext } from 'node:tls';
-import { inWords } from '../words.ts';
-import { readText } from './ini.ts';
+import { checkListeners } from './check-listeners.ts';
+import { listenersOf } from './listeners.ts';
 import type { Config, OptionName } from './options.ts';
+import { checkAuthorities, checkKey } from './pem.ts';
+import type { Report } from './report.ts';
+import { unreachable } from './routes.ts';
+import { heading, sectionsOf, settingsIn } from './sections.ts';
 
-/** Reports a problem with an option; the caller knows where its value comes from. */
-export type Report = (name: OptionName, what: string) => void;
+interface TcpPlace {
+  readonly host: string;
+  readonly port: number;
+}
 
-type PemName = 'tlsCa' | 'tlsCert' | 'tlsKey' | 'upstreamTlsCert' | 'upstreamTlsKey';
+/** What holds for the brokers of [main], and for those of each route. */
+function checkBrokers(config: Config, section: string, places: TcpPlace[], report: Report): void {
+  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
+    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
+  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
+    report(
+      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
+      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [${section}]`,
+    );
+  checkLoop(config, places, report);
+  checkAuthorities(config, 'tlsCa', report);
+  checkKey(config, 'upstreamTlsCert', 'upstreamTlsKey', report);
+}
 
-/** The file's text, or '' when it cannot be read, which is reported. */
-function pem(config: Config, name: PemName, label: RegExp, report: Report): string {
-  if (config[name] === '') return '';
-  try {
-    const text = readText(config[name]);
-    if (text.search(label) >= 0) return text;
-    report(name, `holds no ${name.endsWith('Key') ? 'private key' : 'certificate'} in PEM form`);
-  } catch (error) {
-    report(name, `cannot be read: ${(error as Error).message}`);
+/** A route is told of what it sets itself; what comes from [main] is told there. */
+function checkRoutes(config: Config, places: TcpPlace[], report: Report): void {
+  for (const section of sectionsOf(config, 'route')) {
+    const own = Object.keys(section.own) as OptionName[];
+    const here = settingsIn(config, section);
+    checkBrokers(here, heading(section), places, (name, what) => {
+      const pair = PAIRS[name];
+      if (own.includes(name)) report(name, what, section);
+      else if (name === 'minUpstreams' && own.includes('maxUpstreams'))
+        report('maxUpstreams', `is less than min_upstreams (${here.minUpstreams})`, section);
+      else if (pair !== undefined && own.includes(pair)) report(pair, what, section);
+    });
   }
-  return '';
+  for (const { section, by } of unreachable(config)) {
+    const takers = by.map(other => `[${heading(other)}] (${other.place})`).join(' and ');
+    const name = section.own.routeVhosts?.length || !section.own.routeUsers ? 'routeVhosts' : 'routeUsers';
+    report(name, `can never be reached: ${takers} before it takes all that`, section);
+  }
 }
 
-const CERTIFICATE = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/g;
-const KEY = /-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/;
-
-function checkFiles(config: Config, report: Report): void {
-  const attempt = (name: OptionName, act: () => void): void => {
-    try {
-      act();
-    } catch (error) {
-      const why = inWords(error as Error);
-      report(name, /mismatch/i.test(why) ? 'is not the key of tls_cert' : `cannot be used: ${why}`);
-    }
-  };
-  const ca = pem(config, 'tlsCa', CERTIFICATE, report);
-  const cert = pem(config, 'tlsCert', CERTIFICATE, report);
-  const key = pem(config, 'tlsKey', KEY, report);
-  // OpenSSL passes over damaged certificates of authorities in silence
-  attempt('tlsCa', () => ca.match(CERTIFICATE)?.map(block => new X509Certificate(block)));
-  if (cert !== '' && key !== '') attempt('tlsKey', () => createSecureContext({ cert, key }));
-  const mine = pem(config, 'upstreamTlsCert', CERTIFICATE, report);
-  const myKey = pem(config, 'upstreamTlsKey', KEY, report);
-  if (mine !== '' && myKey !== '')
-    attempt('upstreamTlsKey', () => createSecureContext({ cert: mine, key: myKey }));
-}
+/** Keys that are judged together. */
+const PAIRS: Partial<Record<OptionName, OptionName>> = {
+  upstreamTlsCert: 'upstreamTlsKey',
+  upstreamTlsKey: 'upstreamTlsCert',
+};
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 const ANY = /^(0\.0\.0\.0|::)$/;
 
 /** A broker that is the proxy's own listener: what it sends there comes back for ever. */
-function checkLoop({ upstream, listenAddress, listenPort, listenTlsPort }: Config, report: Report): void {
+function checkLoop({ upstream }: Config, places: TcpPlace[], report: Report): void {
   for (const { host, port } of upstream) {
-    if (port !== listenPort && port !== listenTlsPort) continue;
-    const here = host === listenAddress || ANY.test(host);
-    const onLoopback = LOOPBACK.test(host) && (LOOPBACK.test(listenAddress) || ANY.test(listenAddress));
-    const sameFamily = !isIP(host) || !isIP(listenAddress) || isIP(host) === isIP(listenAddress);
-    const otherLoopback =
-      isIP(host) > 0 && isIP(listenAddress) > 0 && host !== listenAddress && !ANY.test(listenAddress);
-    if (here || (onLoopback && sameFamily && !otherLoopback))
-      report('upstream', `is the proxy itself, which listens on ${listenAddress}:${port}: name the broker`);
+    const address = places.find(place => place.port === port && isHere(host, place.host))?.host;
+    if (address !== undefined)
+      report('upstream', `is the proxy itself, which listens on ${address}:${port}: name the broker`);
   }
+}
+
+/** Whether a connection to `host` comes to who listens on `address`. */
+function isHere(host: string, address: string): boolean {
+  if (host === address || ANY.test(host)) return true;
+  const onLoopback = LOOPBACK.test(host) && (LOOPBACK.test(address) || ANY.test(address));
+  const sameFamily = !isIP(host) || !isIP(address) || isIP(host) === isIP(address);
+  const otherLoopback = isIP(host) > 0 && isIP(address) > 0 && !ANY.test(address);
+  return onLoopback && sameFamily && !otherLoopback;
 }
 
 export function checkTogether(config: Config, report: Report): void {
@@ -77,13 +86,11 @@ export function checkTogether(config: Config, report: Report): void {
     (httpPort === listenPort || httpPort === listenTlsPort)
   )
     report('httpPort', `is the same as ${httpPort === listenPort ? 'port' : 'tls_port'}`);
-  if (config.maxUpstreams > 0 && config.minUpstreams > config.maxUpstreams)
-    report('minUpstreams', `is more than max_upstreams (${config.maxUpstreams})`);
-  if ((config.upstreamTlsCert === '') !== (config.upstreamTlsKey === ''))
-    report(
-      config.upstreamTlsCert === '' ? 'upstreamTlsKey' : 'upstreamTlsCert',
-      `needs ${config.upstreamTlsCert === '' ? 'tls_cert' : 'tls_key'} in [main]`,
-    );
-  checkLoop(config, report);
-  checkFiles(config, report);
+  checkKey(config, 'tlsCert', 'tlsKey', report);
+  checkListeners(config, report);
+  const places = listenersOf(config).flatMap(({ place }) =>
+    place !== null && 'port' in place ? [place] : [],
+  );
+  checkBrokers(config, 'main', places, report);
+  checkRoutes(config, places, report);
 }

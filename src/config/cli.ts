@@ -12,6 +12,8 @@ export interface CommandLine {
   flags: Partial<Record<OptionName, string>>;
   /** --config */
   file: string | undefined;
+  /** --as */
+  as?: { user: string; vhost: string } | undefined;
 }
 
 /** A command line that cannot be understood. Exit code 64 (EX_USAGE). */
@@ -113,7 +115,12 @@ export function parseCommandLine(args: string[]): CommandLine {
   if (urls.length === 1) flags.upstream = urls[0];
   if (argv.connect && !argv['check-config'])
     throw new UsageError('--connect goes with --check-config: it connects to each broker once');
+  if (argv.as !== undefined && !argv['check-config'])
+    throw new UsageError('--as goes with --check-config: it prints which route is taken');
+  const as = argv.as === undefined ? undefined : /^(.*)@(.*)$/s.exec(String(argv.as));
+  if (as === null) throw new UsageError(`--as ${printable(String(argv.as))} is not USER@VHOST`);
   return {
+    ...(as === undefined ? {} : { as: { user: as[1], vhost: as[2] } }),
     asks: argv.connect ? 'connect' : argv['check-config'] ? 'check-config' : null,
     flags,
     file: argv.config as string | undefined,

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseIniFile, readText, whyUnreadable } from './ini.ts';
 
-/** A line of a file: a setting, or what is wrong with it. */
+/** A line of a file: a setting, the heading of a section (its key is empty), or what is wrong with it. */
 export interface FileEntry {
   file: string;
   line: number;
@@ -41,8 +41,9 @@ export function readSettings(file: string): FileEntry[] {
   const texts = [[file, read(file, 'name another with --config')]];
   for (const other of dropIns(file)) texts.push([other, read(other, 'take it away')]);
   return texts.flatMap(([name, text]) => {
-    const { entries, problems } = parseIniFile(text);
+    const { entries, headers, problems } = parseIniFile(text);
     return [
+      ...headers.map(header => ({ ...header, file: name, key: '', value: '' })),
       ...entries.map(entry => ({ ...entry, file: name, section: entry.section || 'main' })),
       ...problems.map(({ line, what }) => ({
         file: name,

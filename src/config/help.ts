@@ -14,6 +14,11 @@ export const OTHER_FLAGS = [
     flag: 'connect',
     help: 'With --check-config: also connect to each broker as far as its greeting, and print what it is.',
   },
+  {
+    flag: 'as',
+    placeholder: 'USER@VHOST',
+    help: 'With --check-config: also print which route this user takes to this vhost.',
+  },
   { flag: 'debug', letter: 'd', help: 'The same as --log-level debug.' },
   { flag: 'help', letter: 'h', help: 'Show this help.' },
   { flag: 'version', letter: 'v', help: 'Show the version.' },

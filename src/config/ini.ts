@@ -12,6 +12,8 @@ export interface Entry {
 
 export interface IniFile {
   entries: Entry[];
+  /** Where each section begins. */
+  headers: { section: string; line: number }[];
   /** Lines that are neither comment, section nor setting. */
   problems: { line: number; what: string }[];
 }
@@ -57,7 +59,7 @@ function parseLine(line: string): [key: string, value: string] | null {
 }
 
 export function parseIniFile(text: string): IniFile {
-  const found: IniFile = { entries: [], problems: [] };
+  const found: IniFile = { entries: [], headers: [], problems: [] };
   let section = '';
   for (const [index, raw] of text.split(/\r\n|\r|\n/).entries()) {
     const content = raw.trim();
@@ -65,8 +67,10 @@ export function parseIniFile(text: string): IniFile {
     const line = index + 1;
     const header = /^\[([^\]]*)\]\s*(?:[;#].*)?$/.exec(content);
     const setting = header === null && content.indexOf('=') > 0 ? parseLine(content) : null;
-    if (header !== null) section = header[1].trim();
-    else if (setting !== null) found.entries.push({ section, key: setting[0], value: setting[1], line });
+    if (header !== null) {
+      section = header[1].trim();
+      found.headers.push({ section, line });
+    } else if (setting !== null) found.entries.push({ section, key: setting[0], value: setting[1], line });
     else found.problems.push({ line, what: `"${printable(content)}" is neither [section] nor key = value` });
   }
   return found;

@@ -2,8 +2,19 @@
 import { safe } from 'ini';
 import { checkTogether } from './check.ts';
 import { type FileEntry, readSettings } from './files.ts';
-import { optionFor, unknownKey } from './names.ts';
-import { type Config, defaults, type OptionName, optionNames, optionOf, SECTIONS, show } from './options.ts';
+import { optionFor, optionIn, unknownKey, unknownKeyIn } from './names.ts';
+import {
+  type Config,
+  defaults,
+  type NamedSection,
+  type OptionName,
+  optionNames,
+  optionOf,
+  SECTIONS,
+  show,
+} from './options.ts';
+import { overlaps } from './routes.ts';
+import { heading, kindAndName, labelIn, sectionsOf, wrongName } from './sections.ts';
 import { nearest } from './suggest.ts';
 import { printable } from './types.ts';
 
@@ -54,13 +65,10 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
   const problems: string[] = [];
   let usage = false;
 
-  const set = (name: OptionName, text: string, label: string, source: string): boolean => {
+  const put = (target: object, name: OptionName, text: string, label: string): boolean => {
     const { type } = optionOf(name);
-    labels[name] = label;
-    sources[name] = source;
-    texts[name] = text;
     try {
-      (config as Record<OptionName, unknown>)[name] = type.parse(text);
+      (target as Record<OptionName, unknown>)[name] = type.parse(text);
       return true;
     } catch (error) {
       const near = type.choices && nearest(text.trim(), type.choices);
@@ -70,10 +78,49 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
       return false;
     }
   };
+  const set = (name: OptionName, text: string, label: string, source: string): boolean => {
+    labels[name] = label;
+    sources[name] = source;
+    texts[name] = text;
+    return put(config, name, text, label);
+  };
+  /** By heading. */
+  const sections = new Map<string, NamedSection>();
   const setFrom = ({ file, line, section, key, value, problem }: FileEntry): void => {
-    const name = problem === undefined ? optionFor(section, key) : undefined;
-    if (name !== undefined) set(name, value, `${file}:${line}: ${key}`, `${file}:${line}`);
-    else problems.push(`${file}:${line}: ${problem ?? unknownKey(section, key)}`);
+    const place = `${file}:${line}`;
+    const told = (what: string): void => {
+      problems.push(`${place}: ${what}`);
+    };
+    const known = kindAndName(section);
+    if (problem !== undefined) told(problem);
+    else if (known !== null) setIn(known, key, value, place, told);
+    else if (key !== '') {
+      const name = optionFor(section, key);
+      if (name !== undefined) set(name, value, `${place}: ${key}`, place);
+      else told(unknownKey(section, key));
+    }
+  };
+  const setIn = (
+    known: Pick<NamedSection, 'kind' | 'name'>,
+    key: string,
+    value: string,
+    place: string,
+    told: (what: string) => void,
+  ): void => {
+    const called = heading(known);
+    let section = sections.get(called);
+    if (section === undefined) {
+      const wrong = wrongName(known);
+      if (wrong !== undefined) told(wrong);
+      sections.set(called, (section = { ...known, place, own: {}, sources: {} }));
+    }
+    if (key === '') return;
+    const name = optionIn(known.kind, key);
+    if (name === undefined) told(unknownKeyIn(known.kind, called, key));
+    else {
+      section.sources[name] = place;
+      put(section.own, name, value, `${place}: ${key}`);
+    }
   };
 
   if (file !== undefined) {
@@ -84,6 +131,7 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
       throw new ConfigError([(error as Error).message]);
     }
   }
+  config.sections = [...sections.values()];
   for (const name of optionNames) {
     const variable = optionOf(name).env;
     const value = variable === undefined ? undefined : env[variable];
@@ -101,20 +149,24 @@ export function load({ flags = {}, env = {}, file }: Sources): Loaded {
     if (!good) usage = true;
   }
 
-  if (sources.upstream === 'default')
+  const routes = sectionsOf(config, 'route');
+  if (sources.upstream === 'default' && !(routes.length > 0 && routes.every(({ own }) => own.upstream)))
     problems.push(
       file === undefined
         ? 'no broker is named: give its URL as an argument (amqproxy amqp://HOST:5672), as AMQP_URL, or as upstream in [main] of a file named with --config'
         : `no broker is named: write upstream = amqp://HOST:5672 in [main] of ${file}, or set AMQP_URL`,
     );
-  checkTogether(config, (name, what) =>
-    problems.push(`${labels[name] || optionOf(name).key} = "${printable(show(name, config[name]))}" ${what}`),
-  );
+  checkTogether(config, (name, what, section) => {
+    const label = section === undefined ? labels[name] || optionOf(name).key : labelIn(section, name);
+    const value = section === undefined ? config[name] : section.own[name];
+    problems.push(`${label}${value === undefined ? '' : ` = "${printable(show(name, value))}"`} ${what}`);
+  });
   if (problems.length > 0) throw new ConfigError(problems, usage);
   const warnings = optionNames.flatMap(name => {
     const ignored = optionOf(name).type.ignored?.(texts[name]);
     return ignored === undefined ? [] : [`${sources[name]}: ${ignored}. Write ${show(name, config[name])}`];
   });
+  warnings.push(...overlaps(config));
   return { config, sources, warnings };
 }
 
@@ -129,5 +181,18 @@ export function describe({ config, sources }: Loaded): string {
     const width = Math.max(...rows.map(row => row[0].length));
     for (const [setting, source] of rows) lines.push(`${setting.padEnd(width)}  ; ${source}`);
   }
+  for (const section of config.sections) lines.push('', ...describeSection(section));
   return lines.join('\n');
+}
+
+function describeSection(section: NamedSection): string[] {
+  const rows = (Object.keys(section.own) as OptionName[]).map(name => [
+    `${optionOf(name).key} = ${safe(show(name, section.own[name]))}`,
+    section.sources[name],
+  ]);
+  const width = Math.max(0, ...rows.map(([setting]) => setting!.length));
+  return [
+    `[${heading(section)}]`,
+    ...rows.map(([setting, source]) => `${setting!.padEnd(width)}  ; ${source}`),
+  ];
 }

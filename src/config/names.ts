@@ -1,5 +1,5 @@
 /** Which option a section and key of a file name, and what was meant where they name none. */
-import { type OptionName, optionNames, optionOf } from './options.ts';
+import { KINDS, type Kind, namesIn, type OptionName, optionNames, optionOf } from './options.ts';
 import { nearest } from './suggest.ts';
 import { printable } from './types.ts';
 
@@ -14,8 +14,28 @@ export function optionFor(section: string, key: string): OptionName | undefined 
   });
 }
 
+/** The same in a section with a name. */
+export const optionIn = (kind: Kind, key: string): OptionName | undefined =>
+  namesIn(kind).find(name => optionOf(name).key === key);
+
+export function unknownKeyIn(kind: Kind, heading: string, key: string): string {
+  const keys = namesIn(kind).map(name => optionOf(name).key);
+  const elsewhere = optionNames.map(optionOf).find(option => option.key === key);
+  const near = nearest(key, keys);
+  const hint =
+    elsewhere !== undefined
+      ? `it belongs in [${elsewhere.section}]`
+      : near !== undefined
+        ? `did you mean ${near}?`
+        : `allowed are ${keys.join(', ')}`;
+  return `unknown key ${printable(key)} in [${heading}]: ${hint}`;
+}
+
 export function unknownKey(section: string, key: string): string {
-  const sections = [...new Set<string>(optionNames.map(name => optionOf(name).section))];
+  const sections = [
+    ...new Set<string>(optionNames.map(name => optionOf(name).section)),
+    ...KINDS.map(kind => `${kind} NAME`),
+  ];
   if (!sections.includes(section)) {
     const near = nearest(section, sections);
     return `unknown section [${printable(section)}]: ${near ? `did you mean [${near}]? ` : ''}Allowed are [${sections.join('] and [')}]`;

@@ -7,12 +7,18 @@ export const GROUPS = ['Broker', 'Listen', 'Pool', 'Limits', 'Time', 'Log', 'Mon
 /** Sections of the INI file, in this order. */
 export const SECTIONS = ['main', 'listen', 'admin'] as const;
 
+/** Kinds of sections of which there may be several, each with a name: `[route NAME]`. */
+export const KINDS = ['route', 'listen'] as const;
+export type Kind = (typeof KINDS)[number];
+
 export interface Option<T> {
   /** Section and key in the INI file. */
-  section: (typeof SECTIONS)[number];
+  section: (typeof SECTIONS)[number] | `${Kind} NAME`;
   key: string;
   /** Other spellings of the same: `key` in the same section, or `section.key`. */
   aliases?: string[];
+  /** Kinds of sections with a name that may have it as well, for themselves. */
+  alsoIn?: readonly Kind[];
   group: (typeof GROUPS)[number];
   type: Type<T>;
   default: T;
@@ -35,6 +41,12 @@ type Entry<T> = Omit<Option<T>, 'section' | 'key' | 'default'> & { default: NoIn
 export const main = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'main', key, ...entry });
 export const listen = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'listen', key, ...entry });
 export const admin = <T>(key: string, entry: Entry<T>): Option<T> => ({ section: 'admin', key, ...entry });
+/** A key that only sections with a name have. */
+export const named = <T>(kind: Kind, key: string, entry: Entry<T>): Option<T> => ({
+  section: `${kind} NAME`,
+  key,
+  ...entry,
+});
 
 export const MINUTE = 60;
 export const HOUR = 60 * MINUTE;

@@ -1,5 +1,14 @@
 /** What a reload does to the settings: live ones change, the others keep their value until the next start. */
-import { type Config, type OptionName, optionNames, optionOf, show } from './options.ts';
+import {
+  type Config,
+  type NamedSection,
+  namesIn,
+  type OptionName,
+  optionNames,
+  optionOf,
+  show,
+} from './options.ts';
+import { heading } from './sections.ts';
 
 export interface Reloaded {
   /** The settings to run with from now on. */
@@ -26,5 +35,44 @@ export function reloadedConfig(current: Config, next: Config): Reloaded {
       result.changed.push(`${key} ${change}`);
     } else result.waiting.push(`${key} changes at the next restart only (${change})`);
   }
+  reloadSections(current.sections, next.sections, result);
   return result;
+}
+
+/** Sections with a name come, go and change; what cannot change live keeps its value in those that stay. */
+function reloadSections(
+  current: readonly NamedSection[],
+  next: readonly NamedSection[],
+  { config, changed, waiting }: Reloaded,
+): void {
+  const before = new Map(current.map(section => [heading(section), section]));
+  config.sections = next.map(section => {
+    const called = heading(section);
+    const was = before.get(called);
+    before.delete(called);
+    if (was === undefined) {
+      changed.push(`[${called}] is new`);
+      return section;
+    }
+    const own: Record<string, unknown> = { ...section.own };
+    for (const name of namesIn(section.kind)) {
+      const [a, b] = [was.own[name], section.own[name]];
+      if (same(a, b)) continue;
+      const { key, live } = optionOf(name);
+      const [from, to] = [a, b].map(value => (value === undefined ? '' : show(name, value)) || '(none)');
+      if (live) changed.push(`[${called}] ${key} ${from} -> ${to}`);
+      else {
+        waiting.push(`[${called}] ${key} changes at the next restart only (${from} -> ${to})`);
+        if (a === undefined) delete own[name];
+        else own[name] = a;
+      }
+    }
+    return { ...section, own };
+  });
+  for (const called of before.keys()) changed.push(`[${called}] is gone`);
+  const order = (sections: readonly NamedSection[]): string => sections.map(heading).join();
+  const stay = (sections: readonly NamedSection[], others: readonly NamedSection[]): NamedSection[] =>
+    sections.filter(section => others.some(other => heading(other) === heading(section)));
+  if (order(stay(current, next)) !== order(stay(next, current)))
+    changed.push('sections are in another order');
 }

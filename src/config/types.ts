@@ -150,6 +150,55 @@ export const socketPath: Type<string> = {
   placeholder: 'PATH',
 };
 
+/** Where a Unix socket is to be; empty for none. */
+export const unixPath: Type<string> = {
+  ...socketPath,
+  parse(text) {
+    if (text.trim() === 'auto') throw new Error('is no absolute path');
+    return socketPath.parse(text);
+  },
+  allowed: 'an absolute path of at most 107 octets',
+};
+
+/** What others may do with a file. */
+export const fileMode: Type<number> = {
+  parse(text) {
+    if (!/^\s*0?[0-7]{3}\s*$/.test(text)) throw new Error('is no file mode');
+    return Number.parseInt(text, 8);
+  },
+  show: value => value.toString(8).padStart(4, '0'),
+  allowed: 'a file mode such as 0660',
+  placeholder: 'MODE',
+};
+
+/** A name without blanks; empty for none. */
+export const word: Type<string> = {
+  parse(text) {
+    if (/\s/.test(text.trim())) throw new Error('has blanks in it');
+    return text.trim();
+  },
+  show: String,
+  allowed: 'a name',
+  placeholder: 'NAME',
+};
+
+/** IP addresses and networks (192.0.2.0/24), separated by commas; empty for none. */
+export const networks: Type<string[]> = {
+  parse(text) {
+    const list = names.parse(text);
+    for (const one of list) {
+      const [, host, prefix = '0'] = /^([^/]+?)(?:\/(\d{1,3}))?$/.exec(one) ?? [];
+      if (host === undefined || isIP(host) === 0)
+        throw new Error(`has no IP address or network in it (${printable(one)})`);
+      if (Number(prefix) > (isIPv4(host) ? 32 : 128)) throw new Error(`has a network that is none (${one})`);
+    }
+    return list;
+  },
+  show: value => value.join(','),
+  allowed: 'IP addresses and networks such as 192.0.2.0/24, separated by commas',
+  placeholder: 'NETWORK,…',
+};
+
 /** @throws Error where the text is neither an IP address nor a name that DNS could know. */
 function checkHost(host: string): void {
   if (isIP(host) !== 0) return;

@@ -3,7 +3,7 @@ import type { Client } from '../client/client.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
 import { cutOver, drainBroker, holders, letGo, pauseIn, resumeIn, settled } from './cutover.ts';
-import { clientRow } from './rows.ts';
+import { clientRow, waysOf } from './rows.ts';
 import { brokerNamed, clientsOn, matcher, Refusal, scopeName, scopeNamed, upstreamsIn } from './scope.ts';
 import type { Outcome, Settings } from './settings.ts';
 import type { COMMANDS, CommandName } from './table.ts';
@@ -51,7 +51,10 @@ function meant(proxy: Proxy, filters: readonly string[]): Client[] {
     return found;
   }
   const matches = matcher(filters);
-  const found = proxy.clientList.filter(client => client.state !== 'closed' && matches(clientRow(client)));
+  const ways = waysOf(proxy);
+  const found = proxy.clientList.filter(
+    client => client.state !== 'closed' && matches(clientRow(client, ways)),
+  );
   if (found.length === 0) throw new Refusal('there is no such client');
   return found;
 }

@@ -2,8 +2,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '../client/client.ts';
 import { brokers } from '../config/types.ts';
-import { connectAll } from '../connect-check.ts';
+import { connectBrokers } from '../connect-check.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
+import type { Route } from '../proxy/route.ts';
 import type { Broker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { brokersOf } from './rows.ts';
@@ -24,7 +26,8 @@ export function pauseIn(proxy: Proxy, scope: Scope): void {
   else {
     const { broker } = scope;
     // with no broker left, whoever needs one has to wait
-    if (brokersOf(proxy).every(other => other.drained || other === broker)) proxy.registry.pause();
+    if (brokersOf(proxy).every(other => other.drained || other.name === broker.name)) proxy.registry.pause();
+    else for (const pool of poolsWithout(proxy, broker.name)) pool.waiters.hold();
     drainBroker(proxy, broker, true);
   }
 }
@@ -36,9 +39,23 @@ export function resumeIn(proxy: Proxy, scope: Scope): void {
     return;
   }
   const allDrained = brokersOf(proxy).every(({ drained }) => drained);
-  if (scope === null) for (const broker of brokersOf(proxy)) broker.drained = false;
-  else scope.broker.drained = false;
+  const back = brokersOf(proxy).filter(({ name }) => scope === null || name === scope.broker.name);
+  const held = scope === null || allDrained ? [] : poolsWithout(proxy, scope.broker.name);
+  for (const broker of back) broker.drained = false;
+  for (const pool of held) proxy.registry.resumePool(pool);
   if (scope === null || (allDrained && proxy.registry.paused)) proxy.registry.resume();
+}
+
+/** Routes that have no other broker left than this one. */
+const routesWithout = ({ routes }: Proxy, broker: string): Route[] =>
+  routes.all.filter(({ dialer }) => {
+    const all = [...dialer.brokers];
+    return all.some(({ name }) => name === broker) && all.every(one => one.drained || one.name === broker);
+  });
+
+function poolsWithout(proxy: Proxy, broker: string): Pool[] {
+  const routes = new Set<object>(routesWithout(proxy, broker));
+  return [...proxy.registry.pools].filter(({ way }) => routes.has(way.route));
 }
 
 /** Has clients give back what they do not need: a lease that is never idle would keep an upstream that is to go. */
@@ -48,10 +65,12 @@ export function letGo(proxy: Proxy, scope: Scope): void {
 
 /** No new upstreams go there; those that are there end with their last lease. */
 export function drainBroker(proxy: Proxy, broker: Broker<Upstream>, alsoTheLast = false): void {
-  const left = brokersOf(proxy).filter(other => !other.drained && other !== broker);
-  if (left.length === 0 && !alsoTheLast)
-    throw new Refusal(`${broker.name} is the last broker that is left: pause, or switch to another`);
-  broker.drained = true;
+  const last = routesWithout(proxy, broker.name);
+  if (last.length > 0 && !alsoTheLast) {
+    const of = last.some(({ name }) => name === 'main') ? '' : ` of [route ${last[0].name}]`;
+    throw new Refusal(`${broker.name} is the last broker${of} that is left: pause, or switch to another`);
+  }
+  for (const one of brokersOf(proxy)) if (one.name === broker.name) one.drained = true;
   proxy.reconnect(broker.name);
 }
 
@@ -123,7 +142,7 @@ export async function cutOver(
     throw new Refusal('that is where it is connected to');
   if (proxy.registry.paused) throw new Refusal('it is paused already: amqproxy resume, then switch');
   const config = { ...proxy.config, upstream };
-  const found = await connectAll(config);
+  const found = await connectBrokers(config);
   if (!found.ok)
     throw new Refusal(`no broker can be reached: ${found.lines.join('; ')}; nothing has changed`);
   const began = performance.now();

@@ -2,6 +2,7 @@
 import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
+import { heading } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -38,7 +39,15 @@ function clientState(client: Client): string {
   return 'idle';
 }
 
-export function clientRow(client: Client): Row {
+/** How the broker itself calls each upstream. */
+export function waysOf({ registry }: Proxy): Map<string, string> {
+  const ways = new Map<string, string>();
+  for (const pool of registry.pools)
+    for (const { name, transport } of pool.upstreams) ways.set(name, transport.way);
+  return ways;
+}
+
+export function clientRow(client: Client, ways: ReadonlyMap<string, string>): Row {
   const { negotiated, transport, channels, out, publisher } = client;
   const now = performance.now();
   const since = channels.waitsSince;
@@ -55,6 +64,7 @@ export function clientRow(client: Client): Row {
     waiting: since === null ? 0 : seconds(now - since),
     channels: channels.count,
     upstream: [...upstreams].join(','),
+    at_broker: [...upstreams].map(name => ways.get(name) ?? '').join(', '),
     private: client.promotion.why,
     apart: channels.tenancy.home?.name ?? '',
     published: publisher.published,
@@ -69,6 +79,7 @@ export function clientRow(client: Client): Row {
     name: negotiated.title,
     product: negotiated.product,
     tls: transport.isTls,
+    certificate: transport.certificate,
     debug: client.trail.watched,
   };
 }
@@ -109,6 +120,7 @@ function poolRow(pool: Pool, rates: (totals: PoolTotals) => PoolCounts): Row {
     id: poolName(pool),
     user: pool.user,
     vhost: pool.vhost,
+    route: pool.way.route.name,
     state: pool.waiters.held
       ? 'paused'
       : pool.alarm
@@ -175,34 +187,42 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
   };
 }
 
-function brokerRow(broker: Broker<Upstream>, upstreams: Upstream[]): Row {
+function brokerRow(route: string, broker: Broker<Upstream>, upstreams: Upstream[]): Row {
   const mine = upstreams.filter(({ address }) => address === broker.name);
   const barriers = mine.map(({ channels }) => channels.barrier).filter(barrier => barrier > 0);
-  const { downSince } = broker;
+  const { downSince, since, dialedAt } = broker;
+  const ago = (at: number | null): number => (at === null ? 0 : seconds(performance.now() - at));
   const state = broker.down ? 'down' : broker.unknown ? 'unknown' : 'up';
   return {
     id: broker.name,
+    route,
     state: broker.drained ? 'drained' : state,
-    for: downSince === null ? 0 : seconds(performance.now() - downSince.since),
+    for: ago(since),
     upstreams: mine.length,
     leased: mine.reduce((n, { channels }) => n + channels.census.leased, 0),
     blocked: mine.filter(({ blocked }) => blocked !== null).length,
     barrier: barriers.length === 0 ? 0 : Math.max(...barriers),
     dials: broker.dials.ok + broker.dials.failed,
+    dialed: ago(dialedAt),
     failures: broker.dials.failed,
     why: downSince?.why ?? '',
   };
 }
 
-export const brokersOf = ({ dialer }: Proxy): Broker<Upstream>[] => [...dialer.brokers];
+/** All brokers, those of each route together. */
+export const brokersOf = ({ routes }: Proxy): Broker<Upstream>[] =>
+  routes.all.flatMap(({ dialer }) => [...dialer.brokers]);
 
 /** Gives the rows one by one: there may be ten thousand of them, and the proxy works on between. */
 export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {
   const { registry } = proxy;
   switch (view) {
-    case 'clients':
-      for (const client of [...proxy.clientList]) if (client.state !== 'closed') yield clientRow(client);
+    case 'clients': {
+      const ways = waysOf(proxy);
+      for (const client of [...proxy.clientList])
+        if (client.state !== 'closed') yield clientRow(client, ways);
       return;
+    }
     case 'pools': {
       const rates = history.poolRates();
       for (const pool of [...registry.pools]) yield poolRow(pool, rates);
@@ -218,8 +238,11 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
       return;
     }
     case 'brokers': {
-      const upstreams = [...registry.pools].flatMap(pool => pool.upstreams);
-      for (const broker of brokersOf(proxy)) yield brokerRow(broker, upstreams);
+      for (const route of proxy.routes.all) {
+        const pools = [...registry.pools].filter(({ way }) => way.route === route);
+        const upstreams = pools.flatMap(pool => pool.upstreams);
+        for (const broker of route.dialer.brokers) yield brokerRow(route.name, broker, upstreams);
+      }
       return;
     }
     case 'stats':
@@ -235,6 +258,14 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
           live: live ? 'live' : 'restart',
         };
       }
+      for (const section of proxy.config.sections)
+        for (const name of Object.keys(section.own) as OptionName[])
+          yield {
+            key: `${heading(section)}.${optionOf(name).key}`,
+            value: show(name, section.own[name]),
+            source: section.sources[name] ?? section.place,
+            live: optionOf(name).live ? 'live' : 'restart',
+          };
       return;
     case 'events':
       for (const record of [...events]) {

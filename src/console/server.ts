@@ -34,7 +34,8 @@ export class Console {
 
   /** Answers a request for /show/…; false when it is for something else. */
   async read(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const url = new URL(request.url ?? '/', 'http://console');
+    const url = URL.parse(request.url ?? '/', 'http://console');
+    if (url === null) return false;
     const [, command, what, ...rest] = url.pathname.split('/');
     if (command !== 'show' || rest.length > 0) return false;
     if (what === 'history') return this.sendJson(response, 200, this.history.series);
@@ -107,9 +108,9 @@ export class Console {
 
   /** Does what a request to the control socket asks for, in the name of `who`. */
   async act(request: IncomingMessage, response: ServerResponse, who: string): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://console');
-    const name = url.pathname.slice(1);
-    if (!isCommand(name) || commandOf(name).kind !== 'act') {
+    const url = URL.parse(request.url ?? '/', 'http://console');
+    const name = url?.pathname.slice(1) ?? '';
+    if (url === null || !isCommand(name) || commandOf(name).kind !== 'act') {
       this.sendJson(response, 404, { error: `there is no act ${name.slice(0, 40)}` });
       return;
     }

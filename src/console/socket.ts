@@ -2,9 +2,10 @@
 import { chmodSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { inItsPlace } from '../io/unix-socket.ts';
 import { EX, ServiceError } from '../service/errors.ts';
 import { inWords } from '../words.ts';
 import type { Console } from './server.ts';
@@ -97,27 +98,14 @@ const listen = (server: Server, where: { path: string } | { fd: number }): Promi
     }
   });
 
-/** Whether somebody listens on a socket file; one that was left behind by a process that is gone refuses. */
-const isAlive = (path: string): Promise<boolean> =>
-  new Promise(resolve => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
-  });
-
 /** @throws ServiceError where the socket that the settings name cannot be had. */
 export async function openConsole(console: Console, place: Place, log: Logger): Promise<void> {
   if (place === null) return;
   const server = serve(console, log);
   try {
-    await listen(server, place).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE' || !('path' in place) || (await isAlive(place.path))) throw error;
-      unlinkSync(place.path);
-      await listen(server, place);
-    });
-    if ('path' in place) {
+    if ('fd' in place) await listen(server, place);
+    else {
+      await inItsPlace(place.path, () => listen(server, place));
       chmodSync(place.path, MODE);
       process.on('exit', () => {
         try {

@@ -88,17 +88,21 @@ const runtime = load();
 export const bareSockets = runtime !== null;
 
 /**
- * Has `accept` called for the connections that a listening server accepts from now on. False where the runtime has not got
- * what that needs; then the server goes on as before, as it does with connections that are not TCP.
+ * Has `accept` called for the connections that a listening server accepts from now on, while they are `wanted`. False where the
+ * runtime has not got what that needs; then the server goes on as before, as it does with connections that are not TCP.
  */
-export function acceptBare(server: Server, accept: (socket: BareSocket) => void): boolean {
+export function acceptBare(
+  server: Server,
+  accept: (socket: BareSocket) => void,
+  wanted: () => boolean = () => true,
+): boolean {
   if (runtime === null || !(server instanceof Server)) return false;
   const { _handle: handle } = server as unknown as { _handle: Handle | null };
   if (!(handle instanceof runtime.TCP) || typeof handle.onconnection !== 'function') return false;
   const { onconnection } = handle;
   handle.setNoDelay(true); // those that are accepted inherit it
   handle.onconnection = function (error, client) {
-    if (error !== 0 || client === undefined) onconnection.call(this, error, client);
+    if (error !== 0 || client === undefined || !wanted()) onconnection.call(this, error, client);
     else accept(new BareSocket(client));
   };
   return true;

@@ -3,13 +3,15 @@
  * ways to end.
  */
 import type { Socket } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { clock } from '../clock.ts';
 import type { Traffic } from '../stats.ts';
+import { type Arrival, isLoopback, type Origin } from './arrival.ts';
 import { type Accepted, BareSocket } from './bare-socket.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
+import { certificateFault, certificateName } from './peer-certificate.ts';
 import { unacked } from './unacked.ts';
 import type { Reader } from './wire.ts';
 
@@ -48,7 +50,8 @@ export class Transport implements Reader {
   /** The TCP socket beneath, where TLS is spoken. */
   private readonly tcp: Accepted;
   private readonly traffic: Traffic;
-  private knownPeer: string | null = null;
+  private readonly origin: Origin | null;
+  private knownPeer: string | null;
   /** Bytes that were read. */
   bytesIn = 0;
   private user: TransportUser | null = null;
@@ -61,25 +64,58 @@ export class Transport implements Reader {
   private keptAlive = false;
   private toEnd = false;
   private shaken = false;
+  /** By its certificate. */
+  private refused = false;
+  /** The name in the certificate that it has shown. */
+  certificate = '';
 
   /** `socket` reads into `inbox`; `tcp` is what is beneath a TLS socket. */
-  constructor(socket: Accepted, inbox: Inbox, traffic: Traffic, tcp = socket) {
+  constructor(socket: Accepted, inbox: Inbox, traffic: Traffic, tcp = socket, origin: Origin | null = null) {
     this.socket = socket;
     this.tcp = tcp;
     this.inbox = inbox;
     this.traffic = traffic;
+    this.origin = origin;
+    this.knownPeer = origin?.peer ?? null;
     this.out = new Outbox(socket, traffic);
     this.heartbeat = new Heartbeat(this.out);
   }
 
-  /** Takes over a socket that a listener has accepted, paused; with a context, TLS is spoken on it. */
-  static accept(accepted: Accepted, tls: SecureContext | null, traffic: Traffic): Transport {
+  /** Takes over a socket that a listener has accepted. */
+  static accept({ socket: accepted, tls, origin, first }: Arrival, traffic: Traffic): Transport {
     const inbox = new Inbox();
-    if (accepted instanceof BareSocket) return new Transport(accepted, inbox, traffic);
-    if (tls === null) return new Transport(inbox.adopt(accepted), inbox, traffic);
+    if (accepted instanceof BareSocket) return new Transport(accepted, inbox, traffic, accepted, origin);
+    if (tls === null) {
+      const socket = inbox.adopt(accepted);
+      if (first !== null) process.nextTick(() => inbox.consume(first)); // nothing is read before that
+      return new Transport(socket, inbox, traffic, socket, origin);
+    }
     void accepted.remoteAddress; // looked up now, to be known after an early end, too
-    const socket = new TLSSocket(accepted, { isServer: true, secureContext: tls });
-    return new Transport(inbox.adopt(socket), inbox, traffic, accepted);
+    if (first !== null) accepted.unshift(first);
+    const socket = new TLSSocket(accepted, {
+      isServer: true,
+      secureContext: tls.context,
+      requestCert: tls.asksForCertificate,
+      rejectUnauthorized: tls.asksForCertificate,
+    });
+    const transport = new Transport(inbox.adopt(socket), inbox, traffic, accepted, origin);
+    if (tls.asksForCertificate) transport.checkCertificate(socket);
+    return transport;
+  }
+
+  /** Ends who has shown none that counts, before anything is taken from it. */
+  private checkCertificate(socket: TLSSocket): void {
+    socket.once('secure', () => {
+      const fault = certificateFault(socket);
+      if (fault === null) {
+        this.certificate = certificateName(socket);
+        return;
+      }
+      this.error ??= fault;
+      this.refused = true;
+      this.inbox.close();
+      this.reset();
+    });
   }
 
   /** Begins to read. */
@@ -104,7 +140,7 @@ export class Transport implements Reader {
     if (!this.isTls) return;
     (tcp as Socket).on('error', ignore); // the TLS socket tells
     socket.once('secure', () => {
-      this.shaken = true;
+      this.shaken = !this.refused;
     });
   }
 
@@ -174,8 +210,9 @@ export class Transport implements Reader {
     return unacked(this.tcp);
   }
 
-  get remoteAddress(): string | undefined {
-    return this.tcp.remoteAddress;
+  /** It is of this host, as far as can be known. */
+  get isLocal(): boolean {
+    return this.origin?.isLocal ?? isLoopback(this.tcp.remoteAddress);
   }
 
   // ---- reading
@@ -282,7 +319,10 @@ export class Transport implements Reader {
 
   /** At once, with a reset: the peer's next write fails. */
   reset(): void {
-    if (this.tcp.destroyed) this.socket.destroy();
-    else this.tcp.resetAndDestroy();
+    const { tcp } = this;
+    // a Unix socket knows no reset: its end is one for who writes
+    const isPipe = !(tcp instanceof BareSocket) && tcp.remoteFamily === undefined;
+    if (tcp.destroyed || isPipe) this.socket.destroy();
+    else tcp.resetAndDestroy();
   }
 }

@@ -4,6 +4,7 @@ import { clock } from '../clock.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { Demand } from './demand.ts';
 import { isConnectionLimit } from './quota.ts';
 
 /** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
@@ -35,8 +36,9 @@ export interface Grower {
   place(): Promise<boolean>;
   /** An upstream that has logged in already, and has its place; null when there is none. */
   takeTuned(): Upstream | null;
-  /** Logs one in, in a place that was taken. */
-  open(tuned: Upstream | null): Promise<Upstream>;
+  /** Logs one in, in a place that was taken, under a name. */
+  open(tuned: Upstream | null, title: string): Promise<Upstream>;
+  readonly demand: Pick<Demand, 'next'>;
   /** It is live. */
   joins(upstream: Upstream): void;
   /** The broker has refused the login. */
@@ -51,7 +53,8 @@ export interface Grower {
 
 export class Growth {
   private readonly pool: Grower;
-  private connecting = 0;
+  /** The names of those that are being opened. */
+  private readonly underWay: string[] = [];
   /** Upstreams that have ended, whose sockets are not closed yet. */
   private ending = 0;
   /** The broker lets this user or vhost have so many upstreams, and has refused one more with these words. */
@@ -67,16 +70,21 @@ export class Growth {
   }
 
   get size(): number {
-    return this.pool.upstreams.length + this.connecting + this.ending;
+    return this.pool.upstreams.length + this.underWay.length + this.ending;
   }
 
   get idle(): boolean {
-    return this.connecting === 0 && this.firstLogin === null;
+    return this.underWay.length === 0 && this.firstLogin === null;
   }
 
   /** Whether the pool may have one more upstream. */
   get possible(): boolean {
     return !this.closed && this.size < this.pool.maxUpstreams && this.refusal === null;
+  }
+
+  /** Whether one more can be had at once, as far as that is known: the last attempt has not failed just now. */
+  get soon(): boolean {
+    return this.retryTimer === null && this.possible;
   }
 
   /** The broker's words for one more, while it is known to refuse it. */
@@ -85,20 +93,20 @@ export class Growth {
     return limit !== null && clock.now < limit.until && this.size >= limit.max ? limit.why : null;
   }
 
-  /** Opens the first upstream. Rejects with Refused, Unreachable or Denied. */
-  first(): Promise<void> {
-    this.firstLogin ??= this.openFirst().finally(() => {
+  /** Opens the first upstream, under this name. Rejects with Refused, Unreachable or Denied. */
+  first(title: string): Promise<void> {
+    this.firstLogin ??= this.openFirst(title).finally(() => {
       this.firstLogin = null;
     });
     return this.firstLogin;
   }
 
-  private async openFirst(): Promise<void> {
+  private async openFirst(title: string): Promise<void> {
     for (;;) {
       const tuned = this.pool.takeTuned();
       if (tuned === null && !(await this.pool.place())) return;
       try {
-        return await this.open(tuned);
+        return await this.open(tuned, title);
       } catch (error) {
         const why = limitOf(error);
         if (why === null || !(await this.pool.roomFor(why))) throw error;
@@ -109,34 +117,35 @@ export class Growth {
   /** Opens as many as are wanted, unless they are being opened, or the last attempt has failed just now. */
   to(wanted: number): void {
     if (this.retryTimer !== null) return;
-    while (this.connecting < Math.min(wanted, MAX_CONNECTING) && this.possible) {
+    while (this.underWay.length < Math.min(wanted, MAX_CONNECTING) && this.possible) {
       const tuned = this.pool.takeTuned();
       if (tuned === null && !this.pool.reserve()) return;
-      this.open(tuned).catch(error => void this.retryInRoom(error));
+      this.open(tuned, this.pool.demand.next(this.underWay)).catch(error => void this.retryInRoom(error));
     }
   }
 
   /** If the broker has refused one more: again, once an idle one has made room. */
   private async retryInRoom(error: unknown): Promise<void> {
     const why = limitOf(error);
-    if (why === null || !(await this.pool.roomFor(why))) return;
+    if (why === null || this.pool.waiting === 0 || !(await this.pool.roomFor(why))) return;
     this.forgetLimit();
     this.pool.serve();
   }
 
-  private async open(tuned: Upstream | null): Promise<void> {
+  private async open(tuned: Upstream | null, wanted: string): Promise<void> {
     const { stats } = this.pool;
-    this.connecting++;
+    const title = tuned?.namedFor ?? wanted;
+    this.underWay.push(title);
     stats.upstreams++;
     stats.upstreamsConnecting++;
     const settled = (): void => {
-      this.connecting--;
+      this.underWay.splice(this.underWay.indexOf(title), 1);
       stats.upstreams--;
       stats.upstreamsConnecting--;
     };
     let upstream: Upstream;
     try {
-      upstream = await this.pool.open(tuned);
+      upstream = await this.pool.open(tuned, title);
     } catch (error) {
       settled();
       this.failed(error as Error);
@@ -160,6 +169,8 @@ export class Growth {
       return;
     }
     if (pool.waiting === 0) return;
+    // who wants one of its own name may take another meanwhile
+    setImmediate(() => pool.serve());
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);
     this.retryTimer ??= setTimeout(() => {
       this.retryTimer = null;

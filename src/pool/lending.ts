@@ -17,7 +17,8 @@ export class Lending {
 
   /**
    * A lease on the upstream that suits the purpose best; null when there is none, or none that is as good as a new one
-   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some.
+   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some. `anyName`: one
+   * that was named for a client that has left will do.
    */
   lease(
     holder: LeaseHolder,
@@ -26,12 +27,13 @@ export class Lending {
     maxChannels: number,
     alarm: boolean,
     mayGrow: boolean,
+    anyName: boolean,
   ): Lease | null {
     const below = mayGrow ? UNFIT : Number.POSITIVE_INFINITY;
     const want: Want = { purpose, home: holder.peer.channels.tenancy.home, alarm };
     let full: Set<Upstream> | null = null;
     for (;;) {
-      const upstream = this.best(want, below, full);
+      const upstream = this.best(want, below, full, anyName);
       if (upstream === null) return null;
       const lease = upstream.lease(holder, purpose, confirm, maxChannels);
       if (lease !== null) {
@@ -44,11 +46,12 @@ export class Lending {
     }
   }
 
-  private best(want: Want, below: number, full: Set<Upstream> | null): Upstream | null {
+  private best(want: Want, below: number, full: Set<Upstream> | null, anyName: boolean): Upstream | null {
     let found: Upstream | null = null;
     let least = below;
     for (const upstream of this.upstreams) {
       if (full?.has(upstream)) continue;
+      if (!anyName && upstream.namedFor !== '' && upstream.busy === 0) continue;
       const value = rank(upstream, want);
       if (value >= least) continue;
       found = upstream;
@@ -58,13 +61,21 @@ export class Lending {
     return found;
   }
 
-  /** One that nobody uses, taken out; null when there is none. `mayGrow`: those that are somebody's are kept for them. */
-  takeIdle(mayGrow: boolean): Upstream | null {
+  /**
+   * One that nobody uses and that has this name, or if need be `anyName`; taken out. Null when there is none. What is somebody's
+   * for load's sake is kept for that one, unless there is need.
+   */
+  takeIdle(title: string, anyName: boolean): Upstream | null {
+    let found: Upstream | null = null;
     for (const upstream of this.upstreams) {
-      if (upstream.busy > 0 || (mayGrow && upstream.channels.load.tenants > 0)) continue;
-      this.upstreams.delete(upstream);
-      return upstream;
+      if (upstream.busy > 0 || (!anyName && upstream.channels.load.tenants > 0)) continue;
+      if (upstream.namedFor === title) {
+        found = upstream;
+        break;
+      }
+      if (anyName) found ??= upstream;
     }
-    return null;
+    if (found !== null) this.upstreams.delete(found);
+    return found;
   }
 }

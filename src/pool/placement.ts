@@ -93,7 +93,7 @@ export interface Share {
   readonly fixed: boolean;
 }
 
-export interface Relief {
+export interface Division {
   /** Stays, and has the upstream for itself; -1 for nobody. */
   keeper: number;
   /** They fill it, too: each is better off on one of its own, the busiest first. */
@@ -109,7 +109,7 @@ const FILLS_OF_ALL = 1 / 32;
 const FILLS = 32 * 1024;
 
 /** Divides the clients of a busy upstream. */
-export function relieve(crowd: readonly Share[]): Relief {
+export function relieve(crowd: readonly Share[]): Division {
   const all = crowd.reduce((sum, { pace }) => sum + pace, 0);
   const most = crowd.reduce((max, { pace }) => Math.max(max, pace), 0);
   const fills = ({ pace }: Share): boolean =>

@@ -6,20 +6,24 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
 import type { UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
+import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
-import { Balance } from './balance.ts';
-import type { PoolContext } from './context.ts';
+import type { PoolContext, Way } from './context.ts';
+import { Demand, kindFor } from './demand.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
+import { Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
 import { mayHaveRestarted, outdated } from './upkeep.ts';
-import { type Denial, isDenial, NO_WAIT, type Outcome, type Wait, Waiters } from './waiters.ts';
+import { type Denial, type Done, NO_WAIT, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
   readonly vhost: string;
+  /** To its brokers. */
+  way: Way<Account>;
   readonly upstreams: Upstream[] = [];
   /** Clients that are logged in here. */
   clients = 0;
@@ -29,14 +33,17 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   private readonly context: PoolContext<Pool>;
   private readonly lending = new Lending();
   readonly waiters: Waiters;
+  readonly demand: Demand;
   private readonly growth: Growth = new Growth(this);
-  private readonly balance: Balance = new Balance(this);
+  private readonly relief: Relief = new Relief(this);
 
-  constructor(context: PoolContext<Pool>, account: Account, vhost: string) {
+  constructor(context: PoolContext<Pool>, account: Account, vhost: string, way: Way<Account>) {
     this.context = context;
     this.account = account;
     this.vhost = vhost;
+    this.way = way;
     this.waiters = new Waiters(seconds => context.stats.leaseWaitSeconds.add(seconds));
+    this.demand = new Demand(this.waiters, () => this.newChannels);
   }
 
   get user(): string {
@@ -44,7 +51,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   get channelLifetime(): number {
-    return this.context.config.channelLifetime || Number.POSITIVE_INFINITY;
+    return this.way.route.config.channelLifetime || Number.POSITIVE_INFINITY;
   }
 
   /** A live upstream proves that the broker lets this login in. */
@@ -61,9 +68,9 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.waiters.oldest;
   }
 
-  /** Resolves when the broker has let this login in; rejects with Refused, Unreachable or Denied. */
-  admit(): Promise<void> {
-    return this.live ? Promise.resolve() : this.growth.first();
+  /** Resolves when the broker has let this login in; rejects with Refused, Unreachable or Denied. `title`: see `leaseUpstream`. */
+  admit(title = ''): Promise<void> {
+    return this.live ? Promise.resolve() : this.growth.first(ownTitle(title, this.account));
   }
 
   // ---- leases
@@ -76,12 +83,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   /** The same, waiting up to lease_timeout. */
-  waitForLease(
-    holder: LeaseHolder,
-    purpose: Purpose,
-    confirm: boolean,
-    done: (outcome: Outcome<Lease>) => void,
-  ): Wait {
+  waitForLease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, done: Done<Lease>): Wait {
     const take = (): Lease | Denial | null => this.take(holder, purpose, confirm) ?? this.overQuota();
     return this.wait(`${confirm ? 'confirm' : 'plain'}, ${purpose}`, take, done);
   }
@@ -92,7 +94,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     holder: LeaseHolder,
     purpose: Purpose,
     confirm: boolean,
-    done: (outcome: Outcome<Lease>) => void,
+    done: Done<Lease>,
   ): Wait {
     const take = (): Lease | Denial | null =>
       this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
@@ -101,32 +103,41 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   /** A lease on an upstream that the client has for itself; null when it must be waited for. */
   leaseOn(upstream: Upstream, holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
-    return upstream.lease(holder, purpose, confirm, this.account.quota.full ? 0 : Number.POSITIVE_INFINITY);
+    return upstream.lease(holder, purpose, confirm, this.way.quota.full ? 0 : Number.POSITIVE_INFINITY);
   }
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const max = this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels;
-    const lease = this.lending.lease(holder, purpose, confirm, max, this.alarm, this.mayGrow());
-    if (lease !== null) this.balance.lent(lease);
+    const { newChannels: max, alarm, growth } = this;
+    const lease = this.lending.lease(holder, purpose, confirm, max, alarm, growth.soon, !this.opensMore);
+    if (lease !== null) this.relief.lent(lease);
     return lease;
+  }
+
+  /** One more upstream can be had soon. */
+  private get opensMore(): boolean {
+    return this.growth.soon && !this.context.full(this);
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
   private overQuota(): Denial | null {
-    const { quota } = this.account;
-    if (this.waiters.held || !quota.full || this.account.freesChannel()) return null;
+    const { quota } = this.way;
+    if (this.waiters.held || !quota.full || this.account.freesChannel(quota)) return null;
     return { cause: 'refused', why: quota.refusal };
   }
 
-  /** Waits up to lease_timeout for an upstream that nobody else uses. */
-  leaseUpstream(holder: PrivateHolder, done: (outcome: Outcome<PrivateLease>) => void): Wait {
-    return this.wait('upstream', () => this.takeUpstream(holder), done);
+  /**
+   * Waits up to lease_timeout for an upstream that nobody else uses. `title` is what the application calls its connection, if the
+   * upstream is to be called so, too: another will do only where no more can be opened.
+   */
+  leaseUpstream(holder: PrivateHolder, title: string, done: Done<PrivateLease>): Wait {
+    const own = ownTitle(title, this.account);
+    return this.wait(kindFor(own), () => this.takeUpstream(holder, own), done, own);
   }
 
-  private takeUpstream(holder: PrivateHolder): PrivateLease | Denial | null {
+  private takeUpstream(holder: PrivateHolder, title: string): PrivateLease | Denial | null {
     if (this.waiters.held) return null;
-    const upstream = this.lending.takeIdle(this.mayGrow());
+    const upstream = this.lending.takeIdle(title, !this.opensMore);
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
     return refusal === null ? null : { cause: 'refused', why: refusal };
@@ -155,18 +166,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   private wait<T extends object>(
     kind: string,
     take: () => T | Denial | null,
-    done: (outcome: Outcome<T>) => void,
+    done: Done<T>,
+    title = '',
   ): Wait {
-    if (this.waiters.length === 0) {
-      const value = take();
-      if (value !== null && !isDenial(value)) {
-        this.context.stats.leaseWaitSeconds.add(0);
-        done({ ok: true, value });
-        return NO_WAIT;
-      }
-    }
-    const wait = this.waiters.wait(kind, this.context.config.leaseTimeout, take, done);
-    this.serve();
+    const wait = this.waiters.ask(kind, this.context.config.leaseTimeout, take, done, title);
+    if (wait !== NO_WAIT) this.serve();
     return wait;
   }
 
@@ -174,14 +178,14 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   serve(): void {
     if (this.waiters.length > 0 && !this.waiters.held) {
       this.waiters.serve();
-      this.growth.to(this.wanted());
+      this.growth.to(this.demand.upstreams);
     }
     this.context.waitingChanged(this);
   }
 
-  /** Upstreams that would serve all who wait. */
-  private wanted(): number {
-    return this.waiters.upstreams(this.account.quota.full ? 0 : this.context.config.maxUpstreamChannels);
+  /** Channels that a new upstream would have to lend. */
+  private get newChannels(): number {
+    return this.way.quota.full ? 0 : this.way.route.config.maxUpstreamChannels;
   }
 
   // ---- more upstreams, and fewer
@@ -195,7 +199,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   get maxUpstreams(): number {
-    return this.context.config.maxUpstreams || Number.POSITIVE_INFINITY;
+    return this.way.route.config.maxUpstreams || Number.POSITIVE_INFINITY;
   }
 
   mayGrow(): boolean {
@@ -203,11 +207,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   grow(by: number): void {
-    this.growth.to(this.wanted() + by);
+    this.growth.to(this.demand.upstreams + by);
   }
 
   reserve(): boolean {
-    return this.context.reserve();
+    return this.context.reserve(this);
   }
 
   place(): Promise<boolean> {
@@ -219,11 +223,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   takeTuned(): Upstream | null {
-    return this.account.take(this.vhost);
+    return this.account.take(this.way.route, this.vhost);
   }
 
-  open(tuned: Upstream | null): Promise<Upstream> {
-    return this.context.open(this, tuned);
+  open(tuned: Upstream | null, title: string): Promise<Upstream> {
+    return this.context.open(this, tuned, title);
   }
 
   joins(upstream: Upstream): void {
@@ -232,7 +236,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.lending.add(upstream);
     this.stats.upstreams++;
     this.stats.upstreamsOpened++;
-    this.balance.grown();
+    this.relief.grown();
     this.serve();
   }
 
@@ -242,7 +246,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   limitLearned({ text }: CloseReason): void {
     this.context.report('warn', this, `The broker allows no further upstream: ${text}`);
-    setImmediate(() => this.serve()); // who wants one for itself is told
+    this.serve(); // who wants one for itself gets any, or is told, before an idle one makes room
   }
 
   channelFreed(upstream: Upstream): void {
@@ -256,7 +260,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   channelsChanged(by: number): void {
-    const { quota } = this.account;
+    const { quota } = this.way;
     if (by > 0) quota.opened();
     else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
@@ -275,7 +279,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
         id: upstream.name,
         upstream: upstream.address,
       });
-      if (this.account.quota.learn(why))
+      if (this.way.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
       if (mayHaveRestarted(this.upstreams, upstream.address, why))
         this.topologies.lost(upstream.address, why);
@@ -312,6 +316,13 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return there.length > 0;
   }
 
+  /** It takes another way now: upstreams that went the old one end with their last lease. */
+  reroute(way: Way<Account>): void {
+    for (const { channels } of this.upstreams) this.way.quota.handOver(channels.count, way.quota);
+    this.way = way;
+    this.leaveBrokers();
+  }
+
   retryNow(): void {
     this.growth.retryNow();
     this.serve();
@@ -320,22 +331,22 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   /** The broker's limits may have been changed. */
   forgetLimits(): void {
     this.growth.forgetLimit();
-    this.account.quota.forget();
+    this.way.quota.forget();
   }
 
-  /** Closes an idle upstream to make room for another pool's. */
-  giveWay(upstream: Upstream): void {
-    this.context.report('info', this, 'Idle upstream closed: others need its place');
+  /** It ends with its last lease, at once if there is none. */
+  letGo(upstream: Upstream, why: string): void {
+    this.context.report('info', this, why, { id: upstream.name });
     this.retire(upstream);
   }
 
   /** Fails who has waited too long, and closes what is too old. `now` as of the coarse clock; `usedOnce`: see `outdated`. */
   maintain(now: number, usedOnce = false): void {
-    const { config } = this.context;
+    const { config } = this.way.route;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
-    this.balance.tick(now);
+    this.relief.tick(now);
     const kept = { once: usedOnce && this.clients === 0, declared: this.topologies.any };
     for (const upstream of outdated(this.upstreams, config, kept, now)) this.retire(upstream);
     this.context.waitingChanged(this);

@@ -57,6 +57,12 @@ export class ChannelQuota {
     }, SETTLE_MS);
   }
 
+  /** `n` channels count with another from now on: their pool takes another way. */
+  handOver(n: number, to: ChannelQuota): void {
+    this.open -= n;
+    to.open += n;
+  }
+
   /** An upstream was closed by the broker: whether this limit was the reason, which it is kept to from now on. */
   learn(why: CloseReason | null): boolean {
     const match = why === null ? null : CHANNELS.exec(why.text);

@@ -3,36 +3,19 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
+import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
-import type { PoolContext } from './context.ts';
+import type { Route as AnyRoute, PoolContext, Routes } from './context.ts';
+import { Places } from './places.ts';
 import { Pool } from './pool.ts';
-import { ChannelQuota, countsUser, SETTLE_MS } from './quota.ts';
+import { countsUser, SETTLE_MS } from './quota.ts';
 import { loginKey } from './secrets.ts';
 import { idlest } from './upkeep.ts';
-import { type Denial, Waiters } from './waiters.ts';
+import { Denied, Waiters } from './waiters.ts';
+import { Ways } from './ways.ts';
 
-/** What a client asked for may not be had. */
-export class Denied extends Error {
-  readonly denial: Denial;
-
-  constructor(denial: Denial) {
-    super(denial.why.text);
-    this.denial = denial;
-  }
-}
-
-/** How upstreams come to be. */
-export interface Opener {
-  /** Logs in, as far as the tune, in a place that was taken; named for a vhost. */
-  authenticate(account: Account, vhost: string): Promise<Upstream>;
-  /** Opens the vhost over `tuned`, or over a new upstream. */
-  open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream>;
-  /** Does what a client has done, in a place that was taken: rejects with what the broker says to it. */
-  imitate(login: RawLogin, tuneOk: Buffer | null): Promise<void>;
-  /** Hangs up on an upstream that waits for a login; false when there is none. */
-  dropSpare(): boolean;
-}
+type Route = AnyRoute<Account>;
 
 interface RegistryContext {
   readonly config: Config;
@@ -42,28 +25,28 @@ interface RegistryContext {
 
 export class Registry implements PoolContext<Pool> {
   private readonly context: RegistryContext;
-  private readonly opener: Opener;
+  private readonly routes: Routes<Account>;
   /** By `loginKey`. */
   private readonly accounts = new Map<string, Account<Pool>>();
   /** By user: the one whose secret came last. */
   private readonly newest = new Map<string, Account<Pool>>();
-  private readonly quotas = new Map<string, ChannelQuota>();
+  private readonly ways: Ways;
   readonly pools = new Set<Pool>();
   private readonly waitingPools = new Set<Pool>();
   /** Logins that wait for a place for their upstream. */
   private readonly logins = new Waiters(() => {});
   /** The vhost each user asked for last: the likely one of its next login. */
   private readonly lastVhost = new Map<string, string>();
-  /** Connections to brokers, from before the dial to their end. */
-  private places = 0;
+  private readonly places = new Places<Route>();
   private givingWay = false;
   /** By the operator's wish nothing is lent, and nobody logged in upstream, for now. */
   private isPaused = false;
   private serving = false;
 
-  constructor(context: RegistryContext, opener: Opener) {
+  constructor(context: RegistryContext, routes: Routes<Account>) {
     this.context = context;
-    this.opener = opener;
+    this.routes = routes;
+    this.ways = new Ways(routes);
   }
 
   get config(): Config {
@@ -83,9 +66,7 @@ export class Registry implements PoolContext<Pool> {
     const key = loginKey(user, secret);
     let account = this.accounts.get(key);
     if (account === undefined) {
-      let quota = this.quotas.get(user);
-      if (quota === undefined) this.quotas.set(user, (quota = new ChannelQuota(user)));
-      account = new Account(key, user, secret, quota);
+      account = new Account(key, user, secret);
       this.accounts.set(key, account);
     }
     account.uses++;
@@ -93,19 +74,21 @@ export class Registry implements PoolContext<Pool> {
     return account;
   }
 
-  /** Null when the broker is known to take this login; otherwise resolves when it has, or rejects. */
-  prove(account: Account<Pool>): Promise<void> | null {
-    if (account.proven) return null;
-    const vhost = this.lastVhost.get(account.user) ?? '/';
-    return account.prove(vhost, async () => {
-      const placed = await this.place(account.pools.get(vhost) ?? null, () => account.proven);
-      return placed ? this.opener.authenticate(account, vhost) : null;
+  /** Null when the brokers of the route are known to take this login; otherwise resolves when they have, or rejects. `title`: see Pool.admit. */
+  prove(account: Account<Pool>, route: Route, title = '', vhost?: string): Promise<void> | null {
+    if (account.provenAt(route)) return null;
+    const likely = vhost ?? this.lastVhost.get(account.user) ?? '/';
+    return account.prove(route, likely, async () => {
+      const pool = account.pools.get(likely) ?? null;
+      const placed = await this.placeOn(route, pool, () => account.provenAt(route));
+      return placed ? route.opener.authenticate(account, likely, ownTitle(title, account)) : null;
     });
   }
 
   /** What the broker says to a login, and to a tune-ok, that the proxy cannot hand on; rejects with it, if it says anything. */
   async judge(login: RawLogin, tuneOk: Buffer | null): Promise<void> {
-    if (await this.place(null, () => false)) await this.opener.imitate(login, tuneOk);
+    const { greeting } = this.routes;
+    if (await this.placeOn(greeting, null, () => false)) await greeting.opener.imitate(login, tuneOk);
   }
 
   pool(proven: Account<Pool>, vhost: string): Pool {
@@ -114,7 +97,7 @@ export class Registry implements PoolContext<Pool> {
     this.accounts.set(account.key, account);
     let pool = account.pools.get(vhost);
     if (pool === undefined) {
-      pool = new Pool(this, account, vhost);
+      pool = new Pool(this, account, vhost, this.ways.to(account.user, vhost));
       if (this.isPaused) pool.waiters.hold();
       account.pools.set(vhost, pool);
       this.pools.add(pool);
@@ -125,12 +108,27 @@ export class Registry implements PoolContext<Pool> {
 
   // ---- what pools ask for
 
-  async open(pool: Pool, tuned: Upstream | null): Promise<Upstream> {
+  async open(pool: Pool, tuned: Upstream | null, title: string): Promise<Upstream> {
     const { account, vhost } = pool;
-    const upstream = await this.opener.open(account, vhost, tuned);
+    const upstream = await this.openOn(pool, tuned, title);
     this.lastVhost.set(account.user, vhost);
-    this.report('info', pool, 'Upstream opened', { id: upstream.name, upstream: upstream.address });
+    const { name: id, address, namedFor } = upstream;
+    this.report('info', pool, 'Upstream opened', { id, upstream: address, name: namedFor || undefined });
     return upstream;
+  }
+
+  /** Anew on another route if the pool takes that meanwhile. */
+  private async openOn(pool: Pool, tuned: Upstream | null, title: string): Promise<Upstream> {
+    const { account, vhost, way } = pool;
+    try {
+      const upstream = await way.route.opener.open(account, vhost, tuned, title);
+      if (way === pool.way) return upstream;
+      upstream.destroy();
+    } catch (error) {
+      if (way === pool.way) throw error;
+    }
+    this.places.take(pool.way.route);
+    return this.openOn(pool, null, title);
   }
 
   upstreamIdle(): void {
@@ -145,20 +143,28 @@ export class Registry implements PoolContext<Pool> {
 
   // ---- places
 
-  reserve(): boolean {
+  full({ way }: Pool): boolean {
+    return this.places.full(way.route, this.config.maxUpstreamsTotal) !== undefined;
+  }
+
+  reserve({ way }: Pool): boolean {
+    return this.reserveOn(way.route);
+  }
+
+  reserveOn(route: Route): boolean {
     if (this.isPaused) return false;
-    const { maxUpstreamsTotal } = this.config;
-    if (maxUpstreamsTotal === 0 || this.places < maxUpstreamsTotal) {
-      this.places++;
-      return true;
+    const full = this.places.full(route, this.config.maxUpstreamsTotal);
+    if (full !== undefined) {
+      this.askToGiveWay(full);
+      return false;
     }
-    this.askToGiveWay();
-    return false;
+    this.places.take(route);
+    return true;
   }
 
   /** The upstream that was dialed in a place has ended, or could not be had. */
-  release(): void {
-    this.places--;
+  release(route: Route): void {
+    this.places.release(route);
     this.givingWay = false;
     this.serveSoon();
   }
@@ -174,16 +180,20 @@ export class Registry implements PoolContext<Pool> {
   }
 
   /** Takes the place of an upstream that has just ended, for another in its stead. */
-  retake(): void {
-    this.places++;
+  retake(route: Route): void {
+    this.places.take(route);
   }
 
-  place(pool: Pool | null, needless: () => boolean): Promise<boolean> {
+  place(pool: Pool, needless: () => boolean): Promise<boolean> {
+    return this.placeOn(pool.way.route, pool, needless);
+  }
+
+  private placeOn(route: Route, pool: Pool | null, needless: () => boolean): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const take = (): { placed: boolean } | null => {
         if (needless()) return { placed: false };
         if (pool?.waiters.held) return null;
-        return (pool === null || pool.mayGrow()) && this.reserve() ? { placed: true } : null;
+        return (pool === null || pool.mayGrow()) && this.reserveOn(route) ? { placed: true } : null;
       };
       this.logins.wait('login', this.config.leaseTimeout, take, outcome =>
         outcome.ok ? resolve(outcome.value.placed) : reject(new Denied(outcome)),
@@ -199,13 +209,14 @@ export class Registry implements PoolContext<Pool> {
     for (const pool of pools) pool.serve();
   }
 
-  /** The upstream that has been idle for the longest time, of all pools, is closed for one that is wanted. */
-  private askToGiveWay(): void {
+  /** The upstream that has been idle for the longest time, of all pools or those of a route, is closed for one that is wanted. */
+  private askToGiveWay(only: Route | null): void {
     if (this.givingWay) return; // one is on its way
     this.givingWay = true;
-    if (this.opener.dropSpare()) return;
-    for (const account of this.accounts.values()) if (account.drop()) return;
-    if (this.closeIdlest(() => true) === null) this.givingWay = false;
+    for (const route of this.routes.all)
+      if ((only === null || route === only) && route.opener.dropSpare()) return;
+    for (const account of this.accounts.values()) if (account.drop(only)) return;
+    if (this.closeIdlest(({ way }) => only === null || way.route === only) === null) this.givingWay = false;
   }
 
   /** Closes the upstream that has been idle for the longest time in these pools; null when there is none. */
@@ -216,13 +227,15 @@ export class Registry implements PoolContext<Pool> {
       if (upstream !== null && (found === null || upstream.idleSince < found.upstream.idleSince))
         found = { pool, upstream };
     }
-    found?.pool.giveWay(found.upstream);
+    found?.pool.letGo(found.upstream, 'Idle upstream closed: others need its place');
     return found?.upstream ?? null;
   }
 
-  roomFor({ user, vhost }: Pool, why: CloseReason): Promise<boolean> {
+  roomFor({ user, vhost, way }: Pool, why: CloseReason): Promise<boolean> {
     const ofUser = countsUser(why);
-    const upstream = this.closeIdlest(pool => (ofUser ? pool.user === user : pool.vhost === vhost));
+    const upstream = this.closeIdlest(
+      pool => pool.way.route === way.route && (ofUser ? pool.user === user : pool.vhost === vhost),
+    );
     if (upstream === null) return Promise.resolve(false);
     return new Promise(resolve => upstream.whenClosed(() => setTimeout(resolve, SETTLE_MS, true)));
   }
@@ -250,15 +263,22 @@ export class Registry implements PoolContext<Pool> {
       this.accounts.delete(key);
       if (this.newest.get(account.user) === account) this.newest.delete(account.user);
     }
-    // what was learned of the broker's limits stays known, however long a user stays away
-    if (this.accounts.size === 0)
-      for (const [user, quota] of this.quotas) if (!quota.learned) this.quotas.delete(user);
+    if (this.accounts.size === 0) this.ways.unused();
   }
 
-  /** New leases go to the brokers that are named now; upstreams to the earlier ones end with their last lease. */
-  leaveBrokers(): void {
-    this.dropTuned();
-    for (const pool of this.pools) pool.leaveBrokers();
+  /** New leases go to the brokers that are named now, on all routes or one; upstreams to the earlier ones end with their last lease. */
+  leaveBrokers(only: Route | null = null): void {
+    for (const account of this.accounts.values()) account.drop(only);
+    for (const pool of this.pools) if (only === null || pool.way.route === only) pool.leaveBrokers();
+  }
+
+  /** Other routes are in force. */
+  reroute(): void {
+    for (const pool of this.pools) {
+      const way = this.ways.to(pool.user, pool.vhost);
+      if (way.route !== pool.way.route) pool.reroute(way);
+    }
+    this.ways.prune();
   }
 
   // ---- by the operator's wish
@@ -297,10 +317,11 @@ export class Registry implements PoolContext<Pool> {
     this.logins.serve();
   }
 
-  /** A name does not stand for this address any more: its upstreams end with their last lease. True if there were some. */
-  leaveBroker(name: string): boolean {
+  /** Upstreams to this broker, on all routes or one, end with their last lease. True if there were some. */
+  leaveBroker(name: string, only: Route | null = null): boolean {
     let any = false;
-    for (const pool of this.pools) if (pool.leaveBrokers(name)) any = true;
+    for (const pool of this.pools)
+      if ((only === null || pool.way.route === only) && pool.leaveBrokers(name)) any = true;
     return any;
   }
 
@@ -309,18 +330,9 @@ export class Registry implements PoolContext<Pool> {
     for (const pool of this.pools) pool.retryNow();
   }
 
-  /** How many upstreams each broker has blocked. */
-  blockedAt(): Map<string, number> {
-    const counts = new Map<string, number>();
-    for (const pool of this.pools)
-      for (const { address, blocked } of pool.upstreams)
-        if (blocked !== null) counts.set(address, (counts.get(address) ?? 0) + 1);
-    return counts;
-  }
-
   forgetLimits(): void {
     for (const pool of this.pools) pool.forgetLimits();
-    for (const quota of this.quotas.values()) quota.forget();
+    this.ways.forgetLimits();
   }
 
   dropTuned(): void {

@@ -3,10 +3,12 @@ import { type CloseReason, REPLY } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
-/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another. */
+/** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another … */
 const USED_ONCE_S = 5;
+/** … and that one is kept for another client of the same name. */
+const NAMED_S = 5;
 
-type Kept = Pick<Upstream, 'id' | 'retired' | 'holder' | 'busy' | 'idleSince' | 'openedAt'>;
+type Kept = Pick<Upstream, 'id' | 'retired' | 'holder' | 'busy' | 'idleSince' | 'openedAt' | 'namedFor'>;
 
 const idle = (upstream: Kept): boolean =>
   !upstream.retired && upstream.holder === null && upstream.busy === 0;
@@ -43,10 +45,12 @@ export function outdated<T extends Kept>(
   const lifetime = ({ id }: Kept): number => maxLifetime * (1000 - 10 * (id % 10));
   const old = current.filter(upstream => maxLifetime > 0 && now - upstream.openedAt > lifetime(upstream));
   let staying = current.length - old.length;
-  for (const upstream of current) {
-    if (idleMax === 0 || staying <= least) break;
+  const named = ({ namedFor }: Kept): number => Number(namedFor !== '');
+  for (const upstream of current.sort((a, b) => named(b) - named(a))) {
+    const kept = upstream.namedFor === '' ? idleMax : Math.min(idleMax || NAMED_S, NAMED_S);
+    if (kept === 0 || staying <= least) break;
     if (old.includes(upstream) || !idle(upstream)) continue;
-    if (now - upstream.idleSince <= idleMax * 1000) continue;
+    if (now - upstream.idleSince <= kept * 1000) continue;
     old.push(upstream);
     staying--;
   }

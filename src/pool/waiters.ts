@@ -14,6 +14,9 @@ export interface Denial {
 /** What a waiter gets. */
 export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
 
+/** Told what came of it. */
+export type Done<T> = (outcome: Outcome<T>) => void;
+
 /** A wait under way. */
 export interface Wait {
   /** Monotonic milliseconds. */
@@ -24,9 +27,11 @@ export interface Wait {
 
 interface Waiter<T = unknown> {
   kind: string;
+  /** The name that it wants an upstream to have. */
+  title: string;
   /** What it waits for; null when there is none now. */
   take(): T | Denial | null;
-  done(outcome: Outcome<T>): void;
+  done: Done<T>;
   /** Monotonic milliseconds. */
   since: number;
   /** Coarse time. */
@@ -37,6 +42,16 @@ interface Waiter<T = unknown> {
 export const NO_WAIT: Wait = { since: 0, cancel: () => {} };
 
 export const isDenial = (value: object): value is Denial => 'cause' in value;
+
+/** What a client asked for may not be had. */
+export class Denied extends Error {
+  readonly denial: Denial;
+
+  constructor(denial: Denial) {
+    super(denial.why.text);
+    this.denial = denial;
+  }
+}
 
 export class Waiters {
   private readonly queues = new Map<string, Waiter[]>();
@@ -55,10 +70,12 @@ export class Waiters {
     kind: string,
     seconds: number,
     take: () => T | Denial | null,
-    done: (outcome: Outcome<T>) => void,
+    done: Done<T>,
+    title = '',
   ): Wait {
     const since = performance.now();
-    const waiter = { kind, take, done, since, deadline: clock.now + seconds * 1000 } as unknown as Waiter;
+    const deadline = clock.now + seconds * 1000;
+    const waiter = { kind, title, take, done, since, deadline } as unknown as Waiter;
     const queue = this.queues.get(kind) ?? [];
     this.queues.set(kind, queue);
     queue.push(waiter);
@@ -72,13 +89,29 @@ export class Waiters {
     };
   }
 
-  /** Upstreams that would serve all who wait, where each one has so many channels; 0 where more channels are not to be had. */
-  upstreams(channels: number): number {
-    let n = 0;
-    for (const [kind, { length }] of this.queues)
-      if (kind === 'upstream') n += length;
-      else if (!kind.startsWith('on ') && channels > 0) n += Math.ceil(length / channels);
-    return n;
+  /** The same for what may be there already: who need not wait for others is served at once (NO_WAIT). */
+  ask<T extends object>(
+    kind: string,
+    seconds: number,
+    take: () => T | Denial | null,
+    done: Done<T>,
+    title: string,
+  ): Wait {
+    const value = this.length === 0 ? take() : null;
+    if (value === null || isDenial(value)) return this.wait(kind, seconds, take, done, title);
+    this.served(0);
+    done({ ok: true, value });
+    return NO_WAIT;
+  }
+
+  /** How many wait, by kind. */
+  *counts(): Iterable<[kind: string, count: number]> {
+    for (const [kind, queue] of this.queues) yield [kind, queue.length];
+  }
+
+  /** The names that those of a kind want, in their order. */
+  titles(kind: string): string[] {
+    return (this.queues.get(kind) ?? []).map(({ title }) => title);
   }
 
   /** Since when the one that has waited longest waits; Infinity when nobody does. */

@@ -8,14 +8,15 @@ import type { Stats } from '../stats.ts';
 interface AdmissionContext {
   readonly config: Config;
   readonly stats: Stats;
-  readonly stopping: boolean;
 }
 
 export class Admission {
   private readonly context: AdmissionContext;
   private readonly list: Client[] = [];
   private readonly clientsOfUser = new Map<string, number>();
-  private onEmpty: (() => void) | null = null;
+  /** Those whose end is waited for. */
+  private awaited: Set<Client> | null = null;
+  private onGone: (() => void) | null = null;
 
   constructor(context: AdmissionContext) {
     this.context = context;
@@ -25,10 +26,13 @@ export class Admission {
     return this.list;
   }
 
-  /** Whether one more connection may be taken at all. It is told at connection.open that it is one too many, like every refusal. */
-  hasRoom(): boolean {
+  /**
+   * Whether one more connection may be taken at all, besides `waiting` that are no clients yet. It is told at connection.open
+   * that it is one too many, like every refusal.
+   */
+  hasRoom(waiting = 0): boolean {
     const { maxClients } = this.context.config;
-    if (maxClients === 0 || this.list.length < maxClients * 2 + 100) return true;
+    if (maxClients === 0 || this.list.length + waiting < maxClients * 2 + 100) return true;
     // but not more than as many again may wait to be told
     this.context.stats.refuse('max_clients');
     return false;
@@ -59,12 +63,12 @@ export class Admission {
       if (left > 0) this.clientsOfUser.set(client.user, left);
       else this.clientsOfUser.delete(client.user);
     }
-    if (this.list.length === 0) this.onEmpty?.();
+    if (this.awaited?.delete(client) && this.awaited.size === 0) this.onGone?.();
   }
 
   /** Why a client that opens its connection may not come in now, null if it may. */
   admit(client: Client): Denial | null {
-    const { config, stopping } = this.context;
+    const { config } = this.context;
     const { user } = client;
     const mine = (this.clientsOfUser.get(user) ?? 0) + 1;
     this.clientsOfUser.set(user, mine);
@@ -73,7 +77,6 @@ export class Admission {
       cause,
       why: reason(code, text),
     });
-    if (stopping) return deny('shutdown', 'CONNECTION_FORCED', 'amqproxy is shutting down');
     if (config.maxClients > 0 && this.list.length > config.maxClients)
       return deny(
         'max_clients',
@@ -86,7 +89,7 @@ export class Admission {
         'NOT_ALLOWED',
         `user '${user}' has max_clients_per_user (${config.maxClientsPerUser}) clients already`,
       );
-    if (this.isLocalOnly(user) && !isLoopback(client.transport.remoteAddress))
+    if (this.isLocalOnly(user) && !client.transport.isLocal)
       return deny(
         'remote_guest',
         'ACCESS_REFUSED',
@@ -101,19 +104,19 @@ export class Admission {
     return loopbackUsers.includes(user) && !(user === 'guest' && allowRemoteGuest);
   }
 
-  /** Resolves when there are no clients, or after that many seconds. */
-  empty(seconds: number): Promise<void> {
-    if (this.list.length === 0 || seconds === 0) return Promise.resolve();
+  /** Resolves when none of these is there any more, or after that many seconds. */
+  gone(clients: Iterable<Client>, seconds: number): Promise<void> {
+    const awaited = new Set(clients);
+    if (awaited.size === 0 || seconds === 0) return Promise.resolve();
+    this.awaited = awaited;
     return new Promise(resolve => {
-      const timer = Number.isFinite(seconds) ? setTimeout(() => this.onEmpty?.(), seconds * 1000) : null;
-      this.onEmpty = () => {
+      const timer = Number.isFinite(seconds) ? setTimeout(() => this.onGone?.(), seconds * 1000) : null;
+      this.onGone = () => {
         if (timer) clearTimeout(timer);
-        this.onEmpty = null;
+        this.awaited = null;
+        this.onGone = null;
         resolve();
       };
     });
   }
 }
-
-const isLoopback = (address = ''): boolean =>
-  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');

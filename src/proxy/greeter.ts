@@ -7,10 +7,11 @@ import type { RawLogin } from '../amqp/sasl.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
-import type { Opener, Registry } from '../pool/registry.ts';
+import type { Opener } from '../pool/context.ts';
 import { type Dialer, Unreachable } from '../upstream/dialer.ts';
 import { Refused } from '../upstream/handshake.ts';
 import { race } from '../upstream/race.ts';
+import { sharedTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** Milliseconds an upstream that was dialed to meet the broker waits for a login (RabbitMQ hangs up after 10 s). */
@@ -23,11 +24,16 @@ class Learned extends Error {}
 
 interface GreeterContext {
   readonly config: Config;
-  readonly registry: Pick<Registry, 'reserve' | 'release' | 'retake'>;
   readonly stopping: boolean;
+  /** Takes a place for one more connection; false when there is none. */
+  reserve(): boolean;
+  /** A connection has ended, or could not be had. */
+  release(): void;
+  /** Takes the place of one that has just ended, for another in its stead. */
+  retake(): void;
 }
 
-export class Greeter implements Opener {
+export class Greeter implements Opener<Account> {
   private readonly context: GreeterContext;
   private readonly dialer: Dialer;
   /** How often other brokers have come in force. */
@@ -50,7 +56,7 @@ export class Greeter implements Opener {
   }
 
   private async meetOnce(): Promise<void> {
-    if (!this.context.registry.reserve()) return;
+    if (!this.context.reserve()) return;
     try {
       this.keepSpare(await this.current(() => this.dial()));
     } catch {
@@ -82,13 +88,13 @@ export class Greeter implements Opener {
 
   /** A connection in a place that was taken, which is free again when it ends; not to one of the brokers `tried`. */
   private async dial(tried?: ReadonlySet<string>): Promise<Upstream> {
-    const { registry } = this.context;
+    const { context } = this;
     try {
       const upstream = await this.dialer.dial(tried);
-      upstream.whenGone(() => registry.release());
+      upstream.whenGone(() => context.release());
       return upstream;
     } catch (error) {
-      registry.release();
+      context.release();
       throw error;
     }
   }
@@ -97,23 +103,23 @@ export class Greeter implements Opener {
   private async greeted(): Promise<Upstream> {
     const spare = this.takeSpare();
     if (spare === null) return this.dial();
-    this.context.registry.release(); // it has a place already
+    this.context.release(); // it has a place already
     return spare;
   }
 
   // ---- logins
 
-  authenticate(account: Account, vhost: string): Promise<Upstream> {
-    return this.current(() => this.contest(null, upstream => this.logIn(upstream, account, vhost)));
+  authenticate(account: Account, vhost: string, title: string): Promise<Upstream> {
+    return this.current(() => this.contest(null, upstream => this.logIn(upstream, account, vhost, title)));
   }
 
-  open(account: Account, vhost: string, tuned: Upstream | null): Promise<Upstream> {
+  open(account: Account, vhost: string, tuned: Upstream | null, title: string): Promise<Upstream> {
     let ready = tuned;
     return this.current(async () => {
       const first = ready;
       ready = null;
       const upstream = await this.contest(first, async upstream => {
-        if (upstream !== first) await this.logIn(upstream, account, vhost);
+        if (upstream !== first) await this.logIn(upstream, account, vhost, title);
         await this.inTime(
           upstream,
           upstream.step(handshake => handshake.open(vhost)),
@@ -143,10 +149,11 @@ export class Greeter implements Opener {
     }
   }
 
-  /** Logs in, under a name for the vhost. */
-  private logIn(upstream: Upstream, account: Account, vhost: string): Promise<void> {
-    const name = `amqproxy ${hostname()}: ${account.user}@${vhost} #${account.nextNumber(vhost)}`;
+  /** Logs in, with an application's name, or under one for the vhost. */
+  private logIn(upstream: Upstream, account: Account, vhost: string, title: string): Promise<void> {
+    const name = title || sharedTitle(account.user, vhost, account.nextNumber(vhost));
     upstream.title = name;
+    upstream.namedFor = title;
     return this.inTime(
       upstream,
       upstream.step(handshake => handshake.authenticate(account, name)),
@@ -182,7 +189,7 @@ export class Greeter implements Opener {
     };
     const next = (): Promise<Upstream> | null => {
       if (tried.size === 0) return attempt(first);
-      if (!dialer.hasOther(tried) || !this.context.registry.reserve()) return null;
+      if (!dialer.hasOther(tried) || !this.context.reserve()) return null;
       return this.dial(tried).then(attempt);
     };
     try {
@@ -235,7 +242,7 @@ export class Greeter implements Opener {
       } catch (error) {
         if (edition === this.edition && !(error instanceof Learned)) throw error;
       }
-      this.context.registry.retake();
+      this.context.retake();
     }
   }
 

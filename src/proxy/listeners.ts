@@ -1,89 +1,108 @@
-/** The listening sockets, plain and TLS: addresses from the settings, or sockets that were handed over. */
-import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
+/** The places where clients come in: those of the settings, or sockets that were handed over. */
+import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from 'pino';
+import { type ListenerSettings, listenersOf } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
-import { type Accepted, acceptBare, bareSockets } from '../io/bare-socket.ts';
+import type { Arrival } from '../io/arrival.ts';
+import { bareSockets } from '../io/bare-socket.ts';
+import type { Stats } from '../stats.ts';
+import { inWords } from '../words.ts';
+import { Introductions } from './introductions.ts';
+import { BACKLOG, Listener } from './listener.ts';
 
-/** A listening socket handed over by systemd. */
+/** A listening socket handed over by systemd: `amqp`, `amqps`, `http`, `admin`, or the name of a section [listen NAME]. */
 export interface GivenSocket {
-  name: 'amqp' | 'amqps' | 'http' | 'admin';
+  name: string;
   fd: number;
 }
 
-const BACKLOG = 4096;
+/** A listener that could not be opened, and its settings. */
+export class ListenError extends Error {
+  readonly listener: ListenerSettings;
+  /** Its sockets were handed over. */
+  readonly given: boolean;
+
+  constructor(cause: Error, listener: ListenerSettings, given: boolean) {
+    super(cause.message, { cause });
+    this.listener = listener;
+    this.given = given;
+  }
+}
 
 interface ListenersContext {
   readonly config: Config;
   readonly log: Logger;
-  /** A client has connected; its socket is paused. With a context it speaks TLS. */
-  accept(socket: Accepted, tls: SecureContext | null): void;
+  readonly stats: Stats;
+  /** Whether one more may come, besides `waiting` others; it is counted if not. */
+  hasRoom(waiting: number): boolean;
+  /** A client has connected. */
+  accept(arrival: Arrival): void;
 }
 
+/** The sockets of [listen] itself. */
+const isDefault = ({ name }: { name: string }): boolean => name === 'amqp' || name === 'amqps';
+
 export class Listeners {
+  readonly introductions: Introductions;
   private readonly context: ListenersContext;
-  private readonly servers: Server[] = [];
-  private tls: SecureContext | null = null;
+  private list: Listener[] = [];
+  private given: readonly GivenSocket[] = [];
+  /** Where those listened that a reload has ended. */
+  private readonly former: AddressInfo[] = [];
 
   constructor(context: ListenersContext) {
     this.context = context;
+    this.introductions = new Introductions(context);
   }
 
-  /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). `given` sockets win over the addresses configured. */
-  async listen(given: GivenSocket[]): Promise<void> {
-    const { listenAddress, listenPort, listenTlsPort } = this.context.config;
+  get log(): Logger {
+    return this.context.log;
+  }
+
+  hasRoom(): boolean {
+    return this.context.hasRoom(this.introductions.count);
+  }
+
+  accept(arrival: Arrival): void {
+    this.context.accept(arrival);
+  }
+
+  /** Listens; rejects with ListenError. `given` sockets win over the addresses configured. */
+  async listen(given: readonly GivenSocket[]): Promise<void> {
+    this.given = given;
     if (!bareSockets)
-      this.context.log.info(
-        'Clients are served over net.Socket, which costs more: the runtime is not the one known',
-      );
-    const mine = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
-    if (mine.length > 0) {
-      for (const { fd, name } of mine) await this.serve(name === 'amqps', { fd });
-      return;
-    }
-    await this.serveAddress(false, listenAddress, listenPort);
-    if (listenTlsPort > 0) await this.serveAddress(true, listenAddress, listenTlsPort);
+      this.log.info('Clients are served over net.Socket, which costs more: the runtime is not the one known');
+    for (const settings of listenersOf(this.context.config)) await this.open(settings);
   }
 
-  private async serveAddress(tls: boolean, host: string, port: number): Promise<void> {
-    if (host !== 'localhost') return void (await this.serve(tls, { host, port }));
-    const bound = await this.serve(tls, { host: '127.0.0.1', port });
+  private async open(settings: ListenerSettings): Promise<void> {
+    const { place } = settings;
+    const mine = this.given.filter(({ name }) => name === settings.name);
+    const elsewhere = isDefault(settings) && this.given.some(isDefault);
+    if (mine.length === 0 && (elsewhere || (isDefault(settings) && place === null))) return;
     try {
-      await this.serve(tls, { host: '::1', port: bound });
+      if (mine.length === 0 && place === null)
+        throw new Error(
+          `it has neither port nor socket, and the service manager hands over no socket named ${settings.name}`,
+        );
+      const listener = new Listener(settings, this, mine.length > 0);
+      this.list.push(listener);
+      try {
+        if (mine.length > 0) for (const { fd } of mine) await listener.listenOn(fd);
+        else await listener.listen(place!);
+      } catch (error) {
+        listener.close();
+        this.list = this.list.filter(one => one !== listener);
+        throw error;
+      }
     } catch (error) {
-      if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
+      throw new ListenError(error as Error, settings, mine.length > 0);
     }
-  }
-
-  /** TLS begins on sockets that have been accepted like any other: the same limits and time-outs hold for them. */
-  private serve(tls: boolean, where: { fd: number } | { host: string; port: number }): Promise<number> {
-    const { context } = this;
-    if (tls) this.tls ??= this.certificate();
-    const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, socket =>
-      context.accept(socket, tls ? this.tls : null),
-    );
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      // as an argument: among the options node does not see it for a descriptor, and would cut the socket unit's to 511
-      server.listen(where, BACKLOG, () => {
-        server.off('error', reject);
-        server.on('error', error => context.log.error(`Accepting clients failed: ${error.message}`));
-        // TLS is spoken over net.Socket
-        if (!tls) acceptBare(server, socket => context.accept(socket, null));
-        this.servers.push(server);
-        const address = server.address() as AddressInfo;
-        const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-        context.log.info(`Proxy listening on ${host}:${address.port}`);
-        resolve(address.port);
-      });
-    });
   }
 
   /** Whether a socket of this process is connected to one of these. */
   accepts({ remoteAddress, remotePort, localAddress }: Socket): boolean {
-    return this.servers.some(server => {
-      const { address, port } = server.address() as AddressInfo;
+    return [...this.former, ...this.list.flatMap(({ addresses }) => addresses)].some(({ address, port }) => {
       if (port !== remotePort) return false;
       // an own address of this machine is reached from itself; all of 127.0.0.0/8 are own addresses
       const own = remoteAddress === localAddress || remoteAddress?.startsWith('127.') === true;
@@ -91,17 +110,43 @@ export class Listeners {
     });
   }
 
-  private certificate(): SecureContext {
-    const { tlsCert, tlsKey } = this.context.config;
-    return createSecureContext({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) });
+  /** Takes over the settings: sections that are new listen from now on, those that have gone do so no more. */
+  reload(): void {
+    const wanted = listenersOf(this.context.config);
+    this.list = this.list.filter(listener => {
+      const settings = wanted.find(({ name }) => name === listener.settings.name);
+      if (settings !== undefined) {
+        listener.reload(settings);
+        return true;
+      }
+      this.former.push(...listener.addresses);
+      // closed as well: their numbers may be those of other files soon
+      if (listener.given) this.given = this.given.filter(({ name }) => name !== listener.settings.name);
+      listener.close();
+      return false;
+    });
+    for (const settings of wanted) {
+      const there = this.list.some(listener => listener.settings.name === settings.name);
+      if (there || isDefault(settings)) continue;
+      this.open(settings).catch((error: ListenError) =>
+        this.log.warn(`[${settings.heading}] does not listen: ${inWords(error.cause as Error)}`),
+      );
+    }
   }
 
-  /** The certificate may have been renewed: it holds for the clients that come from now on. */
-  reload(): void {
-    if (this.tls !== null) this.tls = this.certificate();
+  /** Closes them; who has connected already is taken in before, where the kernel would hang up on him. */
+  async drain(): Promise<void> {
+    const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+    for (const listener of this.list) if (listener.given) listener.close();
+    const own = this.list.filter(({ given }) => !given);
+    const accepted = (): number => own.reduce((sum, listener) => sum + listener.accepted, 0);
+    const most = accepted() + BACKLOG;
+    await turn(); // what has brought the signal is over
+    for (let before = -1; before < accepted() && before < most; await turn()) before = accepted();
+    this.close();
   }
 
   close(): void {
-    for (const server of this.servers) server.close();
+    for (const listener of this.list) listener.close();
   }
 }

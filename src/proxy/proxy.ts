@@ -1,24 +1,24 @@
 /** The owner of all that lives: start, reload, drain. */
 import type { Socket } from 'node:net';
-import type { SecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { reason } from '../amqp/errors.ts';
 import { Client, type ClientContext } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
-import type { Accepted } from '../io/bare-socket.ts';
+import type { Arrival } from '../io/arrival.ts';
 import { Transport } from '../io/transport.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
 import type { Denial } from '../pool/waiters.ts';
 import { Stats } from '../stats.ts';
-import { Dialer, type DialerOwner } from '../upstream/dialer.ts';
-import { addressName } from '../upstream/names.ts';
-import { BrokerProfile } from '../upstream/profile.ts';
+import type { BrokerProfile } from '../upstream/profile.ts';
 import { Admission } from './admission.ts';
-import { Greeter } from './greeter.ts';
+import { Balance } from './balance.ts';
 import { Janitor } from './janitor.ts';
 import { type GivenSocket, Listeners } from './listeners.ts';
+import type { Route, RouteOwner } from './route.ts';
+import { Routes } from './routes.ts';
+import { Sentinel } from './sentinel.ts';
 
 /** How full the buffers of one kind are: all of them together, the fullest, and what each may hold. */
 export interface Fill {
@@ -27,30 +27,35 @@ export interface Fill {
   limit: number;
 }
 
-/** What upstreams depend on. */
-const brokersOf = ({ upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey }: Config): string =>
-  JSON.stringify([upstream, tlsCa, tlsVerify, upstreamTlsCert, upstreamTlsKey]);
+/** A client that has come less than this many milliseconds ago, and waits for no messages, may well leave by itself … */
+const PASSING_MS = 5000;
+/** … within this many seconds: it hears no 320 for being a moment too late. */
+const MOMENT_S = 2;
+
+const isPassing = ({ stay, channels }: Client): boolean =>
+  clock.now - stay.acceptedAt < PASSING_MS && !channels.consume;
 
 /** How a broker is. */
 export interface BrokerStatus {
   name: string;
+  route: string;
   up: boolean;
   dials: { ok: number; failed: number };
   /** Upstreams that it has blocked. */
   blocked: number;
 }
 
-export class Proxy implements ClientContext, DialerOwner {
+export class Proxy implements ClientContext, RouteOwner {
   config: Config;
   readonly stats = new Stats();
-  readonly profile: BrokerProfile;
   readonly log: Logger;
   readonly registry: Registry;
   /** Draining, or ending at once. */
   stopping = false;
-  readonly dialer: Dialer;
-  private readonly greeter: Greeter;
+  readonly routes: Routes;
   private readonly clients: Admission;
+  private readonly balance = new Balance();
+  private readonly sentinel = new Sentinel();
   private readonly listeners: Listeners;
   private readonly janitor: Janitor;
 
@@ -58,10 +63,8 @@ export class Proxy implements ClientContext, DialerOwner {
     this.config = config;
     this.log = log;
     this.stats.totals.max = config.metricsPools;
-    this.profile = new BrokerProfile(config.heartbeat);
-    this.dialer = new Dialer(config, this.profile, this.stats, this);
-    this.greeter = new Greeter(this, this.dialer);
-    this.registry = new Registry(this, this.greeter);
+    this.routes = new Routes(config, this);
+    this.registry = new Registry(this, this.routes);
     this.clients = new Admission(this);
     this.listeners = new Listeners(this);
     this.janitor = new Janitor(this);
@@ -87,33 +90,63 @@ export class Proxy implements ClientContext, DialerOwner {
 
   /** Whether a client that came now would be served. */
   ready(): boolean {
-    return !this.stopping && this.dialer.ready;
+    return !this.stopping && this.routes.leading.some(({ ready }) => ready);
+  }
+
+  /** Whether those who take each route would be served; nothing where there are no routes. */
+  readyRoutes(): Map<string, boolean> {
+    const { all, leading } = this.routes;
+    if (all.length === 1) return new Map();
+    return new Map(leading.map(({ name, ready }) => [name, ready && !this.stopping]));
+  }
+
+  /** What clients are told of the broker before it is known which one is theirs. */
+  get profile(): BrokerProfile {
+    return this.routes.greeting.profile;
   }
 
   /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). */
   async listen(given: GivenSocket[] = []): Promise<void> {
-    for (const { host, port, tls } of this.config.upstream)
-      this.log.info(`Proxy upstream: ${addressName({ host, port, tls })}${tls ? ' TLS' : ''}`);
-    if (!this.config.tlsVerify && this.config.upstream.some(address => address.tls))
-      this.log.warn(
-        'tls_verify = no: the broker’s certificate is not checked, anybody on the way can read and change everything',
-      );
+    for (const { name, addresses, trustsAnybody } of this.routes.all) {
+      const way = name === 'main' ? '' : ` by [route ${name}]`;
+      for (const address of addresses) this.log.info(`Proxy upstream: ${address}${way}`);
+      if (trustsAnybody)
+        this.log.warn(
+          `tls_verify = no${way}: the broker’s certificate is not checked, anybody on the way can read and change everything`,
+        );
+    }
     await this.listeners.listen(given);
     this.janitor.start();
-    void this.greeter.meet().then(() => this.dialer.verifyNew());
+    for (const route of this.routes.all) route.begin();
   }
 
-  accept(socket: Accepted, tls: SecureContext | null): void {
+  hasRoom(waiting: number): boolean {
+    return this.clients.hasRoom(waiting);
+  }
+
+  accept(arrival: Arrival): void {
     this.stats.clientsAccepted++;
     if (!this.clients.hasRoom()) {
-      socket.destroy();
+      arrival.socket.destroy();
       return;
     }
-    const transport = Transport.accept(socket, tls, this.stats.clientTraffic);
-    this.clients.add(new Client(transport, this, clock.now));
+    const transport = Transport.accept(arrival, this.stats.clientTraffic);
+    this.clients.add(new Client(transport, this, arrival.at));
   }
 
-  // ---- what clients and pools ask for
+  // ---- what routes ask for
+
+  reserve(route: Route): boolean {
+    return this.registry.reserveOn(route);
+  }
+
+  release(route: Route): void {
+    this.registry.release(route);
+  }
+
+  retake(route: Route): void {
+    this.registry.retake(route);
+  }
 
   brokerChanged({ down }: { readonly down: boolean }, text: string): void {
     this.log.warn(text);
@@ -128,24 +161,39 @@ export class Proxy implements ClientContext, DialerOwner {
     this.log.warn(text);
   }
 
-  brokerGone(name: string): void {
-    if (this.registry.leaveBroker(name))
+  brokerGone(route: Route, name: string): void {
+    if (this.registry.leaveBroker(name, route))
       this.log.info(`Broker ${name} is gone: its name stands for others now`);
   }
 
+  // ---- what clients and pools ask for
+
   /** How each broker is. */
   brokers(): BrokerStatus[] {
-    const blocked = this.registry.blockedAt();
-    return [...this.dialer.brokers].map(({ name, down, dials }) => ({
-      name,
-      up: !down,
-      dials,
-      blocked: blocked.get(name) ?? 0,
-    }));
+    return this.routes.all.flatMap(route => {
+      const blocked = this.blockedAt(route);
+      return [...route.dialer.brokers].map(({ name, down, dials }) => ({
+        name,
+        route: route.name,
+        up: !down,
+        dials,
+        blocked: blocked.get(name) ?? 0,
+      }));
+    });
+  }
+
+  /** How many upstreams each broker of a route has blocked. */
+  private blockedAt(route: Route): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { way, upstreams } of this.registry.pools)
+      if (way.route === route)
+        for (const { address, blocked } of upstreams)
+          if (blocked !== null) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return counts;
   }
 
   meetBroker(): Promise<void> {
-    return this.greeter.meet();
+    return this.routes.greeting.opener.meet();
   }
 
   admission(client: Client): Denial | null {
@@ -162,19 +210,20 @@ export class Proxy implements ClientContext, DialerOwner {
 
   maintain(now: number): void {
     for (const client of this.clients.clients) client.maintain(now);
+    this.listeners.introductions.maintain(now);
+    this.sentinel.maintain(now, this.registry.pools);
     this.registry.maintain(now);
-    this.dialer.maintain();
+    this.balance.maintain(now, this.routes.all, this.registry.pools);
+    for (const { dialer } of this.routes.all) dialer.maintain();
   }
 
   /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
   reload(config: Config): void {
-    const changed = brokersOf(config) !== brokersOf(this.config);
     this.config = config;
-    this.dialer.configure(config, changed);
-    if (changed) {
-      this.greeter.leaveBrokers();
-      this.registry.leaveBrokers();
-    } else this.registry.forgetLimits();
+    const changed = this.routes.configure(config);
+    for (const route of changed) this.registry.leaveBrokers(route);
+    if (changed.length === 0) this.registry.forgetLimits();
+    this.registry.reroute();
     this.listeners.reload();
   }
 
@@ -182,7 +231,7 @@ export class Proxy implements ClientContext, DialerOwner {
 
   /** Upstreams, to one broker or to all, end with their last lease; whoever needs one gets a new one. */
   reconnect(broker?: string): void {
-    this.greeter.leaveBrokers();
+    for (const { opener } of this.routes.all) opener.leaveBrokers();
     if (broker === undefined) this.registry.leaveBrokers();
     else {
       this.registry.leaveBroker(broker);
@@ -195,14 +244,23 @@ export class Proxy implements ClientContext, DialerOwner {
   /** Stops accepting, lets clients leave, closes those that stay, then the upstreams. Resolves when all is closed. */
   async drain(): Promise<void> {
     this.stopping = true;
-    this.listeners.close();
-    this.greeter.dropSpare();
+    await this.listeners.drain();
+    for (const { opener } of this.routes.all) opener.dropSpare();
     this.registry.dropTuned();
+    const { clients } = this.clients;
     const { termClientCloseTimeout, termTimeout } = this.config;
-    if (termClientCloseTimeout > 0) await this.clients.empty(termClientCloseTimeout);
-    for (const client of [...this.clients.clients])
-      client.ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
-    await this.clients.empty(termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
+    const { introductions } = this.listeners;
+    if (termClientCloseTimeout > 0) {
+      await introductions.settled(MOMENT_S);
+      await this.clients.gone(clients, termClientCloseTimeout);
+    } else {
+      this.dismiss(clients.filter(client => !isPassing(client)));
+      await introductions.settled(MOMENT_S);
+      await this.clients.gone(clients.filter(isPassing), MOMENT_S);
+    }
+    introductions.end();
+    this.dismiss([...clients]);
+    await this.clients.gone(clients, termTimeout < 0 ? Number.POSITIVE_INFINITY : termTimeout);
     for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.close();
     const until = performance.now() + 3000;
@@ -211,13 +269,19 @@ export class Proxy implements ClientContext, DialerOwner {
     this.abort();
   }
 
+  private dismiss(clients: Client[]): void {
+    for (const { ending } of clients)
+      ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+  }
+
   /** Ends everything at once. */
   abort(): void {
     this.stopping = true;
-    this.dialer.close();
+    for (const { dialer } of this.routes.all) dialer.close();
     this.janitor.stop();
-    this.greeter.dropSpare();
+    for (const { opener } of this.routes.all) opener.dropSpare();
     this.listeners.close();
+    this.listeners.introductions.end();
     for (const client of [...this.clients.clients]) client.transport.reset();
     this.registry.destroy();
   }

@@ -19,6 +19,8 @@ export interface HttpSources {
   metrics: Pick<Registry, 'metrics' | 'contentType'>;
   /** Whether a client that comes now would be served. */
   ready(): boolean;
+  /** The same for those who take each route, where there are routes. */
+  routes?(): Map<string, boolean>;
 }
 
 /** Where to listen: addresses from the settings, or a socket that was handed over. */
@@ -37,6 +39,21 @@ function isMisled({ headers, socket }: IncomingMessage): boolean {
   return (
     loopback && host !== undefined && !/^(\[[\da-f:.]+\]|[\d.]+|([\w-]+\.)*localhost)(:\d+)?$/i.test(host)
   );
+}
+
+/** `/readyz?route=NAME` is about one route; without, some route must be ready, and those that are not are named. */
+function readiness(
+  { url }: IncomingMessage,
+  sources: HttpSources,
+  send: (status: number, body: string) => void,
+): void {
+  const routes = sources.routes?.() ?? new Map<string, boolean>();
+  const name = new URLSearchParams(url!.split('?')[1]).get('route');
+  const ready = name === null ? sources.ready() : routes.get(name);
+  const others = name === null ? [...routes].filter(([, ready]) => !ready) : [];
+  const text = [ready ? 'OK' : 'Not ready', ...others.map(([name]) => `route ${name}: not ready`)];
+  if (ready === undefined) send(404, 'There is no such route\n');
+  else send(ready ? 200 : 503, `${text.join('\n')}\n`);
 }
 
 async function answer(
@@ -61,7 +78,7 @@ async function answer(
     case '/healthz':
       return send(200, 'OK\n');
     case '/readyz':
-      return sources.ready() ? send(200, 'OK\n') : send(503, 'Not ready\n');
+      return readiness(request, sources, send);
     case '/':
       if (isMisled(request)) return send(403, MISLED);
       if (sources.console === undefined) return send(200, 'amqproxy: /metrics /healthz /readyz\n');

@@ -1,5 +1,6 @@
 /** What the outside world sees of a running proxy: service manager, journal, stats line, metrics, HTTP. */
 import type { Logger } from 'pino';
+import { sectionsOf } from '../config/sections.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
@@ -14,7 +15,7 @@ import { listenFds, Systemd } from './systemd.ts';
 export { ServiceError } from './errors.ts';
 
 export interface Service {
-  /** Listening sockets handed over by the service manager, for the proxy; named `amqp` or `amqps`. */
+  /** Listening sockets handed over by the service manager, for the proxy: `amqp`, `amqps`, or for a section [listen NAME]. */
   readonly sockets: GivenSocket[];
   /** Descriptor of the console's socket, if one was handed over. */
   readonly adminSocket: number | null;
@@ -37,10 +38,11 @@ const DRAIN_STATUS_MS = 1000;
  */
 export async function startService(proxy: Proxy, log: Logger, console: Shows): Promise<Service> {
   const systemd = new Systemd(log);
-  const given = listenFds();
-  const sockets = given.filter(({ name }) => name === 'amqp' || name === 'amqps');
-  const httpSockets = given.filter(socket => socket.name === 'http');
   const { config } = proxy;
+  const sections = sectionsOf(config, 'listen').map(({ name }) => name);
+  const given = listenFds(process.env, sections);
+  const sockets = given.filter(({ name }) => name !== 'http' && name !== 'admin');
+  const httpSockets = given.filter(socket => socket.name === 'http');
   checkOpenFiles(config, log);
   const stats = new StatsLine(proxy, log);
 
@@ -49,14 +51,18 @@ export async function startService(proxy: Proxy, log: Logger, console: Shows): P
     const sources = {
       metrics: createMetrics(proxy, labelRows(proxy)),
       ready: () => listening && proxy.ready(),
+      routes: () => proxy.readyRoutes(),
       console,
     };
     for (const { fd } of httpSockets) await startHttp({ fd }, sources, log);
     if (httpSockets.length === 0)
       await startHttp({ host: config.httpAddress, port: config.httpPort }, sources, log);
   }
-  if (sockets.length > 0)
+  if (sockets.some(({ name }) => name === 'amqp' || name === 'amqps'))
     log.info('Sockets come from the service manager: [listen] address, port and tls_port are not used');
+  for (const name of sections)
+    if (sockets.some(socket => socket.name === name))
+      log.info(`The socket of [listen ${name}] comes from the service manager`);
   if (httpSockets.length > 0)
     log.info(
       'The HTTP socket comes from the service manager: [listen] http_address and http_port are not used',

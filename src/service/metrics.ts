@@ -88,37 +88,41 @@ const HISTOGRAMS: [name: string, help: string, of: (stats: Stats) => Samples][] 
   ['barrier_duration_seconds', 'Round trip of a barrier', s => s.barrierSeconds],
 ];
 
+/** The label `route` is there for a [route NAME] only: what is by [main] has the labels it always had. */
+const labelsOf = ({ name, route }: BrokerStatus): Record<string, string> =>
+  route === 'main' ? { upstream: name } : { upstream: name, route };
+
 /** One line for each broker, as label `upstream`. */
 function brokerMetrics(proxy: Measured, registers: Registry[]): void {
   new Gauge({
     name: 'amqproxy_broker_up',
     help: '1 while a broker is up or not known to be down, 0 while it is down',
-    labelNames: ['upstream'],
+    labelNames: ['upstream', 'route'],
     registers,
     collect() {
       this.reset();
-      for (const { name, up } of proxy.brokers()) this.set({ upstream: name }, up ? 1 : 0);
+      for (const broker of proxy.brokers()) this.set(labelsOf(broker), broker.up ? 1 : 0);
     },
   });
   new Gauge({
     name: 'amqproxy_upstreams_blocked',
     help: 'Upstreams that a broker has blocked (connection.blocked)',
-    labelNames: ['upstream'],
+    labelNames: ['upstream', 'route'],
     registers,
     collect() {
       this.reset();
-      for (const { name, blocked } of proxy.brokers()) this.set({ upstream: name }, blocked);
+      for (const broker of proxy.brokers()) this.set(labelsOf(broker), broker.blocked);
     },
   });
   new Counter({
     name: 'amqproxy_broker_dials_total',
     help: 'Connections attempted to a broker, by whether it greeted',
-    labelNames: ['upstream', 'result'],
+    labelNames: ['upstream', 'route', 'result'],
     registers,
     collect() {
       this.reset();
-      for (const { name, dials } of proxy.brokers())
-        for (const [result, n] of Object.entries(dials)) this.inc({ upstream: name, result }, n);
+      for (const broker of proxy.brokers())
+        for (const [result, n] of Object.entries(broker.dials)) this.inc({ ...labelsOf(broker), result }, n);
     },
   });
 }

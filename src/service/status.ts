@@ -6,9 +6,9 @@ import type { Rates } from './stats-line.ts';
 const few = (n: number): string => (n === 0 || n >= 100 ? String(Math.round(n)) : n.toFixed(1));
 
 /** What an operator should look at, the worst first. */
-export function troubles({ registry, dialer }: Proxy, refused: number): string[] {
+export function troubles({ registry, routes }: Proxy, refused: number): string[] {
   const list: string[] = [];
-  for (const { name, drained, downSince } of dialer.brokers)
+  for (const { name, drained, downSince } of routes.all.flatMap(({ dialer }) => [...dialer.brokers]))
     if (drained) list.push(`${name} drained`);
     else if (downSince !== null) {
       const since = new Date(Date.now() - (performance.now() - downSince.since));

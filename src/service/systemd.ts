@@ -126,7 +126,7 @@ const systemdNotify = async (state: string): Promise<void> => {
 };
 
 /** Names a socket may have (FileDescriptorName=), and what is served on it. A socket without a name is called as its unit. */
-const ROLES: Record<string, GivenSocket['name']> = {
+const ROLES: Record<string, string> = {
   amqp: 'amqp',
   'amqproxy.socket': 'amqp',
   unknown: 'amqp',
@@ -138,9 +138,13 @@ const ROLES: Record<string, GivenSocket['name']> = {
 /**
  * The sockets handed over to this process (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), named by their role.
  * The variables are taken out of `env`, as sd_listen_fds(3) asks, so that no child takes them for its own.
+ * `sections`: the names of sections [listen NAME], for which sockets may be, too.
  * @throws ServiceError for a name nobody knows.
  */
-export function listenFds(env: NodeJS.ProcessEnv = process.env): GivenSocket[] {
+export function listenFds(
+  env: NodeJS.ProcessEnv = process.env,
+  sections: readonly string[] = [],
+): GivenSocket[] {
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = env;
   delete env.LISTEN_PID;
   delete env.LISTEN_FDS;
@@ -151,11 +155,11 @@ export function listenFds(env: NodeJS.ProcessEnv = process.env): GivenSocket[] {
   const names = LISTEN_FDNAMES ? LISTEN_FDNAMES.split(':') : [];
   return Array.from({ length: count }, (_, i) => {
     const given = names[i] || 'unknown';
-    const name = Object.hasOwn(ROLES, given) ? ROLES[given] : undefined;
+    const name = Object.hasOwn(ROLES, given) ? ROLES[given] : sections.find(one => one === given);
     if (name === undefined)
       throw new ServiceError(
         EX.CONFIG,
-        `the service manager handed over a socket named "${given}": known are amqp, amqps, http and admin. Mend FileDescriptorName= in the socket unit`,
+        `the service manager handed over a socket named "${given}": known are amqp, amqps, http and admin, and sections [listen NAME] of the settings. Mend FileDescriptorName= in the socket unit`,
       );
     return { name, fd: FIRST_FD + i };
   });

@@ -60,7 +60,9 @@ export class Broker<C> {
   /** By the operator's wish it gets no new upstreams. */
   drained = false;
   private readonly context: BrokerContext<C>;
-  private state: { is: 'new' } | { is: 'up' } | Down = { is: 'new' };
+  private state: { is: 'new' } | { is: 'up'; since: number } | Down = { is: 'new' };
+  /** When it was dialed last, in monotonic milliseconds; null before that. */
+  dialedAt: number | null = null;
   /** The one dial while it is down. */
   private trial: Promise<void> | null = null;
   /** What that has opened. */
@@ -94,6 +96,11 @@ export class Broker<C> {
     return this.state.is === 'down' ? this.state : null;
   }
 
+  /** Since when it is as it is, in monotonic milliseconds; null while nothing is known. */
+  get since(): number | null {
+    return this.state.is === 'new' ? null : this.state.since;
+  }
+
   /** What is wrong with it and how long ago that was seen; null when nothing is known to be wrong. */
   get trouble(): string | null {
     const { state } = this;
@@ -120,6 +127,7 @@ export class Broker<C> {
   }
 
   private async attempt(): Promise<C> {
+    this.dialedAt = this.context.now();
     try {
       const connection = await this.context.connect();
       this.dials.ok++;
@@ -210,7 +218,7 @@ export class Broker<C> {
     if (this.closed) return;
     const { state, context } = this;
     this.stopTimer();
-    this.state = { is: 'up' };
+    this.state = { is: 'up', since: context.now() };
     if (state.is !== 'down') return;
     const refused = context.refusals() - state.refusals;
     const meanwhile =

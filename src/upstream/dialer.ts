@@ -42,6 +42,8 @@ export class Dialer {
   private readonly names: Names;
   private readonly byName = new Map<string, Broker<Upstream>>();
   private next = 0;
+  /** Who is to have the next ones. */
+  private favoured: string[] = [];
   private closed = false;
 
   constructor(config: Config, profile: BrokerProfile, stats: Stats, owner: DialerOwner, lookup?: Lookup) {
@@ -162,8 +164,15 @@ export class Dialer {
     const all = [...this.byName.values()].filter(({ name, drained }) => !drained && !tried.has(name));
     const usable = all.filter(broker => broker.usable);
     const from = usable.length > 0 ? usable : all;
-    const first = this.next++ % Math.max(1, from.length);
+    const favoured = this.favoured.pop();
+    const named = from.findIndex(({ name }) => name === favoured);
+    const first = named >= 0 ? named : this.next++ % Math.max(1, from.length);
     return [...from.slice(first), ...from.slice(0, first)];
+  }
+
+  /** One dial for each of these names goes there first; the others go in turn. */
+  favour(names: string[]): void {
+    this.favoured = names;
   }
 
   /** Whether there is a broker, not known to be down, that is none of those. */

@@ -1,4 +1,5 @@
 /** Why a connection to a broker has failed, in words that say what to mend. */
+import { inWords } from '../words.ts';
 
 const UNTRUSTED =
   'its certificate is not trusted: it is signed by an authority this machine does not know (set tls_ca)';
@@ -37,7 +38,9 @@ export function explain(error: NodeJS.ErrnoException, host: string): string {
     return `its certificate is for another host name than ${host}: ${message.replace(/^.*altnames: /, '')}`;
   if (/^ERR_SSL_|^EPROTO$/.test(code))
     for (const [pattern, words] of OPENSSL) if (pattern.test(`${code} ${message}`)) return words;
-  return message || code;
+  // a file of ours that cannot be read
+  const { path } = error;
+  return path === undefined ? inWords(error) : `${path}: ${inWords(error)}`;
 }
 
 /** A broker's first bytes that are no greeting: what they show, or null. */

@@ -45,6 +45,8 @@ export class BrokerProfile {
   mechanisms!: string[];
   channelMax!: number;
   frameMax!: number;
+  /** Seconds. */
+  heartbeat!: number;
   /** connection.start has been seen. */
   met = false;
   /** It is a RabbitMQ, whose words for what it does not do are known; others are asked themselves. */
@@ -74,9 +76,35 @@ export class BrokerProfile {
   tunes(channelMax: number, frameMax: number, heartbeat: number): void {
     this.channelMax = channelMax;
     this.frameMax = frameMax;
+    this.heartbeat = heartbeat;
     const args = new Writer(8).short(channelMax).long(frameMax).short(heartbeat);
     this.tune = methodFrame(0, M.CONNECTION_TUNE, args.take());
   }
+}
+
+/** What a client is offered in connection.tune. */
+export interface Offer {
+  readonly tune: Buffer;
+  readonly channelMax: number;
+  readonly frameMax: number;
+  readonly isRabbit: boolean;
+}
+
+/** What all of these can do, as far as they are known. */
+export function offerOf(profiles: readonly BrokerProfile[]): Offer {
+  if (profiles.length === 1) return profiles[0];
+  const least = (of: (profile: BrokerProfile) => number): number => {
+    const bounds = profiles.map(of).filter(value => value > 0);
+    return bounds.length === 0 ? 0 : Math.min(...bounds);
+  };
+  const offer = new BrokerProfile(0);
+  offer.tunes(
+    least(({ channelMax }) => channelMax || 65535),
+    least(({ frameMax }) => frameMax),
+    least(({ heartbeat }) => heartbeat),
+  );
+  offer.isRabbit = profiles.every(({ isRabbit }) => isRabbit);
+  return offer;
 }
 
 /** The broker, as its upstreams see it. */

@@ -3,6 +3,7 @@
  * and nothing comes. An answer may take long because of what was done on its channel before; so the broker is asked
  * something else as well, on a channel of its own, before the upstream is given up.
  */
+import { clock } from '../clock.ts';
 import type { Transport } from '../io/transport.ts';
 import type { Answers } from './answers.ts';
 
@@ -24,7 +25,10 @@ interface Watched {
 
 export class Silence {
   private readonly upstream: Watched;
-  private probed = false;
+  /** Coarse time at which something was asked that nothing has come after; 0 for never. */
+  private askedAt = 0;
+  /** The broker has been given up elsewhere: it need only be late here. */
+  together = false;
   /** When the broker's machine was last seen to take bytes, and how many it had not taken then. */
   private takenAt = 0;
   private waiting = 0;
@@ -39,25 +43,37 @@ export class Silence {
     return blocked === null ? answers.silence(transport.heartbeat.lastRead) : 0;
   }
 
+  /** It is to be given up, if the broker's machine takes no bytes. */
+  get over(): boolean {
+    return this.ms > GIVE_UP_MS - LOOK_MS;
+  }
+
   /** Another upstream is the better choice. */
   get suspect(): boolean {
     return this.ms > SUSPECT_MS;
   }
 
-  /** To be called periodically: seconds of silence when the upstream is to be given up, else 0. */
-  check(now: number): number {
+  /** To be called periodically: why the upstream is to be given up, or null. */
+  check(now: number): string | null {
     const { ms } = this;
     if (ms <= SUSPECT_MS) {
-      this.probed = false;
-      return 0;
+      this.together = false;
+      return null;
     }
-    if (!this.probed) {
-      this.probed = true;
-      this.waiting = Number.POSITIVE_INFINITY;
-      this.upstream.channels.probe();
-    }
+    this.ask();
     if (now - this.lookedAt >= LOOK_MS) this.look(now);
-    return ms > GIVE_UP_MS && now - this.takenAt > GIVE_UP_MS - SUSPECT_MS ? Math.round(ms / 1000) : 0;
+    const late = this.together ? 0 : GIVE_UP_MS - SUSPECT_MS;
+    if (ms <= SUSPECT_MS + late || now - this.takenAt <= late) return null;
+    return `the broker owes an answer and has been silent for ${Math.round(ms / 1000)} s`;
+  }
+
+  /** Asks something that the broker answers at once, unless that was done and is still to be answered. */
+  ask(): void {
+    const { lastRead } = this.upstream.transport.heartbeat;
+    if (this.askedAt > lastRead) return;
+    this.askedAt = clock.now;
+    this.waiting = Number.POSITIVE_INFINITY;
+    this.upstream.channels.probe();
   }
 
   /** On a slow network what was written before may hold the answer up: then it is not dead. */

@@ -32,10 +32,12 @@ const CLOSE_MS = 5000;
 let made = 0;
 
 export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
-  /** By which the operator and the log know it, and how it calls itself at the broker. */
   readonly id = ++made;
+  /** By which the operator and the log know it, and how it calls itself at the broker. */
   readonly name = `u${this.id}`;
   title = '';
+  /** The application's name that it bears there, for a client that keeps it; '' for one of ours. */
+  namedFor = '';
   state: UpstreamState = 'handshake';
   readonly transport: Transport;
   readonly out: Transport['out'];
@@ -62,7 +64,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   private goneListener: (() => void) | null = null;
   readonly answers = new Answers();
   private readonly blockage: Blockage = new Blockage(this);
-  private readonly silence = new Silence(this);
+  readonly silence = new Silence(this);
   readonly barriers: Barriers;
   private barrierProbe: BarrierProbe | null = null;
   private readonly drain: Drain;
@@ -280,13 +282,9 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   /** Keeps the connection alive, and ends it when the broker is silent for two intervals, or owes an answer. */
   tick(now: number): void {
     const { transport } = this;
-    const beats = transport.tick(now);
-    const silent = beats && this.state === 'live' ? this.silence.check(now) : 0;
-    if (beats && silent === 0) return;
-    const text = beats
-      ? `the broker owes an answer and has been silent for ${silent} s`
-      : `no heartbeat from the broker for ${transport.heartbeat.interval * 2} s`;
-    this.destroy(reason('CONNECTION_FORCED', text));
+    let dead = this.state === 'live' ? this.silence.check(now) : null;
+    if (!transport.tick(now)) dead = `no heartbeat from the broker for ${transport.heartbeat.interval * 2} s`;
+    if (dead !== null) this.destroy(reason('CONNECTION_FORCED', dead));
   }
 
   /** Closes politely: connection.close, then the socket when the broker has answered. */

@@ -76,8 +76,8 @@ export class Run {
     return lines.map(line =>
       line
         .replaceAll(this.prefix, 'd')
-        .replace(/amq\.gen-[\w-]{22}/g, number('amq.gen'))
-        .replace(/amq\.ctag-[\w-]{22}/g, number('amq.ctag'))
+        .replace(/amq\.gen-[\w-]{16,}/g, number('amq.gen'))
+        .replace(/amq\.ctag-[\w-]{16,}/g, number('amq.ctag'))
         .replace(/amq\.rabbitmq\.reply-to\.[\w+/=.-]+/g, number('reply-to'))
         .replace(/<\d+\.\d+\.\d+>/g, '<pid>'),
     );

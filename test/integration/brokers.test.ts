@@ -169,7 +169,7 @@ describe('Brokers', () => {
       proxy = await start(`amqp://127.0.0.1:${port}, ${broker.url}`);
       await until('the warning', () => lines(proxy!, /WARN Broker/).length > 0);
       expect(lines(proxy, /WARN Broker/)[0]).to.match(
-        new RegExp(`Broker 127\\.0\\.0\\.1:${port} is down: connect ECONNREFUSED`),
+        new RegExp(`Broker 127\\.0\\.0\\.1:${port} is down: connection refused`),
       );
       expect(await proxy.ready()).to.equal(true);
       expect(await login(proxy.port)).to.equal('welcome');
@@ -211,7 +211,9 @@ describe('Brokers', () => {
       const { port } = broker;
       proxy = await start(`amqp://broker.invalid:${port}`, ['connect_timeout = 10'], given.env);
       expect(await login(proxy.port)).to.match(
-        new RegExp(`no broker can be reached: broker\\.invalid:${port}: getaddrinfo E`),
+        new RegExp(
+          `no broker can be reached: broker\\.invalid:${port}: this name (is not known|cannot be looked up)`,
+        ),
       );
       given.write({ 'broker.invalid': ['127.0.0.1'] });
       await until('it to be found', async () => (await login(proxy!.port)) === 'welcome');

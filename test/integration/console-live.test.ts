@@ -1,11 +1,11 @@
 /** The live views: the page in a real browser, and `amqproxy top` on a terminal. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
+import { chromium, hasChromium } from '../support/chromium.ts';
 import { tempDir } from '../support/cleanup.ts';
 import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
 import { Operator } from '../support/operator.ts';
@@ -13,8 +13,6 @@ import type { AmqProxy } from '../support/proxy.ts';
 import { until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 
-const exec = promisify(execFile);
-const CHROMIUM = '/usr/bin/chromium';
 const main = resolve(import.meta.dirname, '../../src/main.ts');
 const EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
 
@@ -46,28 +44,12 @@ describe('Live', () => {
 
   describe('the page', () => {
     before(function () {
-      if (!existsSync(CHROMIUM)) this.skip();
+      if (!hasChromium()) this.skip();
     });
-    const chromium = async (...args: string[]): Promise<string> => {
-      const { stdout } = await exec(
-        CHROMIUM,
-        [
-          '--headless',
-          '--no-sandbox',
-          '--disable-gpu',
-          '--disable-dev-shm-usage',
-          `--user-data-dir=${tempDir('chromium')}`,
-          '--virtual-time-budget=15000',
-          ...args,
-          `${proxy.http}/`,
-        ],
-        { timeout: 60_000, maxBuffer: 1 << 26 },
-      );
-      return stdout;
-    };
+    const look = (...args: string[]): Promise<string> => chromium(`${proxy.http}/`, ...args);
 
     it('shows brokers, pools, upstreams and clients in a browser, and runs nothing that a client brings', async () => {
-      const dom = await chromium('--dump-dom');
+      const dom = await look('--dump-dom');
       expect(dom).to.match(/id="state" class="">as of /);
       for (const text of [
         'alice@one',
@@ -83,7 +65,7 @@ describe('Live', () => {
 
     it('fits on a phone, in the dark, too', async () => {
       const file = join(tempDir('picture'), 'page.png');
-      await chromium('--force-dark-mode', '--window-size=400,900', `--screenshot=${file}`);
+      await look('--force-dark-mode', '--window-size=400,900', `--screenshot=${file}`);
       expect(readFileSync(file).subarray(1, 4).toString()).to.equal('PNG');
       expect(statSync(file).size).to.be.above(5000);
     });

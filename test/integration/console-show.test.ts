@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { expect } from 'chai';
+import { commandNames, commandOf } from '../../src/console/table.ts';
 import * as f from '../differential/frames.ts';
 import { peopledBroker, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { Operator, type Row } from '../support/operator.ts';
@@ -73,6 +74,41 @@ describe('The console shows', () => {
     const stats = await operator.rows('stats');
     expect(stats.map(({ span }) => span)).to.deep.equal(['10 s', 'minute', 'hour']);
     expect(stats[2].logins).to.be.above(0);
+  });
+
+  it('since when a broker is up or down, why, and when it was tried last', async () => {
+    const other = new Operator();
+    const two = await other.start(`${(await peopledBroker()).url},amqp://127.0.0.1:1`);
+    try {
+      const [down] = await until('the other to have been tried', async () => {
+        for (const [user, secret] of [
+          ['alice', 'wonder'],
+          ['bob', 'builder'],
+        ])
+          (await RawClient.start(two.port, { user, secret, vhost: 'one' })).destroy();
+        const rows = await other.rows('brokers', 'state=down');
+        return rows.length > 0 ? rows : null;
+      });
+      expect(down).to.include({ id: '127.0.0.1:1', upstreams: 0 });
+      expect(down.why).to.match(/ECONNREFUSED/);
+      const [up] = await other.rows('brokers', 'state=up');
+      expect(up).to.include({ why: '', failures: 0 });
+      for (const { id } of [up, down]) {
+        const ages = async (): Promise<Row> => (await other.rows('brokers', `id=${id}`))[0];
+        const before = await ages();
+        await until(`${id} to grow older`, async () => (await ages()).for > before.for);
+        expect(before.dialed).to.be.at.least(0);
+      }
+      // it is tried again and again, and still is down since the first time
+      const { dials } = down;
+      const again = await until('another try', async () => {
+        const [row] = await other.rows('brokers', 'state=down');
+        return row.dials > dials ? row : null;
+      });
+      expect(again.dialed).to.be.below(Number(again.for));
+    } finally {
+      await two.stop();
+    }
   });
 
   it('who waits, and for how long', async () => {
@@ -170,9 +206,14 @@ describe('The console shows', () => {
     const http = proxy.http;
     const read = (await (await fetch(`${http}/show/clients`)).json()) as { rows: Row[] };
     expect(read.rows).to.have.length(1);
-    for (const method of ['POST', 'GET'])
-      expect((await fetch(`${http}/kill?arg=${read.rows[0].id}`, { method })).status).to.be.oneOf([404, 405]);
+    for (const act of commandNames.filter(name => commandOf(name).kind === 'act'))
+      for (const method of ['POST', 'GET', 'PUT'])
+        for (const path of [act, `show/${act}`, `/${act}`, `./${act}`]) {
+          const { status } = await fetch(`${http}/${path}?arg=${read.rows[0].id}&arg=1`, { method });
+          expect(status, `${method} ${path}`).to.be.oneOf([404, 405]);
+        }
     expect(await operator.rows('clients')).to.have.length(1);
+    expect(proxy.log).not.to.match(/Console: (?!listening)|ERROR/);
   });
 
   const MISTAKES: [args: string[], code: number, line: RegExp][] = [

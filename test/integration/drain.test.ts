@@ -1,9 +1,10 @@
 /** SIGTERM: nobody new, the old finish or are told, nothing that was confirmed or closed is lost. */
 import { connect as dial } from 'node:net';
 import { expect } from 'chai';
-import { Writer } from '../../src/amqp/frame.ts';
+import { PROTOCOL_HEADER, Writer } from '../../src/amqp/frame.ts';
+import * as f from '../differential/frames.ts';
 import { direct, Fixture, proxyOnly, queueName } from '../support/fixture.ts';
-import { until } from '../support/rabbitmq.ts';
+import { sleep, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
 
 const accepts = (port: number): Promise<boolean> =>
@@ -73,6 +74,68 @@ describe('Draining', () => {
     }
     expect(await to.proxy.exited()).to.equal(0);
     expect(clients.flatMap(one => one.frames)).to.deep.equal([]);
+  });
+
+  /** It publishes, and leaves by itself; gives what it hears. */
+  const finish = async (one: RawClient, queue: string): Promise<string> => {
+    one.send(publish(1, queue, Buffer.from('last words')), f.connectionClose());
+    const heard = await one.next(frame => frame.name.startsWith('connection.close'));
+    one.destroy();
+    return heard!.name;
+  };
+
+  it('gives who has just come a moment to leave by himself; who consumes, or has been there longer, is told at once', async () => {
+    const queue = queueName();
+    const old = await client(queue);
+    await sleep(5500); // from five seconds on nobody is taken for one that is about to leave
+    const consumer = await client(queue);
+    consumer.send(f.consume(1, queue));
+    await consumer.next('basic.consume-ok');
+    const passing = await client(queue);
+    to.proxy.signal('SIGTERM');
+    for (const one of [consumer, old]) {
+      expect(closeOf((await one.next('connection.close'))!).code).to.equal(320);
+      leave(one);
+    }
+    expect(await finish(passing, queue)).to.equal('connection.close-ok');
+    expect(await to.proxy.exited()).to.equal(0);
+    expect(await count(queue)).to.equal(1);
+  });
+
+  it('serves who was about to log in', async () => {
+    const queue = queueName();
+    const one = await RawClient.connect(to.port);
+    one.send(PROTOCOL_HEADER);
+    await one.next('connection.start');
+    to.proxy.signal('SIGTERM');
+    await until('the port to be closed', async () => !(await accepts(to.port)));
+    one.startOk(undefined, 'PLAIN', Buffer.from('\0guest\0guest'));
+    await one.next('connection.tune');
+    one.tuneOk(2047, 131072, 0);
+    one.openVhost('/');
+    await one.next('connection.open-ok');
+    await one.open(1);
+    one.method(1, 'queue.declare', declareArgs(queue));
+    expect(await finish(one, queue)).to.equal('connection.close-ok');
+    expect(await to.proxy.exited()).to.equal(0);
+    expect(await count(queue)).to.equal(1);
+  });
+
+  it('serves who has connected and was not accepted yet', async () => {
+    const queue = queueName();
+    to.proxy.signal('SIGSTOP');
+    const waiting = await Promise.all(Array.from({ length: 40 }, () => RawClient.connect(to.port)));
+    to.proxy.signal('SIGTERM');
+    to.proxy.signal('SIGCONT');
+    const lives = waiting.map(async one => {
+      expect((await one.login())?.name).to.equal('connection.open-ok');
+      await one.open(1);
+      one.method(1, 'queue.declare', declareArgs(queue));
+      return finish(one, queue);
+    });
+    expect(new Set(await Promise.all(lives))).to.deep.equal(new Set(['connection.close-ok']));
+    expect(await to.proxy.exited()).to.equal(0);
+    expect(await count(queue)).to.equal(40);
   });
 
   it('delivers what it had taken from its clients', async () => {

@@ -71,7 +71,7 @@ describe('Login', () => {
     const why = closeOf(answer!);
     expect(why.code).to.equal(320);
     expect(why.text).to.match(
-      /^CONNECTION_FORCED - no broker can be reached: 127\.0\.0\.1:\d+: connect ECONNREFUSED/,
+      /^CONNECTION_FORCED - no broker can be reached: 127\.0\.0\.1:\d+: connection refused, nothing listens there/,
     );
     client.destroy();
     await down.stop();

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { queries } from '../../packaging/docs/dashboard.ts';
 import * as f from '../differential/frames.ts';
+import { ALARMING, ruleTests } from '../support/alerts.ts';
 import { atExit, tempDir } from '../support/cleanup.ts';
 import { peopledBroker, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
@@ -60,6 +61,26 @@ describe('Metrics by pool and broker', () => {
       expect(await proxy.metric(`pool_messages_published_total${labels}`)).to.equal(1);
     const text = await (await fetch(`${proxy.http}/metrics`)).text();
     expect(text).not.to.match(/bob|mallory|wonder|builder/);
+  });
+
+  it('are not forged by what a vhost is called', async () => {
+    const evil = 'a",user="root"} 1\nforged_total 9\n\\';
+    const broker = await peopledBroker();
+    await broker.ctl('add_vhost', evil);
+    await broker.ctl('set_permissions', '-p', evil, 'alice', '.*', '.*', '.*');
+    const other = await AmqProxy.withMetrics(broker.url);
+    try {
+      const client = await RawClient.start(other.port, { user: 'alice', secret: 'wonder', vhost: evil });
+      const text = await (await fetch(`${other.http}/metrics`)).text();
+      client.destroy();
+      expect(text).to.include(
+        'amqproxy_pool_clients{user="alice",vhost="a\\",user=\\"root\\"} 1\\nforged_total 9\\n\\\\"} 1\n',
+      );
+      expect(text).not.to.match(/^forged/m);
+    } finally {
+      await other.stop();
+      await broker.ctl('delete_vhost', evil);
+    }
   });
 
   it('tell which broker can be reached', async () => {
@@ -133,6 +154,25 @@ scrape_configs:
     expect(execFileSync(PROMTOOL, ['check', 'rules', RULES], { encoding: 'utf8' })).to.include(
       `SUCCESS: ${ALERTS} rules found`,
     );
+  });
+
+  it('are rules that fire when they should, and not before', () => {
+    const names = [...readFileSync(RULES, 'utf8').matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+    expect(Object.keys(ALARMING)).to.have.members(names);
+    const file = join(tempDir('rules'), 'tests.yml');
+    writeFileSync(file, ruleTests(RULES));
+    expect(execFileSync(PROMTOOL, ['test', 'rules', file], { encoding: 'utf8' })).to.include('SUCCESS');
+  });
+
+  it('are rules about metrics that there are', async () => {
+    const seen = async (name: string): Promise<boolean> =>
+      (await query(`count({__name__="${name}"})`)).data.result.length > 0;
+    const names = new Set(readFileSync(RULES, 'utf8').match(/(amqproxy|process)_[a-z_]+(?=[{[ \n)])/g));
+    expect(names.size).to.be.above(12);
+    await until('a scrape', () => seen('amqproxy_broker_up'));
+    // what has not happened has no series
+    names.delete('amqproxy_clients_refused_total');
+    for (const name of names) expect(await seen(name), name).to.equal(true);
   });
 
   it('are metrics that promtool has nothing against', async () => {

@@ -64,6 +64,26 @@ describe('An upstream on which an answer is due', () => {
   });
 });
 
+describe('A broker that falls silent as a whole', () => {
+  const to = relayed([], true);
+
+  it('is found out in seconds by who is owed no answer, too: who consumes, and who waits for confirms', async () => {
+    const consumer = await to.client(queueName('silent'));
+    const queue = queueName('silent');
+    await consumer.ask(f.declare(1, queue, f.DURABLE), 'queue.declare-ok');
+    await consumer.ask(f.consume(1, queue, 'c'), 'basic.consume-ok');
+    const publisher = await to.client(queueName('silent'));
+    await publisher.ask(f.confirmSelect(1), 'confirm.select-ok');
+    to.relay.fromBroker = () => 'drop';
+    publisher.send(f.publish(1, queue, 'lost'));
+    const ends = await Promise.all([consumer, publisher].map(one => one.next('connection.close', 20)));
+    for (const end of ends) {
+      expect(closeOf(end!).code).to.equal(320);
+      expect(closeOf(end!).text).to.match(/has been silent for \d+ s/);
+    }
+  });
+});
+
 describe('upstream_heartbeat', () => {
   const to = relayed(['upstream_heartbeat = 1']);
 

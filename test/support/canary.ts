@@ -30,20 +30,28 @@ export class Canary {
   }
 
   static async start(port: number, queue: string): Promise<Canary> {
-    const publisher = await RawClient.start(port);
-    const consumer = await RawClient.start(port, { capabilities: { consumer_cancel_notify: true } });
-    await publisher.open(1);
-    publisher.method(1, 'queue.declare', declareArgs(queue));
-    await publisher.next('queue.declare-ok');
-    publisher.method(1, 'confirm.select', Buffer.from([0]));
-    await publisher.next('confirm.select-ok');
-    await consumer.open(1);
-    const args = new Writer().short(0).shortstr(queue).shortstr('canary').octet(2).long(0).take();
-    consumer.method(1, 'basic.consume', args);
-    await consumer.next('basic.consume-ok');
-    const canary = new Canary(publisher, consumer, queue);
-    canary.song = canary.sing();
-    return canary;
+    const clients: RawClient[] = [];
+    try {
+      const publisher = await RawClient.start(port);
+      clients.push(publisher);
+      const consumer = await RawClient.start(port, { capabilities: { consumer_cancel_notify: true } });
+      clients.push(consumer);
+      await publisher.open(1);
+      publisher.method(1, 'queue.declare', declareArgs(queue));
+      await publisher.next('queue.declare-ok');
+      publisher.method(1, 'confirm.select', Buffer.from([0]));
+      await publisher.next('confirm.select-ok');
+      await consumer.open(1);
+      const args = new Writer().short(0).shortstr(queue).shortstr('canary').octet(2).long(0).take();
+      consumer.method(1, 'basic.consume', args);
+      await consumer.next('basic.consume-ok');
+      const canary = new Canary(publisher, consumer, queue);
+      canary.song = canary.sing();
+      return canary;
+    } catch (error) {
+      for (const client of clients) client.destroy();
+      throw error;
+    }
   }
 
   /** The longest of these times. */

@@ -46,11 +46,16 @@ export class AmqProxy {
   port = 0;
   private httpPort = 0;
 
-  private constructor(args: string[], env: NodeJS.ProcessEnv, command = [process.execPath, MAIN]) {
+  private constructor(
+    args: string[],
+    env: NodeJS.ProcessEnv,
+    command = [process.execPath, MAIN],
+    fds: number[] = [],
+  ) {
     const [program, ...first] = command;
     this.process = spawn(program, [...first, ...args], {
       env: { AMQPROXY_POISON: '1', ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...fds],
     });
     const add = (text: Buffer): void => {
       this.log += text;
@@ -75,11 +80,13 @@ export class AmqProxy {
     args: string[] = [],
     env: NodeJS.ProcessEnv = {},
     command?: string[],
+    fds: number[] = [],
   ): Promise<AmqProxy> {
     const proxy = new AmqProxy(
       ['-l', '127.0.0.1', '-p', '0', '-b', '0', '-d', ...args, ...(upstream === null ? [] : [upstream])],
       env,
       command,
+      fds,
     );
     await until('amqproxy to listen', () => {
       if (proxy.exitCode !== null) throw new Error(`amqproxy has ended:\n${proxy.log}`);
@@ -88,6 +95,19 @@ export class AmqProxy {
       return match;
     });
     return proxy;
+  }
+
+  /** Hands sockets over to it, as a service manager does (sd_listen_fds(3)): these, by these names. */
+  static onSockets(
+    fds: number[],
+    names: string[],
+    upstream: string | null,
+    args: string[] = [],
+  ): Promise<AmqProxy> {
+    // LISTEN_PID is its own: the shell becomes the proxy
+    const command = ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', process.execPath, MAIN];
+    const env = { LISTEN_FDS: String(fds.length), LISTEN_FDNAMES: names.join(':') };
+    return AmqProxy.start(upstream, args, env, command, fds);
   }
 
   /** The same with an HTTP server, for `metric` and `ready`. */

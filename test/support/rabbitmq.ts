@@ -66,6 +66,8 @@ export interface BrokerOptions {
   conf?: string[];
   /** Instead of a free one. */
   port?: number;
+  /** It can join the cluster of this one. */
+  beside?: RabbitMQ;
   /** Certificate files of a TLS listener. */
   tls?: { ca: string; cert: string; key: string };
 }
@@ -79,7 +81,10 @@ export class RabbitMQ {
   private readonly gone: () => void;
 
   private constructor(ports: number[], options: BrokerOptions) {
-    const [port, dist, epmd, tlsPort] = ports;
+    const [port, dist, ownEpmd, tlsPort] = ports;
+    // nodes that are to know each other share the list of them, and the cookie in HOME
+    const { beside } = options;
+    const epmd = beside?.env.ERL_EPMD_PORT ?? ownEpmd;
     this.port = port;
     this.tlsPort = tlsPort;
     this.dir = tempDir('rabbitmq');
@@ -98,7 +103,7 @@ export class RabbitMQ {
     writeFileSync(join(this.dir, 'plugins'), '[].\n');
     this.env = {
       ...process.env,
-      HOME: this.dir,
+      HOME: beside?.env.HOME ?? this.dir,
       ERL_CRASH_DUMP: join(this.dir, 'erl_crash.dump'),
       // an address, so that a machine without /etc/hosts will do
       RABBITMQ_NODENAME: `amqproxy-test-${port}@127.0.0.1`,
@@ -170,6 +175,28 @@ export class RabbitMQ {
   /** The broker's name among Erlang nodes. */
   get node(): string {
     return this.env.RABBITMQ_NODENAME!;
+  }
+
+  /** Joins the cluster of another one that was started beside it. */
+  async join(other: RabbitMQ): Promise<void> {
+    await this.ctl('stop_app');
+    await this.ctl('join_cluster', other.node);
+    await this.ctl('start_app');
+    await this.ctl('await_startup');
+  }
+
+  /** rabbitmq-upgrade: `drain` and `revive`. */
+  async upgrade(...args: string[]): Promise<void> {
+    await exec(...program(join(SBIN, 'rabbitmq-upgrade'), '-q', ...args), { env: this.env });
+  }
+
+  /** All of its processes stand still, as on a machine that hangs. */
+  freeze(): void {
+    process.kill(-this.server!.pid!, 'SIGSTOP');
+  }
+
+  thaw(): void {
+    process.kill(-this.server!.pid!, 'SIGCONT');
   }
 
   /** Rows of a rabbitmqctl list, each split at tabs. */

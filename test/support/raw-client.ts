@@ -80,6 +80,11 @@ export class RawClient {
     return new RawClient(await (tls ? dialTls(port, host) : dial(port, host)));
   }
 
+  /** Over a connection that is there. */
+  static over(socket: Socket): RawClient {
+    return new RawClient(socket);
+  }
+
   send(...bytes: Buffer[]): void {
     if (!this.socket.destroyed) this.socket.write(Buffer.concat(bytes));
   }

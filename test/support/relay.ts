@@ -74,6 +74,11 @@ export class Relay {
     }
   }
 
+  /** Lets those that are there go on, and nobody else in. */
+  refuse(): void {
+    this.server.close();
+  }
+
   /** Resets every connection, as a failing router would. */
   cut(): void {
     for (const socket of this.sockets) socket.resetAndDestroy();

@@ -174,7 +174,7 @@ describe('The file', () => {
       'an unknown section',
       '[man]\nport = 5',
       [
-        /^2: unknown section \[man\]: did you mean \[main\]\? Allowed are \[main\] and \[listen\] and \[admin\]$/,
+        /^2: unknown section \[man\]: did you mean \[main\]\? Allowed are \[main\] and \[listen\] and \[admin\] and \[route NAME\] and \[listen NAME\]$/,
       ],
     ],
     ['a section like none', '[server]\nx = 5', [/^2: unknown section \[server\]: Allowed are/]],

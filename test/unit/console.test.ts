@@ -75,6 +75,19 @@ describe('A filter', () => {
       expect(matcher(filters)(row), filters.join(' ')).to.equal(false);
   });
 
+  it('is as quick to say no, whatever is in it', () => {
+    expect(matcher([`user=${'a*'.repeat(60)}b`])({ user: 'a'.repeat(5000) })).to.equal(false);
+    for (const [pattern, user, matches] of [
+      ['a*b*c', 'a1b2c', true],
+      ['*', '', true],
+      ['a**b', 'ab', true],
+      ['ab*ba', 'aba', false],
+      ['*b', 'ab\n', false],
+      ['a*', 'a\nb', true],
+    ] as const)
+      expect(matcher([`user=${pattern}`])({ user }), pattern).to.equal(matches);
+  });
+
   it('of an id means this one only', () => {
     expect(matcher(['c1'])({ ...row, id: 'c12' })).to.equal(false);
   });
@@ -139,6 +152,20 @@ describe('The screen of top', () => {
     );
     for (let i = 0; i < 50; i++) screen.key('j');
     expect(screen.lines(80, 24).join('\n')).to.include('\x1b[1mp50@/');
+  });
+
+  it('has nothing on it that steers the terminal, whoever is shown, typed or heard from', () => {
+    const evil = '\x1b]0;owned\x07\u009b2J\u202e';
+    const screen = new Screen();
+    screen.show([{ id: `${evil}@/`, state: evil }], [{ span: evil }]);
+    screen.fails(evil);
+    for (const key of ['/', ...evil]) screen.key(key);
+    const lines = screen.lines(200, 24).join('');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: bold and reversed are ours
+    const text = lines.replace(/\x1b\[\d*m/g, '');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be there
+    expect(text).not.to.match(/[\x00-\x1f\x7f-\x9f\u202e]/);
+    expect(text).to.include('\\u001b]0;owned');
   });
 
   it('takes a filter as it is typed, and quits', () => {

@@ -31,10 +31,20 @@ describe('The words for a failure of TLS', () => {
     expect(explain(found, 'broker.test')).to.match(/for another host name than broker\.test: .*DNS:other/);
   });
 
-  it('are the system’s own where there are no better ones', () => {
-    expect(explain(error('ECONNREFUSED', 'connect ECONNREFUSED 10.0.0.1:5672'), 'x')).to.equal(
-      'connect ECONNREFUSED 10.0.0.1:5672',
-    );
+  it('show no names of system calls', () => {
+    for (const [code, message, words] of [
+      ['ECONNREFUSED', 'connect ECONNREFUSED 10.0.0.1:5672', 'connection refused, nothing listens there'],
+      ['ENOTFOUND', 'getaddrinfo ENOTFOUND broker.test', 'this name is not known'],
+      ['ECONNRESET', 'read ECONNRESET', 'the connection was reset'],
+    ])
+      expect(explain(error(code, message), 'x')).to.equal(words);
+  });
+
+  it('name a file that cannot be read', () => {
+    const found = Object.assign(error('EACCES', "EACCES: permission denied, open '/ca.pem'"), {
+      path: '/ca.pem',
+    });
+    expect(explain(found, 'x')).to.equal('/ca.pem: permission denied');
   });
 });
 

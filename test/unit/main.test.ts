@@ -58,6 +58,37 @@ describe('The program', () => {
     expect(checked.out).to.match(/^port = 7 +; .*amqproxy\.ini:2$/m);
   });
 
+  /** The modules that a command line has the runtime load. */
+  const loaded = (...args: string[]): string[] => {
+    const hook = `import { registerHooks } from 'node:module';
+      registerHooks({ load(url, context, next) { console.error('loads', url); return next(url, context); } });`;
+    const { stderr } = spawnSync(
+      process.execPath,
+      ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, main, ...args],
+      { encoding: 'utf8', timeout: 10_000 },
+    );
+    return [...stderr.matchAll(/^loads (.*)$/gm)].map(([, url]) => url);
+  };
+
+  it('loads no proxy to look at another one, nor to say what it is', () => {
+    for (const args of [
+      ['show', 'clients', '--socket', '/nowhere'],
+      ['kill', '--help'],
+      ['--help'],
+      ['-v'],
+    ]) {
+      const modules = loaded(...args);
+      expect(modules.filter(url => /src\/output\.ts$/.test(url))).to.have.length(1);
+      expect(
+        modules.filter(url =>
+          /src\/(proxy|pool|client|upstream|io|service)\/|node_modules|node:(http|tls)$/.test(url),
+        ),
+        args.join(' '),
+      ).to.deep.equal([]);
+    }
+    expect(loaded('--check-config').some(url => url.includes('yargs'))).to.equal(true);
+  });
+
   const ENDS: [what: string, code: number, args: () => string[], line: RegExp][] = [
     [
       'an unknown flag',

@@ -10,7 +10,9 @@ function packages(target: string): Set<string> {
   const { MAKEFLAGS: _, MAKELEVEL: __, ...env } = process.env;
   const plan = execFileSync('make', ['-n', target], { cwd: root, encoding: 'utf8', env });
   return new Set(
-    [...plan.matchAll(/^packaging\/install-debs (.*)$/gm)].flatMap(([, names]) => names.split(' ')),
+    [...plan.matchAll(/^packaging\/install-debs (.*)$/gm)].flatMap(([, names]) =>
+      names.replaceAll('?', '').split(' '),
+    ),
   );
 }
 
@@ -38,6 +40,9 @@ describe('make', () => {
       'php-cli',
       'python3-pika',
       'openssl',
+      'chromium',
+      'prometheus',
+      'tmux',
     ]);
   });
 
@@ -51,6 +56,7 @@ describe('make', () => {
       'repo',
       'release',
       'demo',
+      'picture',
       'test',
       'test-systemd',
       'install',

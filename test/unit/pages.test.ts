@@ -1,8 +1,8 @@
 /** README and pages: short enough, and their links lead somewhere. */
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { expect } from 'chai';
-import { optionNames, optionOf } from '../../src/config/options.ts';
+import { KINDS, namesIn, optionNames, optionOf } from '../../src/config/options.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', ...globSync('packaging/doc/*.md', { cwd: root })];
@@ -11,6 +11,11 @@ const text = (page: string): string => readFileSync(resolve(root, page), 'utf8')
 describe('The README', () => {
   it('is short enough for somebody who is busy', () => {
     expect(text('README.md').split('\n').length).to.be.below(150);
+  });
+
+  it('has pictures that are small', () => {
+    for (const picture of globSync('packaging/readme/*', { cwd: root }))
+      expect(statSync(resolve(root, picture)).size, picture).to.be.below(150_000);
   });
 
   it('leads to every page', () => {
@@ -22,13 +27,13 @@ describe('The README', () => {
 describe('Each page', () => {
   for (const page of pages)
     it(`${page} links to what is there`, () => {
-      for (const [, target] of text(page).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g))
+      for (const [, target] of text(page).matchAll(/(?:\]\(|src(?:set)?=")([^)"#]+)(?:#[^)]*)?[)"]/g))
         if (!target.startsWith('http'))
           expect(existsSync(resolve(root, dirname(page), target)), target).to.equal(true);
     });
 
   it('names only settings that exist', () => {
-    const keys = new Set(optionNames.map(name => optionOf(name).key));
+    const keys = new Set([...optionNames, ...KINDS.flatMap(namesIn)].map(name => optionOf(name).key));
     for (const page of pages)
       for (const [, key] of text(page).matchAll(/`(?:\[\w+\] )?([a-z_]+) = [^`]*`/g))
         expect(keys.has(key), `${key} in ${page}`).to.equal(true);

@@ -4,7 +4,7 @@ import { clock } from '../../src/clock.ts';
 import { defaults } from '../../src/config/options.ts';
 import type { Outbox } from '../../src/io/outbox.ts';
 import { Account } from '../../src/pool/account.ts';
-import type { PoolContext } from '../../src/pool/context.ts';
+import type { Opener, PoolContext } from '../../src/pool/context.ts';
 import { Pool } from '../../src/pool/pool.ts';
 import type { PrivateLease } from '../../src/pool/private-lease.ts';
 import { ChannelQuota } from '../../src/pool/quota.ts';
@@ -14,6 +14,7 @@ import { Stats } from '../../src/stats.ts';
 import { Refused } from '../../src/upstream/handshake.ts';
 import type { Lease, Purpose } from '../../src/upstream/lease.ts';
 import { Load } from '../../src/upstream/load.ts';
+import { BrokerProfile } from '../../src/upstream/profile.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
 
 const NO_TRAFFIC = {
@@ -37,6 +38,7 @@ class FakeUpstream {
   address = 'fake:5672';
   capacity = 2;
   suspect = false;
+  namedFor = '';
   readonly id = 1;
   readonly stats = new Stats();
   readonly channels = {
@@ -87,6 +89,7 @@ describe('A pool', () => {
     const context: PoolContext<Pool> = {
       config: { ...defaults(), ...settings },
       stats,
+      full: () => false,
       reserve: () => true,
       place: async () => true,
       roomFor: async () => false,
@@ -102,11 +105,10 @@ describe('A pool', () => {
       },
       report: () => {},
     };
-    return new Pool(
-      context,
-      new Account('key', 'user', Buffer.from('secret'), new ChannelQuota('user')),
-      '/',
-    );
+    const { config } = context;
+    const route = { name: 'main', config, profile: new BrokerProfile(0), opener: {} as Opener<Account> };
+    const way = { route, quota: new ChannelQuota('user') };
+    return new Pool(context, new Account('key', 'user', Buffer.from('secret')), '/', way);
   };
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 5; i++) await tick();
@@ -139,7 +141,7 @@ describe('A pool', () => {
     await settle();
     expect(leases).to.equal(150);
     expect(opened).to.have.length(2);
-    for (let i = 0; i < 3; i++) pool.leaseUpstream(owner, () => {});
+    for (let i = 0; i < 3; i++) pool.leaseUpstream(owner, '', () => {});
     await settle();
     expect(opened).to.have.length(5);
   });
@@ -182,7 +184,7 @@ describe('A pool', () => {
     const pool = make();
     await pool.admit();
     let mine: PrivateLease | null = null;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       if (outcome.ok) mine = outcome.value;
     });
     expect(mine!.upstream).to.equal(opened[0]);
@@ -195,16 +197,16 @@ describe('A pool', () => {
     const pool = make({ maxUpstreams: 1 });
     await pool.admit();
     let first: PrivateLease | null = null;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       if (outcome.ok) first = outcome.value;
     });
     let served = 0;
     let after = 0;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       served++;
       if (outcome.ok) outcome.value.end(null);
     });
-    pool.leaseUpstream(owner, () => after++);
+    pool.leaseUpstream(owner, '', () => after++);
     (first as unknown as PrivateLease).end(null);
     expect(served).to.equal(1);
     expect(after).to.equal(1);
@@ -214,7 +216,7 @@ describe('A pool', () => {
     const pool = make();
     await pool.admit();
     let spent: PrivateLease | null = null;
-    pool.leaseUpstream(owner, outcome => {
+    pool.leaseUpstream(owner, '', outcome => {
       if (outcome.ok) spent = outcome.value;
     });
     (spent as unknown as PrivateLease).spent = true;

@@ -23,7 +23,7 @@ function keeper() {
 const NO_ROWS = { pools: () => [] };
 
 const idle = () => ({
-  brokers: () => [{ name: 'broker:5672', up: true, dials: { ok: 3, failed: 1 }, blocked: 2 }],
+  brokers: () => [{ name: 'broker:5672', route: 'main', up: true, dials: { ok: 3, failed: 1 }, blocked: 2 }],
   buffers: {
     client_buffer: { total: 1_500_000, largest: 800_000, limit: 1_048_576 },
     upstream_buffer: { total: 0, largest: 0, limit: 4_194_304 },

@@ -5,6 +5,7 @@ import { type BrokerAddress, boolean, brokers, pemFile } from '../types.ts';
 export const BROKER = {
   upstream: main('upstream', {
     group: 'Broker',
+    alsoIn: ['route'],
     type: brokers,
     default: [] as BrokerAddress[],
     env: 'AMQP_URL',
@@ -14,6 +15,7 @@ export const BROKER = {
   }),
   tlsCa: main('tls_ca', {
     group: 'Broker',
+    alsoIn: ['route'],
     type: pemFile,
     default: '',
     live: true,
@@ -21,6 +23,7 @@ export const BROKER = {
   }),
   tlsVerify: main('tls_verify', {
     group: 'Broker',
+    alsoIn: ['route'],
     type: boolean,
     default: true,
     live: true,
@@ -29,6 +32,7 @@ export const BROKER = {
   }),
   upstreamTlsCert: main('tls_cert', {
     group: 'Broker',
+    alsoIn: ['route'],
     type: pemFile,
     default: '',
     live: true,
@@ -37,6 +41,7 @@ export const BROKER = {
   }),
   upstreamTlsKey: main('tls_key', {
     group: 'Broker',
+    alsoIn: ['route'],
     type: pemFile,
     default: '',
     live: true,

@@ -5,6 +5,7 @@ import { boolean, integer, names } from '../types.ts';
 export const LIMITS = {
   maxClients: main('max_clients', {
     group: 'Limits',
+    alsoIn: ['route'],
     type: integer(0, 10_000_000),
     default: 0,
     live: true,
@@ -12,6 +13,7 @@ export const LIMITS = {
   }),
   maxClientsPerUser: main('max_clients_per_user', {
     group: 'Limits',
+    alsoIn: ['route'],
     type: integer(0, 10_000_000),
     default: 0,
     live: true,
@@ -19,6 +21,7 @@ export const LIMITS = {
   }),
   maxUpstreams: main('max_upstreams', {
     group: 'Limits',
+    alsoIn: ['route'],
     type: integer(0, 100_000),
     default: 0,
     live: true,
@@ -26,6 +29,7 @@ export const LIMITS = {
   }),
   maxUpstreamsTotal: main('max_upstreams_total', {
     group: 'Limits',
+    alsoIn: ['route'],
     type: integer(0, 100_000),
     default: 0,
     live: true,

@@ -1,9 +1,10 @@
 /** The section [listen]: where clients come in, and the HTTP server of the group "Monitoring". */
 import { listen } from '../option.ts';
-import { address, pemFile, port } from '../types.ts';
+import { address, boolean, networks, pemFile, port } from '../types.ts';
 
 export const LISTEN = {
   listenAddress: listen('address', {
+    alsoIn: ['listen'],
     group: 'Listen',
     aliases: ['bind'],
     type: address,
@@ -15,6 +16,7 @@ export const LISTEN = {
     help: 'Address to listen on; localhost is 127.0.0.1 and, where there is one, ::1.',
   }),
   listenPort: listen('port', {
+    alsoIn: ['listen'],
     group: 'Listen',
     type: port,
     default: 5673,
@@ -32,6 +34,7 @@ export const LISTEN = {
     help: 'Port for clients that speak TLS; 0 for none.',
   }),
   tlsCert: listen('tls_cert', {
+    alsoIn: ['listen'],
     group: 'Listen',
     type: pemFile,
     default: '',
@@ -40,11 +43,39 @@ export const LISTEN = {
     more: 'It is read again at each reload.',
   }),
   tlsKey: listen('tls_key', {
+    alsoIn: ['listen'],
     group: 'Listen',
     type: pemFile,
     default: '',
     live: true,
     help: 'Private key of tls_cert.',
+  }),
+  tlsClientCa: listen('tls_client_ca', {
+    alsoIn: ['listen'],
+    group: 'Listen',
+    type: pemFile,
+    default: '',
+    live: true,
+    help: 'Certificates of the authorities that sign those of clients; empty for clients without one.',
+    more: 'Who speaks TLS and has none of them is refused. It is no login: user and password are asked for all the same, and the name in it is only shown (amqproxy show clients).',
+  }),
+  proxyProtocol: listen('proxy_protocol', {
+    alsoIn: ['listen'],
+    group: 'Listen',
+    type: boolean,
+    default: false,
+    live: true,
+    help: 'Load balancers in front say by the PROXY protocol (version 1 or 2) who comes.',
+    more: 'The address that they name is the client in the log, in amqproxy show clients and for loopback_users.',
+  }),
+  proxyFrom: listen('proxy_from', {
+    alsoIn: ['listen'],
+    group: 'Listen',
+    type: networks,
+    default: [] as string[],
+    live: true,
+    help: 'With proxy_protocol: the load balancers, which must send a PROXY header; from nobody else is it taken.',
+    more: 'Name only what always sends one: otherwise clients behind it could send one of their own making.',
   }),
   httpAddress: listen('http_address', {
     group: 'Monitoring',

@@ -29,6 +29,7 @@ export const POOL = {
   }),
   maxUpstreamChannels: main('max_upstream_channels', {
     group: 'Pool',
+    alsoIn: ['route'],
     type: integer(1, 65535),
     default: 2047,
     env: 'MAX_UPSTREAM_CHANNELS',
@@ -39,6 +40,7 @@ export const POOL = {
   }),
   idleConnectionTimeout: main('idle_connection_timeout', {
     group: 'Pool',
+    alsoIn: ['route'],
     type: seconds(0, 7 * DAY),
     default: 5 * MINUTE,
     env: 'IDLE_CONNECTION_TIMEOUT',
@@ -50,6 +52,7 @@ export const POOL = {
   }),
   minUpstreams: main('min_upstreams', {
     group: 'Pool',
+    alsoIn: ['route'],
     type: integer(0, 10000),
     default: 0,
     live: true,
@@ -57,6 +60,7 @@ export const POOL = {
   }),
   channelLifetime: main('channel_lifetime', {
     group: 'Pool',
+    alsoIn: ['route'],
     type: seconds(0, DAY),
     default: 30,
     live: true,
@@ -65,6 +69,7 @@ export const POOL = {
   }),
   maxLifetime: main('max_lifetime', {
     group: 'Pool',
+    alsoIn: ['route'],
     type: seconds(0, 30 * DAY),
     default: 10 * MINUTE,
     live: true,

@@ -5,6 +5,7 @@ import { integer, seconds } from '../types.ts';
 export const TIME = {
   dnsPeriod: main('dns_period', {
     group: 'Time',
+    alsoIn: ['route'],
     type: seconds(0, DAY),
     default: 30,
     live: true,
@@ -13,6 +14,7 @@ export const TIME = {
   }),
   connectTimeout: main('connect_timeout', {
     group: 'Time',
+    alsoIn: ['route'],
     type: seconds(0.1, 10 * MINUTE),
     default: 2,
     live: true,
@@ -51,6 +53,7 @@ export const TIME = {
   }),
   upstreamHeartbeat: main('upstream_heartbeat', {
     group: 'Time',
+    alsoIn: ['route'],
     type: integer(0, 65535, 'SECONDS'),
     default: 20,
     live: true,
@@ -65,6 +68,7 @@ export const TIME = {
     flag: 'term-client-close-timeout',
     live: true,
     help: 'At SIGTERM: seconds clients have to leave by themselves, before they are sent a close.',
+    more: 'With 0 who has come in the last 5 seconds, and does not consume, still has 2 seconds: short clients finish.',
   }),
   termTimeout: main('term_timeout', {
     group: 'Time',

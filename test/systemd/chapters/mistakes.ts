@@ -93,7 +93,7 @@ export async function mistakes(): Promise<void> {
     await socket('FileDescriptorName=nonsense');
     await failsWith(
       78,
-      /a socket named "nonsense": known are amqp, amqps, http and admin\. Mend FileDescriptorName=/,
+      /a socket named "nonsense": known are amqp, amqps, http and admin, and sections \[listen NAME\] of the settings\. Mend FileDescriptorName=/,
     );
     await noSocket();
   });
@@ -108,7 +108,7 @@ export async function mistakes(): Promise<void> {
     await socket('ListenStream=', 'ListenDatagram=127.0.0.1:5673', 'NoDelay=no');
     await failsWith(
       78,
-      /cannot listen on the sockets handed over: .*Mend the socket unit: ListenStream= with Accept=no/,
+      /cannot listen on the sockets handed over for \[listen\]: .*Mend the socket unit: ListenStream= with Accept=no/,
     );
     await noSocket();
   });

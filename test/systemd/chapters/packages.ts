@@ -1,5 +1,6 @@
 /** The packages as apt and rpm see them: install, upgrade, downgrade, remove, purge. */
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
 import { until } from '../../support/rabbitmq.ts';
 import {
   active,
@@ -29,6 +30,31 @@ export async function installation(): Promise<void> {
     assert.match(await machine.do('amqproxy --version'), /^amqproxy \d/);
     assert.match(await machine.do('zcat /usr/share/man/man5/amqproxy.ini.5.gz'), /max_clients/);
   });
+  await fromTheReadme();
+}
+
+/** The README's lines from a fresh package to a service that runs, typed as they stand. */
+async function fromTheReadme(): Promise<void> {
+  await step('the three lines of the README start it: one line in the file, and start', async () => {
+    const block = /^```text\n(editor .*?)^```$/ms.exec(readFileSync('README.md', 'utf8'))![1];
+    const [edit] = block.split('\n');
+    const setting = /# (upstream = amqp:\/\/)rabbitmq\.example:\d+$/.exec(edit);
+    assert.ok(setting, edit);
+    // who edits puts the line that the README names into the file, with his own broker
+    const editor = '/usr/bin/editor';
+    await machine.do('cp /etc/amqproxy.ini /root/fresh.ini');
+    const mine = `${setting[1]}127.0.0.1:${broker.port}`;
+    await write(editor, ['#!/bin/sh', `sed -i "s|^;upstream = .*|${mine}|" "$1"`]);
+    await machine.do(`chmod 755 ${editor}`);
+    try {
+      await machine.do(`set -e; { ${block}\n}`);
+      assert.equal(await active(), true);
+      await publish('story');
+    } finally {
+      await machine.run(`systemctl disable --now amqproxy; rm ${editor}`);
+    }
+  });
+  await machine.run('mv /root/fresh.ini /etc/amqproxy.ini');
 }
 
 /** Whether the service that runs was started anew by `change`, with the edited settings left alone. */

@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { PROTOCOL_HEADER } from '../../../src/amqp/frame.ts';
 import { Authority } from '../../support/certs.ts';
+import { v1 } from '../../support/proxy-header.ts';
 import { sleep, until } from '../../support/rabbitmq.ts';
+import { RawClient } from '../../support/raw-client.ts';
+import { shortLife } from '../../support/short-life.ts';
 import {
   active,
   configure,
@@ -22,6 +25,9 @@ import {
 /** Connects across one restart: some one after the other, some at once while there is no process. */
 const STREAM = 600;
 const BURST = 900;
+/** Web requests across another one: each logs in, publishes, and hangs up when its close is answered. */
+const PER_SECOND = 500;
+const LIVES = 1500;
 
 export async function sockets(): Promise<void> {
   await step('systemctl enable --now amqproxy.socket takes over from a service that runs', async () => {
@@ -93,6 +99,26 @@ export async function sockets(): Promise<void> {
     assert.deepEqual({ refused, lost, greeted }, { refused: 0, lost: 0, greeted: STREAM + BURST });
   });
 
+  await step(`a restart under ${PER_SECOND} short clients a second closes none of them`, async () => {
+    const queue = 'restarted';
+    const ends = new Map<string, number>();
+    const request = async (): Promise<void> => {
+      const end = await shortLife(PORT, queue);
+      ends.set(end, (ends.get(end) ?? 0) + 1);
+    };
+    const lives: Promise<void>[] = [];
+    const pid = await property('MainPID');
+    const restarted = sleep(1000).then(() => machine.do('systemctl restart amqproxy'));
+    for (let n = 0; n < LIVES; n++) {
+      lives.push(request());
+      await sleep(1000 / PER_SECOND);
+    }
+    await Promise.all([...lives, restarted]);
+    console.log(`  ${[...ends].map(([end, n]) => `${n} ${end}`).join(', ')}`);
+    assert.notEqual(await property('MainPID'), pid);
+    assert.deepEqual(Object.fromEntries(ends), { served: LIVES });
+  });
+
   await step('a port under 1024', async () => {
     const file = '/etc/systemd/system/amqproxy.socket.d/port.conf';
     await write(file, ['[Socket]', 'ListenStream=127.0.0.1:567']);
@@ -134,6 +160,39 @@ export async function sockets(): Promise<void> {
     );
     await machine.do('rm /etc/systemd/system/amqproxy-*.socket');
     await dropIn(null);
+    await configure();
+  });
+
+  await step('a socket named as a section [listen NAME], and a Unix socket', async () => {
+    await configure(
+      '[listen balanced]',
+      'proxy_protocol = yes',
+      'proxy_from = 127.0.0.0/8',
+      '[listen app]',
+      'socket = /run/amqproxy/app.sock',
+      'socket_mode = 0666',
+    );
+    await write('/etc/systemd/system/amqproxy-balanced.socket', [
+      '[Socket]',
+      'ListenStream=127.0.0.1:567',
+      'FileDescriptorName=balanced',
+      'Service=amqproxy.service',
+    ]);
+    await machine.do('systemctl daemon-reload && systemctl stop amqproxy.service amqproxy.socket');
+    await machine.do('systemctl start amqproxy-balanced.socket amqproxy.service');
+    assert.match(
+      await journalOfThisRun(),
+      /^The socket of \[listen balanced\] comes from the service manager$/m,
+    );
+    const client = await RawClient.connect(567);
+    client.send(v1('192.0.2.7', 4711));
+    assert.equal((await client.login())?.name, 'connection.close'); // guest, from another host
+    client.destroy();
+    assert.match(await journalOfThisRun(), /user 'guest' can only connect via localhost/);
+    assert.equal(await machine.do("stat -c '%a %F' /run/amqproxy/app.sock"), '666 socket');
+    await publish('story');
+    await machine.do('systemctl stop amqproxy-balanced.socket amqproxy.service');
+    await machine.do('rm /etc/systemd/system/amqproxy-*.socket && systemctl daemon-reload');
     await configure();
   });
 

@@ -16,7 +16,7 @@ const AGAIN_MAX_MS = 60_000;
 const IDLE = 2048;
 
 /** The pool. */
-interface Balanced {
+interface Relieved {
   readonly upstreams: readonly Upstream[];
   readonly alarm: boolean;
   /** Clients that are logged in. */
@@ -27,14 +27,14 @@ interface Balanced {
   grow(by: number): void;
 }
 
-export class Balance {
-  private readonly pool: Balanced;
+export class Relief {
+  private readonly pool: Relieved;
   /** Upstreams that would be used at once. */
   private wanted = 0;
   private askedAt = 0;
   private patience = 0;
 
-  constructor(pool: Balanced) {
+  constructor(pool: Relieved) {
     this.pool = pool;
   }
 
@@ -125,7 +125,11 @@ export class Balance {
       upstream => upstream !== from && isShared(upstream) && (anywhere || upstream.address === from.address),
     );
     let place = places.find(
-      upstream => upstream.busy === 0 && upstream.channels.load.pace < IDLE && !isCrowded(upstream),
+      upstream =>
+        upstream.busy === 0 &&
+        upstream.namedFor === '' &&
+        upstream.channels.load.pace < IDLE &&
+        !isCrowded(upstream),
     );
     if (place === undefined) {
       this.wanted++;

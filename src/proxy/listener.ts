@@ -1,0 +1,203 @@
+/** One place where clients come in: its sockets, and how who comes there is received. */
+import { chmodSync, chownSync, readFileSync } from 'node:fs';
+import { type AddressInfo, BlockList, createServer, isIPv4, type Server } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import type { Logger } from 'pino';
+import { clock } from '../clock.ts';
+import type { ListenerSettings, Place } from '../config/listeners.ts';
+import type { Arrival, Origin, ServerTls } from '../io/arrival.ts';
+import { type Accepted, acceptBare, BareSocket } from '../io/bare-socket.ts';
+import { inItsPlace } from '../io/unix-socket.ts';
+import { inWords } from '../words.ts';
+import type { Introductions } from './introductions.ts';
+
+export const BACKLOG = 4096;
+
+export interface ListenerContext {
+  readonly log: Logger;
+  readonly introductions: Introductions;
+  /** Whether one more may come; it is counted if not. */
+  hasRoom(): boolean;
+  accept(arrival: Arrival): void;
+}
+
+type Where = { fd: number } | { host: string; port: number } | { path: string };
+
+export class Listener {
+  settings: ListenerSettings;
+  /** Its sockets were handed over: who has connected and was not accepted waits there for the next process. */
+  readonly given: boolean;
+  /** Where it listens, or has listened. */
+  readonly addresses: AddressInfo[] = [];
+  accepted = 0;
+  private closed = false;
+  private readonly context: ListenerContext;
+  private readonly servers: Server[] = [];
+  private tls: ServerTls | null;
+  /** Whom it believes who comes; null: it speaks no PROXY protocol. */
+  private balancers: BlockList | null;
+
+  constructor(settings: ListenerSettings, context: ListenerContext, given: boolean) {
+    this.settings = settings;
+    this.context = context;
+    this.given = given;
+    this.tls = secured(settings);
+    this.balancers = balancersOf(settings);
+  }
+
+  /** Takes over other settings: they hold for who comes from now on. Where it listens is not among them. */
+  reload(settings: ListenerSettings): void {
+    this.settings = settings;
+    this.balancers = balancersOf(settings);
+    try {
+      this.tls = secured(settings);
+    } catch (error) {
+      // a section that is to end its TLS at the next restart, or a file that was taken away since it was checked
+      this.context.log.warn(`[${settings.heading}] keeps its certificate: ${inWords(error as Error)}`);
+    }
+  }
+
+  // ---- where
+
+  listenOn(fd: number): Promise<number> {
+    return this.serve({ fd });
+  }
+
+  /** Rejects with the system's error (EADDRINUSE, EACCES …). */
+  async listen(place: Place): Promise<void> {
+    if ('path' in place) return this.listenOnPath(place);
+    const { host, port } = place;
+    if (host !== 'localhost') return void (await this.serve({ host, port }));
+    const bound = await this.serve({ host: '127.0.0.1', port });
+    try {
+      await this.serve({ host: '::1', port: bound });
+    } catch (error) {
+      if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
+    }
+  }
+
+  private async listenOnPath(place: Extract<Place, { path: string }>): Promise<void> {
+    const { path, mode, group } = place;
+    // nobody for the moment between bind and chmod
+    await inItsPlace(path, async () => {
+      const mask = process.umask(0o177);
+      const listening = this.serve({ path });
+      process.umask(mask);
+      await listening;
+    });
+    if (group !== '') chownSync(path, process.getuid!(), groupId(group));
+    chmodSync(path, mode);
+  }
+
+  private serve(where: Where): Promise<number> {
+    const { log } = this.context;
+    /** Of a Unix socket, or the name of one that was handed over: its path is not told then. */
+    let path: string | null = null;
+    const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, socket =>
+      this.arrived(socket, path),
+    );
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      const heard = (): void => {
+        server.off('error', reject);
+        server.on('error', error => log.error(`Accepting clients failed: ${inWords(error)}`));
+        this.servers.push(server);
+        if (this.closed) {
+          server.close(); // by a reload, while it was being opened
+          resolve(0);
+          return;
+        }
+        const { heading, tls } = this.settings;
+        // TLS is spoken over net.Socket, and PROXY headers are read from one
+        if (!tls)
+          acceptBare(
+            server,
+            socket => this.arrived(socket, null),
+            () => this.balancers === null,
+          );
+        const address = server.address() as AddressInfo | string | null;
+        const name = heading === 'listen' ? '' : ` ([${heading}])`;
+        if (address === null || typeof address === 'string') {
+          path = address || this.settings.name;
+          log.info(`Proxy listening on ${address || 'a Unix socket that was handed over'}${name}`);
+          resolve(0);
+          return;
+        }
+        this.addresses.push(address);
+        const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+        log.info(`Proxy listening on ${host}:${address.port}${name}`);
+        resolve(address.port);
+      };
+      if ('path' in where) server.listen(where.path, BACKLOG, heard);
+      // as an argument: among the options node does not see it for a descriptor, and would cut the socket unit's to 511
+      else server.listen(where, BACKLOG, heard);
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const server of this.servers) server.close();
+  }
+
+  // ---- who comes
+
+  /** `path`: of the Unix socket that it has come by. */
+  private arrived(socket: Accepted, path: string | null): void {
+    this.accepted++;
+    const { context, balancers, tls } = this;
+    const at = clock.now;
+    if (balancers === null || socket instanceof BareSocket) {
+      const origin: Origin | null = path === null ? null : { peer: `unix:${path}`, isLocal: true };
+      context.accept({ socket, tls, origin, first: null, at });
+      return;
+    }
+    if (!context.hasRoom()) {
+      socket.destroy();
+      return;
+    }
+    const trusted = path !== null || isAmong(balancers, socket.remoteAddress);
+    context.introductions.hear(socket, { heading: this.settings.heading, trusted, path }, (origin, first) =>
+      context.accept({ socket, tls, origin, first, at }),
+    );
+  }
+}
+
+function secured({ tls, config, name }: ListenerSettings): ServerTls | null {
+  if (!tls) return null;
+  const { tlsCert, tlsKey, tlsClientCa } = config;
+  const asksForCertificate = tlsClientCa !== '';
+  const context = createSecureContext({
+    cert: readFileSync(tlsCert),
+    key: readFileSync(tlsKey),
+    // OpenSSL resumes no session of a client with a certificate without it
+    sessionIdContext: `amqproxy ${name}`.slice(0, 32),
+    ...(asksForCertificate ? { ca: readFileSync(tlsClientCa) } : {}),
+  });
+  return { context, asksForCertificate };
+}
+
+function balancersOf({ config: { proxyProtocol, proxyFrom } }: ListenerSettings): BlockList | null {
+  if (!proxyProtocol) return null;
+  const list = new BlockList();
+  for (const one of proxyFrom) {
+    const [address, prefix] = one.split('/');
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+  return list;
+}
+
+/** An address that has been lost already is nobody's. */
+const isAmong = (list: BlockList, address: string | undefined): boolean =>
+  address !== undefined && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+
+/** The number of a group. @throws Error where there is none of this name. */
+function groupId(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group);
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find(line => line.startsWith(`${group}:`));
+  if (line === undefined) throw new Error(`there is no group ${group}`);
+  return Number(line.split(':')[2]);
+}

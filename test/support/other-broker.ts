@@ -1,0 +1,71 @@
+/** A broker that is no RabbitMQ: the LavinMQ whose binary LAVINMQ names, or one that runs, at LAVINMQ_URL. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { atExit, tempDir } from './cleanup.ts';
+import { freePort, until } from './rabbitmq.ts';
+import { RawClient } from './raw-client.ts';
+
+const { LAVINMQ: binary = '', LAVINMQ_URL: url = '' } = process.env;
+
+export class OtherBroker {
+  readonly port: number;
+  private readonly server: ChildProcess | null;
+
+  private constructor(port: number, server: ChildProcess | null) {
+    this.port = port;
+    this.server = server;
+  }
+
+  /** Somebody wants one. */
+  static get wanted(): boolean {
+    return `${binary}${url}` !== '';
+  }
+
+  static async start(): Promise<OtherBroker> {
+    const broker =
+      url === '' ? await OtherBroker.run() : new OtherBroker(Number(new URL(url).port || 5672), null);
+    await until('the broker to take logins', () => broker.takesLogins(), 30);
+    return broker;
+  }
+
+  private static async run(): Promise<OtherBroker> {
+    const dir = tempDir('lavinmq');
+    const [port, http, metrics, mqtt] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+    const file = join(dir, 'lavinmq.ini');
+    writeFileSync(
+      file,
+      [
+        ...['[main]', `data_dir = ${dir}`, `metrics_http_port = ${metrics}`],
+        ...['[mgmt]', 'bind = 127.0.0.1', `port = ${http}`, `unix_path = ${join(dir, 'http.sock')}`],
+        ...['[amqp]', 'bind = 127.0.0.1', `port = ${port}`],
+        ...['[mqtt]', 'bind = 127.0.0.1', `port = ${mqtt}`, ''],
+      ].join('\n'),
+    );
+    const server = spawn(binary, ['--config', file], { stdio: 'ignore' });
+    server.on('error', error => {
+      throw new Error(`${binary} cannot be run: ${error.message}`);
+    });
+    atExit(() => server.kill('SIGKILL'));
+    return new OtherBroker(port, server);
+  }
+
+  private async takesLogins(): Promise<boolean> {
+    if (this.server !== null && this.server.exitCode !== null)
+      throw new Error(`${binary} has ended with ${this.server.exitCode}`);
+    try {
+      (await RawClient.start(this.port)).destroy();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  get url(): string {
+    return `amqp://127.0.0.1:${this.port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.server?.kill('SIGTERM');
+  }
+}
