@@ -31,6 +31,8 @@ export class Relief {
   private readonly pool: Relieved;
   /** Upstreams that would be used at once. */
   private wanted = 0;
+  /** Since the last look somebody has had to do with one that is crowded. */
+  private missed = false;
   private askedAt = 0;
   private patience = 0;
 
@@ -40,7 +42,7 @@ export class Relief {
 
   /** One more is wanted if the upstream of a lease was the least busy of those that others are better off without. */
   lent({ upstream, peer }: Lease): void {
-    if (isCrowded(upstream) && upstream !== peer.channels.tenancy.home) this.wanted ||= 1;
+    if (isCrowded(upstream) && upstream !== peer.channels.tenancy.home) this.missed = true;
   }
 
   /** There is one more. */
@@ -54,6 +56,7 @@ export class Relief {
     if (!this.pool.alarm) this.part();
     if (this.wanted > 0) this.grow(now);
     this.wanted = 0;
+    this.missed = false;
   }
 
   /** Parts those who are on busy upstreams; if all upstreams are crowded, one more is there before anybody else needs it. */
@@ -67,7 +70,7 @@ export class Relief {
       if (isCrowded(upstream)) crowded = true;
       apart += load.tenants;
     }
-    if (crowded && clients > apart && !upstreams.some(isCalm)) this.wanted ||= 1;
+    if ((this.missed || (crowded && clients > apart)) && !upstreams.some(isCalm)) this.wanted ||= 1;
   }
 
   private judge(now: number): void {

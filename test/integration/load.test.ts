@@ -58,10 +58,11 @@ describe('Who publishes as fast as it can', function () {
       30,
     );
     for (let i = 0; i < 20; i++) await visit();
-    expect([await apart(), await upstreams(), await proxy.metric('moves_total')]).to.deep.equal([1, 2, 0]);
+    expect([await apart(), await proxy.metric('moves_total')]).to.deep.equal([1, 0]);
+    expect(await upstreams()).to.be.within(2, 3);
     const { out } = await operator.run('show', 'upstreams', '--json');
     const rows = JSON.parse(out) as { state: string; apart: number }[];
-    expect(rows.map(row => row.apart).sort()).to.deep.equal([0, 1]);
+    expect(rows.reduce((n, row) => n + row.apart, 0)).to.equal(1);
     expect(rows.find(row => row.apart === 1)?.state).to.equal('busy');
   });
 
@@ -69,8 +70,8 @@ describe('Who publishes as fast as it can', function () {
     await start();
     await flood(3);
     await until('three clients apart', async () => (await apart()) === 3, 30);
-    await until('all to have moved', async () => (await proxy.metric('moves_total')) >= 2, 30);
-    expect(await upstreams()).to.equal(3);
+    await until('three busy upstreams', async () => (await proxy.metric('upstreams_busy')) === 3, 30);
+    expect(await upstreams()).to.be.within(3, 4);
     for (const client of floods) client.destroy();
     await until('none', async () => (await apart()) === 0);
     await until('nothing busy', async () => (await proxy.metric('upstreams_busy')) === 0, 30);
@@ -90,15 +91,16 @@ describe('Who publishes as fast as it can', function () {
     await start();
     await flood(2);
     await until('both apart', async () => (await apart()) === 2, 30);
-    await until('one to have moved', async () => (await proxy.metric('moves_total')) >= 1, 30);
+    await until('two busy upstreams', async () => (await proxy.metric('upstreams_busy')) === 2, 30);
     const before = await proxy.metric('moves_total');
+    const there = await upstreams();
     for (let burst = 0; burst < 3; burst++) {
       for (const client of floods) client.stop();
       await sleep(700);
       for (const client of floods) client.go();
       await sleep(700);
     }
-    expect([await proxy.metric('moves_total'), await upstreams()]).to.deep.equal([before, 2]);
+    expect([await proxy.metric('moves_total'), await upstreams()]).to.deep.equal([before, there]);
     for (const client of floods) client.stop();
     await until('none apart', async () => (await apart()) === 0, 40);
     expect(floods.some(client => client.ended)).to.equal(false);
