@@ -14,6 +14,12 @@ export class Stats {
     return this.upstreams - this.upstreamsConnecting - this.upstreamsPrivate;
   }
   upstreamsConnecting = 0;
+  /** Those on which who comes waits behind the bytes of others. */
+  upstreamsBusy = 0;
+  /** Clients that have an upstream for what they publish. */
+  clientsApart = 0;
+  /** Times that a client's channel went to another upstream for that. */
+  moves = 0;
   channelsLeased = 0;
   channelsParked = 0;
   pools = 0;

@@ -156,9 +156,10 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
     this.moreCloses++;
   }
 
-  /** Leaves its upstream while the client keeps the channel; frames that come meanwhile wait. */
+  /** Leaves its upstream while the client keeps the channel; frames that come meanwhile wait, for a barrier if it proves anything. */
   move(): void {
-    if (this.lease !== null) this.end({ next: 'rebind' });
+    if (this.lease?.settled) this.abandonLease();
+    else if (this.lease !== null) this.end({ next: 'rebind' });
   }
 
   /** The broker reads nothing from its upstream for now, because of others' publishes: this client need not wait there. */

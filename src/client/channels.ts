@@ -9,8 +9,10 @@ import { PublishLane } from './lane.ts';
 import { METHOD } from './message.ts';
 import { type Promotion, SESSION } from './promotion.ts';
 import type { Session } from './session.ts';
+import { Tenancy } from './tenancy.ts';
 
 export class ClientChannels {
+  readonly tenancy: Tenancy;
   private readonly session: Session;
   private readonly promotion: Promotion;
   private readonly byNumber = new Map<number, ClientChannel>();
@@ -25,6 +27,7 @@ export class ClientChannels {
   constructor(session: Session, promotion: Promotion) {
     this.session = session;
     this.promotion = promotion;
+    this.tenancy = new Tenancy(session, promotion, this);
   }
 
   get(number: number): ClientChannel | undefined {
@@ -43,9 +46,12 @@ export class ClientChannels {
     return since;
   }
 
-  /** The leases that it has, for the operator. */
+  /** The leases that it has. */
   *leases(): Iterable<Lease> {
-    for (const { lease } of this.byNumber.values()) if (lease !== null) yield lease;
+    for (const { lease, lane } of this.byNumber.values()) {
+      if (lease !== null) yield lease;
+      if (lane !== null && lane.lease !== null) yield lane.lease;
+    }
   }
 
   get count(): number {
@@ -75,8 +81,11 @@ export class ClientChannels {
     const { lease } = channel;
     if (lease !== null) {
       const { upstream } = this.promotion;
+      const leaves = upstream === null && this.leaves(lease);
+      if (leaves && !lease.confirmed) return false;
       if (lease.upstream === upstream || !channel.movable) return true;
-      if (upstream === null && (purpose === 'publish' || !channel.leavesBlocked)) return true;
+      if (upstream === null && !leaves && (purpose === 'publish' || !channel.leavesBlocked)) return true;
+      if (leaves) this.session.stats.moves++;
       channel.move(); // it was in the middle of something when the client was promoted
       if (channel.state.is !== 'unbound') return false;
     }
@@ -93,6 +102,14 @@ export class ClientChannels {
     if (got === null) this.wait(channel, purpose, confirm);
     else this.bind(channel, got, 0);
     return channel.lease !== null;
+  }
+
+  /** Another upstream is better for what is published: true when the lease is to end, once all is confirmed. */
+  private leaves(lease: Lease): boolean {
+    const { tenancy, session } = this;
+    if (!tenancy.restless || session.pool.alarm || !tenancy.leaves(lease)) return false;
+    if (!lease.confirmed) tenancy.await(lease);
+    return true;
   }
 
   private wait(channel: ClientChannel, purpose: Purpose, confirm: boolean): void {
@@ -133,6 +150,11 @@ export class ClientChannels {
   openLane(channel: ClientChannel): boolean {
     channel.lane ??= new PublishLane(channel);
     const { lane } = channel;
+    if (lane.lease !== null && this.leaves(lane.lease)) {
+      if (lane.lease.confirmed) this.session.stats.moves++;
+      lane.settle();
+      return false;
+    }
     if (lane.lease !== null) return true;
     this.session.sendRun();
     const { pool } = this.session;
@@ -210,6 +232,7 @@ export class ClientChannels {
 
   /** `now` as of the coarse clock. */
   maintain(now: number): void {
+    this.tenancy.tick(now);
     if (now <= this.confirmsDue) return;
     this.confirmsDue = Number.POSITIVE_INFINITY;
     const text = `what was published on this channel was not confirmed within ${this.session.config.leaseTimeout} s (lease_timeout), and until then it cannot go to another upstream`;
@@ -217,6 +240,7 @@ export class ClientChannels {
   }
 
   confirmed(): void {
+    this.tenancy.confirmed();
     this.confirmsDue = Number.POSITIVE_INFINITY;
   }
 
@@ -250,6 +274,7 @@ export class ClientChannels {
 
   /** Ends all leases for a client that hears no more of it. */
   abandonAll(): void {
+    this.tenancy.release();
     this.session.sendRun(); // a barrier must not land in the middle of what is on its way
     this.onLeft = null;
     for (const channel of this.byNumber.values()) this.leaveHalf(channel);

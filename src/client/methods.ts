@@ -186,6 +186,7 @@ export class Methods {
       }
     }
     if (this.track(channel, lease, method.key, buf, at, size)) return NEXT;
+    lease.asked = true;
     if (method.key === M.TX_SELECT) lease.dirty = true;
     if (method.key === M.BASIC_GET && !(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) lease.dirty = true;
     buf[at + 1] = up.id >>> 8;

@@ -81,7 +81,7 @@ export class Publisher {
       message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
     }
     if (
-      (channel.lease === null || this.promotion.upstream !== null) &&
+      (channel.lease === null || this.promotion.upstream !== null || this.channels.tenancy.restless) &&
       !this.channels.attach(channel, 'publish')
     )
       return this.waiting();
@@ -90,7 +90,10 @@ export class Publisher {
       if (!this.channels.openLane(channel)) return this.waiting();
       lease = channel.lane!.lease!;
     }
-    if (this.session.pool.alarm && !this.mayPublish(channel, lease)) return this.waiting();
+    if (this.session.pool.alarm) {
+      if (!this.mayPublish(channel, lease)) return this.waiting();
+      if (lease.over) lease = channel.lease!; // it has moved
+    }
     message.lease = lease;
     buf[at + 1] = lease.channel.id >>> 8;
     buf[at + 2] = lease.channel.id;

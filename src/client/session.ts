@@ -21,6 +21,8 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   readonly stats: Stats;
   readonly state: ClientState;
   readonly trail: Trail;
+  readonly transport: { readonly bytesIn: number };
+  readonly publisher: { readonly published: number };
   readonly stay: Stay;
   /** What the application calls its connection. */
   readonly negotiated: { readonly title: string };

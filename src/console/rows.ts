@@ -66,6 +66,7 @@ export function clientRow(client: Client, ways: ReadonlyMap<string, string>): Ro
     upstream: [...upstreams].join(','),
     at_broker: [...upstreams].map(name => ways.get(name) ?? '').join(', '),
     private: client.promotion.why,
+    apart: channels.tenancy.home?.name ?? '',
     published: publisher.published,
     delivered: client.delivered,
     messages: publisher.published + client.delivered,
@@ -150,6 +151,7 @@ function upstreamState(upstream: Upstream): string {
   if (upstream.suspect) return 'silent';
   if (upstream.retired) return 'draining';
   if (upstream.holder !== null) return 'private';
+  if (upstream.channels.load.busy) return 'busy';
   return upstream.busy > 0 ? 'shared' : 'idle';
 }
 
@@ -168,6 +170,7 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
     state: upstreamState(upstream),
     holder: names.length > 3 ? `${names.slice(0, 3).join(',')}+${names.length - 3}` : names.join(','),
     why: holder === null ? (upstream.blocked ?? '') : why(holder.peer.name),
+    apart: channels.load.tenants,
     leased: census.leased,
     settling: census.settling,
     parked: census.parked,

@@ -199,6 +199,7 @@ export const VIEWS = {
       text('state', 0),
       text('holder', 1),
       text('why', 2),
+      n('apart', 2),
       n('leased', 0),
       n('settling', 3),
       n('parked', 2),

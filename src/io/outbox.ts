@@ -67,6 +67,11 @@ export class Outbox {
     return this.bytes + this.socket.writableLength;
   }
 
+  /** Bytes that the kernel was offered, and has not taken yet. */
+  get refused(): number {
+    return this.socket.writableLength;
+  }
+
   /** Bytes that the kernel has taken. */
   get taken(): number {
     return this.total - this.socket.writableLength;

@@ -1,7 +1,7 @@
 /** The upstreams of a pool that may have a channel to lend, or be lent as a whole, and the choice among them. */
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { BEST, GOOD, rank } from './placement.ts';
+import { BEST, rank, UNFIT, type Want } from './placement.ts';
 
 export class Lending {
   /** Neither private, nor retired, nor known to be full. */
@@ -29,10 +29,11 @@ export class Lending {
     mayGrow: boolean,
     anyName: boolean,
   ): Lease | null {
-    const worst = mayGrow ? GOOD : Number.POSITIVE_INFINITY;
+    const below = mayGrow ? UNFIT : Number.POSITIVE_INFINITY;
+    const want: Want = { purpose, home: holder.peer.channels.tenancy.home, alarm };
     let full: Set<Upstream> | null = null;
     for (;;) {
-      const upstream = this.best(purpose, alarm, worst, full, anyName);
+      const upstream = this.best(want, below, full, anyName);
       if (upstream === null) return null;
       const lease = upstream.lease(holder, purpose, confirm, maxChannels);
       if (lease !== null) {
@@ -45,19 +46,13 @@ export class Lending {
     }
   }
 
-  private best(
-    purpose: Purpose,
-    alarm: boolean,
-    worst: number,
-    full: Set<Upstream> | null,
-    anyName: boolean,
-  ): Upstream | null {
+  private best(want: Want, below: number, full: Set<Upstream> | null, anyName: boolean): Upstream | null {
     let found: Upstream | null = null;
-    let least = worst + 1;
+    let least = below;
     for (const upstream of this.upstreams) {
       if (full?.has(upstream)) continue;
       if (!anyName && upstream.namedFor !== '' && upstream.busy === 0) continue;
-      const value = rank(upstream, purpose, alarm);
+      const value = rank(upstream, want);
       if (value >= least) continue;
       found = upstream;
       least = value;
@@ -66,11 +61,14 @@ export class Lending {
     return found;
   }
 
-  /** One that nobody uses and that has this name, or if need be `anyName`; taken out. Null when there is none. */
+  /**
+   * One that nobody uses and that has this name, or if need be `anyName`; taken out. Null when there is none. What is somebody's
+   * for load's sake is kept for that one, unless there is need.
+   */
   takeIdle(title: string, anyName: boolean): Upstream | null {
     let found: Upstream | null = null;
     for (const upstream of this.upstreams) {
-      if (upstream.busy > 0) continue;
+      if (upstream.busy > 0 || (!anyName && upstream.channels.load.tenants > 0)) continue;
       if (upstream.namedFor === title) {
         found = upstream;
         break;

@@ -14,6 +14,7 @@ import { Demand, kindFor } from './demand.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
+import { Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
 import { mayHaveRestarted, outdated } from './upkeep.ts';
 import { type Denial, type Done, NO_WAIT, type Wait, Waiters } from './waiters.ts';
@@ -34,6 +35,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly waiters: Waiters;
   readonly demand: Demand;
   private readonly growth: Growth = new Growth(this);
+  private readonly relief: Relief = new Relief(this);
 
   constructor(context: PoolContext<Pool>, account: Account, vhost: string, way: Way<Account>) {
     this.context = context;
@@ -106,8 +108,10 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const { newChannels, alarm, growth } = this;
-    return this.lending.lease(holder, purpose, confirm, newChannels, alarm, growth.soon, !this.opensMore);
+    const { newChannels: max, alarm, growth } = this;
+    const lease = this.lending.lease(holder, purpose, confirm, max, alarm, growth.soon, !this.opensMore);
+    if (lease !== null) this.relief.lent(lease);
+    return lease;
   }
 
   /** One more upstream can be had soon. */
@@ -202,6 +206,10 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.growth.possible;
   }
 
+  grow(by: number): void {
+    this.growth.to(this.demand.upstreams + by);
+  }
+
   reserve(): boolean {
     return this.context.reserve(this);
   }
@@ -228,6 +236,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.lending.add(upstream);
     this.stats.upstreams++;
     this.stats.upstreamsOpened++;
+    this.relief.grown();
     this.serve();
   }
 
@@ -325,8 +334,6 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.way.quota.forget();
   }
 
-  // ---- maintenance
-
   /** It ends with its last lease, at once if there is none. */
   letGo(upstream: Upstream, why: string): void {
     this.context.report('info', this, why, { id: upstream.name });
@@ -339,12 +346,12 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
     this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
+    this.relief.tick(now);
     const kept = { once: usedOnce && this.clients === 0, declared: this.topologies.any };
     for (const upstream of outdated(this.upstreams, config, kept, now)) this.retire(upstream);
     this.context.waitingChanged(this);
   }
 
-  /** Ends everything: used when the proxy stops. */
   close(): void {
     this.growth.close();
     this.waiters.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });

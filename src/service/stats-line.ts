@@ -113,6 +113,7 @@ export class Span {
       `${count(stats.clients, 'client')} (peak ${stats.clientsPeak}), ${rate(logins, seconds)} logins/s, ${reused.toFixed(1)}% reused, ` +
       `${rate(now.leases - last.leases, seconds)} leases/s, ${stats.channelsParked} parked, ` +
       `${count(stats.upstreams, 'upstream')} (${stats.upstreamsShared} shared, ${stats.upstreamsPrivate} private), ` +
+      `${stats.upstreamsBusy} busy, ${count(stats.clientsApart, 'client')} apart, ` +
       `in ${rate(now.messagesIn - last.messagesIn, seconds)} msg/s ${bytes((now.bytesIn - last.bytesIn) / seconds || 0)}/s, ` +
       `out ${rate(now.messagesOut - last.messagesOut, seconds)} msg/s ${bytes((now.bytesOut - last.bytesOut) / seconds || 0)}/s, ` +
       `lease wait ${ms(stats.leaseWaitSeconds.quantile(0.5))}/${ms(stats.leaseWaitSeconds.quantile(0.99))} ms, ` +

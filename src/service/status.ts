@@ -34,8 +34,10 @@ export function troubles({ registry, routes }: Proxy, refused: number): string[]
 
 export function statusLine(proxy: Proxy, { logins, messagesIn, messagesOut, refused }: Rates): string {
   const { stats } = proxy;
+  const { upstreamsBusy: busy, clientsApart: apart } = stats;
+  const load = busy + apart === 0 ? '' : ` (${busy} busy, ${count(apart, 'client')} apart)`;
   const facts = [
-    `${count(stats.clients, 'client')}, ${count(stats.upstreams, 'upstream')}, ${few(logins)} logins/s, ${few(messagesIn)} msg/s in, ${few(messagesOut)} out`,
+    `${count(stats.clients, 'client')}, ${count(stats.upstreams, 'upstream')}${load}, ${few(logins)} logins/s, ${few(messagesIn)} msg/s in, ${few(messagesOut)} out`,
     ...troubles(proxy, refused),
   ];
   return facts.join('; ');

@@ -16,6 +16,8 @@ const CHANNEL = 1;
 /** What is known of one broker. */
 export class Barriers {
   kind: 'unknown' | 'flow' | 'close' = 'unknown';
+  /** Milliseconds that the quickest one took. */
+  best = Number.POSITIVE_INFINITY;
   private readonly report: (text: string) => void;
 
   constructor(report: (text: string) => void) {
@@ -41,6 +43,7 @@ export class BarrierProbe {
   private readonly barriers: Barriers;
   private readonly timer: NodeJS.Timeout;
   private closing = false;
+  private readonly askedAt = performance.now();
   /** The channel is gone, or the connection. */
   readonly answered: Promise<void>;
   private done!: () => void;
@@ -66,6 +69,7 @@ export class BarrierProbe {
   method(buf: Buffer, at: number): void {
     switch (buf.readUInt32BE(at + 7)) {
       case M.CHANNEL_FLOW_OK:
+        this.barriers.best = Math.min(this.barriers.best, performance.now() - this.askedAt);
         this.barriers.found(true, '');
         this.end();
         return;

@@ -2,6 +2,25 @@
 import type { CloseReason } from '../amqp/errors.ts';
 import type { Outbox } from '../io/outbox.ts';
 import type { Answers } from './answers.ts';
+import type { Load } from './load.ts';
+
+/** A client as one of those that share upstreams, by what it publishes. */
+export interface Tenant {
+  /** What it has sent in the last tick, in bytes; each message counts as some more. */
+  readonly pace: number;
+  /** The upstream that it has for what it publishes; null when it publishes little, or wherever there is room. */
+  readonly home: Carrier | null;
+  /** Something keeps its channels on this upstream. */
+  fixedOn(upstream: Carrier): boolean;
+  /** All that it publishes there is confirmed. */
+  provesAll(upstream: Carrier): boolean;
+  /** It is on its way from this upstream already. */
+  departs(from: Carrier): boolean;
+  /** It has this upstream for what it publishes, and goes there. */
+  settle(home: Carrier): void;
+  /** It is better off elsewhere. */
+  leave(from: Carrier): void;
+}
 
 /** The client behind a lease, as an upstream sees it. */
 export interface Peer {
@@ -10,6 +29,7 @@ export interface Peer {
   readonly name: string;
   /** Messages that went to it. */
   delivered: number;
+  readonly channels: { readonly tenancy: Tenant };
   /** Largest payload the client takes in one frame; frame_max - 8. */
   readonly framePayload: number;
   /** Wants basic.cancel when a queue goes away under a consumer. */
@@ -37,6 +57,8 @@ export interface Carrier {
   readonly answersFlow: boolean;
   /** It takes no new leases. */
   readonly retired: boolean;
+  readonly state: string;
+  readonly channels: { readonly load: Load };
   /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes). */
   forward(piece: Buffer, frameMax: number): void;
   readonly answers: Answers;

@@ -25,6 +25,8 @@ export interface ChannelOwner {
   channelFreed(): void;
   /** A barrier was answered after that many seconds. */
   barrierAnswered(seconds: number): void;
+  /** What `ask` asked is answered. */
+  askAnswered(): void;
 }
 
 export class UpstreamChannel implements LeasedChannel {
@@ -47,6 +49,8 @@ export class UpstreamChannel implements LeasedChannel {
   /** The broker has closed it, and waits for close-ok: in the middle of a message, or until it has answered our close. */
   private owesCloseOk = false;
   private barrierAt = 0;
+  /** The proxy has asked something for the time that the answer takes. */
+  asked = false;
 
   constructor(upstream: Carrier, owner: ChannelOwner, id: number) {
     this.upstream = upstream;
@@ -98,6 +102,18 @@ export class UpstreamChannel implements LeasedChannel {
     out.write(frames.barrier(this.id));
   }
 
+  /** Nothing is due that an answer could be taken for, and no message is half-way. */
+  get mayAsk(): boolean {
+    if (this.asked || this.clientFlows > 0) return false;
+    return this.state === 'parked' || (this.state === 'leased' && this.lease?.streaming === false);
+  }
+
+  /** Has the broker answer once it has handled what came before, whoever the channel is lent to meanwhile. */
+  ask(): void {
+    this.asked = true;
+    this.upstream.out.write(frames.barrier(this.id));
+  }
+
   close(): void {
     this.state = 'closing';
     this.upstream.answers.asked();
@@ -106,6 +122,11 @@ export class UpstreamChannel implements LeasedChannel {
 
   /** The broker has answered a channel.flow: true when the client asked for it. */
   flowAnswered(): boolean {
+    if (this.asked) {
+      this.asked = false;
+      this.owner.askAnswered();
+      return false;
+    }
     if (this.clientFlows > 0) {
       this.clientFlows--;
       return true;

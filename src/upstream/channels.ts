@@ -8,6 +8,7 @@ import type { Carrier } from './carrier.ts';
 import { type ChannelOwner, UpstreamChannel } from './channel.ts';
 import type { Delivery } from './delivery.ts';
 import { Lease, type LeaseHolder, type Purpose } from './lease.ts';
+import { Load } from './load.ts';
 
 /** What the channels tell their upstream. */
 export interface ChannelsOwner extends Carrier {
@@ -16,6 +17,7 @@ export interface ChannelsOwner extends Carrier {
   /** It takes no new leases. */
   readonly retired: boolean;
   readonly delivery: Delivery;
+  readonly barriers: { best: number };
   /** A channel was parked, or is gone. */
   channelFreed(): void;
   /** A channel was opened (+1), or has ended (-1). */
@@ -37,6 +39,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   private publishedBefore = 0;
   /** Seconds that the last barrier took. */
   barrier = 0;
+  readonly load: Load;
   private readonly upstream: ChannelsOwner;
   private readonly stats: Stats;
   private readonly byNumber: (UpstreamChannel | undefined)[] = [];
@@ -49,6 +52,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   constructor(upstream: ChannelsOwner, stats: Stats) {
     this.upstream = upstream;
     this.stats = stats;
+    this.load = new Load(upstream, stats, () => this.ask());
   }
 
   get(number: number): UpstreamChannel | undefined {
@@ -143,6 +147,20 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     else if (this.count < this.max) this.open().close();
   }
 
+  /** Asks the broker something for the time that the answer takes, on a channel that somebody may use; false when there is none. */
+  private ask(): boolean {
+    for (const channel of this)
+      if (channel.mayAsk) {
+        channel.ask();
+        return true;
+      }
+    return false;
+  }
+
+  askAnswered(): void {
+    this.load.answered();
+  }
+
   channelFreed(): void {
     this.upstream.channelFreed();
   }
@@ -150,6 +168,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   barrierAnswered(seconds: number): void {
     this.upstream.delivery.sendRun();
     this.barrier = seconds;
+    this.load.took(seconds);
     this.stats.barriers++;
     this.stats.barrierSeconds.add(seconds);
   }
@@ -207,6 +226,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
       this.countParked(-1);
     }
     this.stats.channelsLeased--;
+    if (channel.asked) this.load.unanswered();
     channel.state = 'gone';
     this.publishedBefore += channel.published;
     this.byNumber[channel.id] = undefined;
@@ -219,6 +239,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   /** The connection is lost: gives the leases that end with it. */
   close(): Lease[] {
     const leases: Lease[] = [];
+    this.load.end();
     for (const channel of this) {
       channel.state = 'gone';
       if (channel.lease !== null) leases.push(channel.lease);

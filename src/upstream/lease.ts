@@ -81,6 +81,8 @@ export class Lease {
   dirty = false;
   /** Part of a message has gone to the upstream, and the rest has not. */
   streaming = false;
+  /** Something else than a publish was the last that went over it: an answer may be due. */
+  asked = false;
   /** It has ended, or its holder hears of it no more. */
   over = false;
   /** Published without confirms: only the barrier at the end proves it. */
@@ -105,7 +107,10 @@ export class Lease {
     const { confirms } = this.channel;
     this.channel.published++;
     if (confirms === null) this.publishedPlain = true;
-    else confirms.published++;
+    else {
+      confirms.published++;
+      this.asked = false;
+    }
   }
 
   /** The client has publishes here that neither a barrier nor a confirm has proven. */
@@ -117,6 +122,16 @@ export class Lease {
   get confirmed(): boolean {
     const { confirms } = this.channel;
     return confirms === null || confirms.outstanding === 0;
+  }
+
+  /** All that went over it is confirmed, and with it what came before: nothing is to be heard of it any more. */
+  get settled(): boolean {
+    return this.channel.confirms !== null && !this.asked && !this.unproven && !this.dirty;
+  }
+
+  /** How many publishes wait for their confirms. */
+  get unconfirmed(): number {
+    return this.channel.confirms?.outstanding ?? 0;
   }
 
   /** Publishes since confirm.select, and deliveries, as the client counts them. */

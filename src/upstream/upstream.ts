@@ -65,7 +65,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   readonly answers = new Answers();
   private readonly blockage: Blockage = new Blockage(this);
   readonly silence = new Silence(this);
-  private readonly barriers: Barriers;
+  readonly barriers: Barriers;
   private barrierProbe: BarrierProbe | null = null;
   private readonly drain: Drain;
   private handshake: UpstreamHandshake | null;

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { clock } from '../../src/clock.ts';
 import { defaults } from '../../src/config/options.ts';
+import type { Outbox } from '../../src/io/outbox.ts';
 import { Account } from '../../src/pool/account.ts';
 import type { Opener, PoolContext } from '../../src/pool/context.ts';
 import { Pool } from '../../src/pool/pool.ts';
@@ -12,8 +13,17 @@ import type { Outcome, Wait } from '../../src/pool/waiters.ts';
 import { Stats } from '../../src/stats.ts';
 import { Refused } from '../../src/upstream/handshake.ts';
 import type { Lease, Purpose } from '../../src/upstream/lease.ts';
+import { Load } from '../../src/upstream/load.ts';
 import { BrokerProfile } from '../../src/upstream/profile.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
+
+const NO_TRAFFIC = {
+  out: { total: 0, refused: 0 } as Outbox,
+  blocked: null,
+  answersFlow: true,
+  barriers: { best: 1 },
+};
+const CLIENT = { channels: { tenancy: { home: null } } };
 
 class FakeUpstream {
   holder: unknown = null;
@@ -31,13 +41,18 @@ class FakeUpstream {
   namedFor = '';
   readonly id = 1;
   readonly stats = new Stats();
-  readonly channels = { parked: 0, ending: 0, closeOld: () => {} };
+  readonly channels = {
+    parked: 0,
+    ending: 0,
+    closeOld: () => {},
+    load: new Load(NO_TRAFFIC, new Stats(), () => false),
+  };
   closed = false;
 
   lease(): object | null {
     if (this.busy >= this.capacity) return null;
     this.busy++;
-    return { upstream: this };
+    return { upstream: this, peer: CLIENT };
   }
 
   whenClosed(listener: () => void): void {
@@ -53,7 +68,7 @@ class FakeUpstream {
   }
 }
 
-const HOLDER = {} as never;
+const HOLDER = { peer: CLIENT } as never;
 const leaseNow = (pool: Pool, purpose: Purpose): Lease | null => pool.lease(HOLDER, purpose, false);
 const lease = (pool: Pool, purpose: Purpose, done: (outcome: Outcome<Lease>) => void): Wait =>
   pool.waitForLease(HOLDER, purpose, false, done);

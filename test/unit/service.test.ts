@@ -179,7 +179,7 @@ describe('the stats sentence', () => {
     proxy.stats.loginsReused = 3;
     proxy.stats.refuse('max_clients');
     expect(span.sentence()).to.match(
-      /^3 clients \(peak 9\), [\d.]+ logins\/s, 75\.0% reused, 0\.0 leases\/s, 4 parked, 2 upstreams \(1 shared, 1 private\), in 0\.0 msg\/s 0 B\/s, out 0\.0 msg\/s 0 B\/s, lease wait 0\.0\/0\.0 ms, barrier 0\.0\/0\.0 ms, client_buffer 1\.5 MB \(800\.0 kB of 1\.0 MB\), upstream_buffer 0 B \(0 B of 4\.2 MB\), message_buffer 20 B \(20 B of 1\.0 MB\), refused max_clients=1$/,
+      /^3 clients \(peak 9\), [\d.]+ logins\/s, 75\.0% reused, 0\.0 leases\/s, 4 parked, 2 upstreams \(1 shared, 1 private\), 0 busy, 0 clients apart, in 0\.0 msg\/s 0 B\/s, out 0\.0 msg\/s 0 B\/s, lease wait 0\.0\/0\.0 ms, barrier 0\.0\/0\.0 ms, client_buffer 1\.5 MB \(800\.0 kB of 1\.0 MB\), upstream_buffer 0 B \(0 B of 4\.2 MB\), message_buffer 20 B \(20 B of 1\.0 MB\), refused max_clients=1$/,
     );
     expect(span.sentence()).to.match(/ 100\.0% reused.* of 1\.0 MB\)$/);
   });

@@ -15,7 +15,7 @@ import {
 } from '../machine.ts';
 
 const STATS =
-  /\d+ clients? \(peak \d+\), [\d.]+ logins\/s, [\d.]+% reused, [\d.]+ leases\/s, \d+ parked, \d+ upstreams? \(\d+ shared, \d+ private\), in [\d.]+ msg\/s [\d.]+ \w+\/s, out [\d.]+ msg\/s [\d.]+ \w+\/s, lease wait [\d.]+\/[\d.]+ ms, barrier [\d.]+\/[\d.]+ ms(, \w+_buffer [\d.]+ \w+ \([\d.]+ \w+ of [\d.]+ \w+\)){3}(, refused .*)?/;
+  /\d+ clients? \(peak \d+\), [\d.]+ logins\/s, [\d.]+% reused, [\d.]+ leases\/s, \d+ parked, \d+ upstreams? \(\d+ shared, \d+ private\), \d+ busy, \d+ clients? apart, in [\d.]+ msg\/s [\d.]+ \w+\/s, out [\d.]+ msg\/s [\d.]+ \w+\/s, lease wait [\d.]+\/[\d.]+ ms, barrier [\d.]+\/[\d.]+ ms(, \w+_buffer [\d.]+ \w+ \([\d.]+ \w+ of [\d.]+ \w+\)){3}(, refused .*)?/;
 const STATUS = /^\d+ clients?, \d+ upstreams?, [\d.]+ logins\/s, [\d.]+ msg\/s in, [\d.]+ out(; .*)?$/;
 const whole = (line: RegExp, before: string): RegExp => new RegExp(`^${before}${line.source}$`, 'm');
 
