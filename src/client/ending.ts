@@ -10,7 +10,7 @@ import * as frames from '../amqp/frame.ts';
 import { type BadFrame, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { looksIntroduced } from '../io/proxy-header.ts';
 import type { Transport } from '../io/transport.ts';
-import type { Denial } from '../pool/waiters.ts';
+import type { Denial } from '../pool/denial.ts';
 import type { Stats } from '../stats.ts';
 import { inWords } from '../words.ts';
 import { badFrame, type Offence, SILENCE } from './offences.ts';

@@ -4,7 +4,8 @@
  * after a publish on the channel, an ack above all, waits until the broker has handled it, as it would on one channel.
  */
 import type { CloseReason } from '../amqp/errors.ts';
-import type { Denial, Outcome, Wait } from '../pool/waiters.ts';
+import type { Denial } from '../pool/denial.ts';
+import type { Outcome, Wait } from '../pool/waiters.ts';
 import type { Peer } from '../upstream/carrier.ts';
 import type { Lease, LeaseEnd, LeaseHolder } from '../upstream/lease.ts';
 

@@ -2,10 +2,10 @@
 
 import type { Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
+import type { Denial } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { PrivateHolder } from '../pool/private-lease.ts';
 import type { TopologyOwner } from '../pool/topologies.ts';
-import type { Denial } from '../pool/waiters.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
 import type { ChannelOwner } from './channel.ts';

@@ -97,7 +97,7 @@ export const ACTS: Record<ActName, (subject: Subject, request: Request) => strin
 
   resume({ proxy }, { args }) {
     const scope = scopeNamed(proxy, args[0]);
-    const waiting = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiting, 0);
+    const waiting = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiters.length, 0);
     resumeIn(proxy, scope);
     return `${scopeName(scope)} goes on: ${waiting} waited`;
   },

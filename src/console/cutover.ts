@@ -156,7 +156,7 @@ export async function cutOver(
     if (force !== null) for (const client of left) client.ending.kill(force);
     take(config);
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
-    const waited = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiting, 0);
+    const waited = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiters.length, 0);
     const closed = force !== null && left.length > 0 ? `, ${left.length} closed` : '';
     return `${brokers.show(upstream)} is in use: ${scopeName(null)} was paused for ${seconds} s, ${waited} waited${closed}. Write it into the settings: the next reload goes by them`;
   } finally {

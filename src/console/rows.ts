@@ -129,7 +129,7 @@ function poolRow(pool: Pool, rates: (totals: PoolTotals) => PoolCounts): Row {
           ? 'no upstream'
           : 'ok',
     clients: pool.clients,
-    waiting: pool.waiting,
+    waiting: pool.waiters.length,
     longest_wait: waitsSince === Number.POSITIVE_INFINITY ? 0 : seconds(performance.now() - waitsSince),
     upstreams: upstreams.length,
     shared: upstreams.length - own,

@@ -1,6 +1,7 @@
 /** How a pool comes to more upstreams: for the first login, for those who wait, and again after failures. */
 import type { CloseReason } from '../amqp/errors.ts';
 import { clock } from '../clock.ts';
+import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -27,9 +28,8 @@ export interface Grower {
   readonly upstreams: readonly Upstream[];
   readonly live: boolean;
   /** Clients that wait. */
-  readonly waiting: number;
-  /** The most it may have by the settings. */
-  readonly maxUpstreams: number;
+  readonly waiters: { readonly length: number };
+  readonly way: { readonly route: { readonly config: Pick<Config, 'maxUpstreams'> } };
   /** Takes a place for one more; false when there is none. */
   reserve(): boolean;
   /** The same for a login, in its turn; false when that has become needless meanwhile. Rejects with Denied. */
@@ -79,7 +79,8 @@ export class Growth {
 
   /** Whether the pool may have one more upstream. */
   get possible(): boolean {
-    return !this.closed && this.size < this.pool.maxUpstreams && this.refusal === null;
+    const max = this.pool.way.route.config.maxUpstreams || Number.POSITIVE_INFINITY;
+    return !this.closed && this.size < max && this.refusal === null;
   }
 
   /** Whether one more can be had at once, as far as that is known: the last attempt has not failed just now. */
@@ -127,7 +128,7 @@ export class Growth {
   /** If the broker has refused one more: again, once an idle one has made room. */
   private async retryInRoom(error: unknown): Promise<void> {
     const why = limitOf(error);
-    if (why === null || this.pool.waiting === 0 || !(await this.pool.roomFor(why))) return;
+    if (why === null || this.pool.waiters.length === 0 || !(await this.pool.roomFor(why))) return;
     this.forgetLimit();
     this.pool.serve();
   }
@@ -168,7 +169,7 @@ export class Growth {
       } else pool.refused(error.why);
       return;
     }
-    if (pool.waiting === 0) return;
+    if (pool.waiters.length === 0) return;
     // who wants one of its own name may take another meanwhile
     setImmediate(() => pool.serve());
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures++) * (0.5 + Math.random() / 2);

@@ -1,8 +1,5 @@
-/**
- * The upstreams of one pool key, and who may use which channel of them. Knows no sockets: upstreams come from `open`,
- * which logs one in.
- */
-import { type CloseReason, reason } from '../amqp/errors.ts';
+/** The upstreams of one pool key, and who may use which channel of them. Knows no sockets: `open` logs upstreams in. */
+import type { CloseReason } from '../amqp/errors.ts';
 import type { Stats } from '../stats.ts';
 import type { UpstreamOwner } from '../upstream/carrier.ts';
 import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
@@ -11,13 +8,14 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { Account } from './account.ts';
 import type { PoolContext, Way } from './context.ts';
 import { Demand, kindFor } from './demand.ts';
+import { type Denial, leaseTimeout, SHUTDOWN } from './denial.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
 import { mayHaveRestarted, outdated } from './upkeep.ts';
-import { type Denial, type Done, NO_WAIT, type Wait, Waiters } from './waiters.ts';
+import { type Done, NO_WAIT, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
@@ -194,14 +192,6 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.context.stats;
   }
 
-  get waiting(): number {
-    return this.waiters.length;
-  }
-
-  get maxUpstreams(): number {
-    return this.way.route.config.maxUpstreams || Number.POSITIVE_INFINITY;
-  }
-
   mayGrow(): boolean {
     return this.growth.possible;
   }
@@ -266,23 +256,22 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
-    const at = this.upstreams.indexOf(upstream);
-    if (at >= 0) this.upstreams.splice(at, 1);
-    this.context.stats.upstreams--;
+    const { upstreams, growth, stats } = this;
+    const at = upstreams.indexOf(upstream);
+    if (at >= 0) upstreams.splice(at, 1);
+    stats.upstreams--;
     this.lending.delete(upstream);
-    this.alarm = this.upstreams.some(({ blocked }) => blocked !== null);
-    this.growth.ends();
-    if (this.upstreams.length === 0) this.growth.forgetLimit();
+    this.alarm = upstreams.some(({ blocked }) => blocked !== null);
+    growth.ends();
+    if (upstreams.length === 0) growth.forgetLimit();
     if (!upstream.retired) {
-      this.context.stats.upstreamsLost++;
-      this.context.report('warn', this, `Upstream lost: ${why?.text ?? 'the connection ended'}`, {
-        id: upstream.name,
-        upstream: upstream.address,
-      });
+      const { name: id, address } = upstream;
+      const text = why?.text ?? 'the connection ended';
+      stats.upstreamsLost++;
+      this.context.report('warn', this, `Upstream lost: ${text}`, { id, upstream: address });
       if (this.way.quota.learn(why))
         this.context.report('warn', this, "The broker's limit is kept from now on");
-      if (mayHaveRestarted(this.upstreams, upstream.address, why))
-        this.topologies.lost(upstream.address, why);
+      if (mayHaveRestarted(upstreams, address, why)) this.topologies.lost(address, why);
     }
     this.serve();
   }
@@ -300,14 +289,14 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     if (blocked === null) this.serve();
   }
 
-  /** No new leases; closed when the last lease ends, at once if there is none. */
+  /** No new leases; closed when the last one ends. */
   private retire(upstream: Upstream): void {
     upstream.retired = true;
     this.lending.delete(upstream);
     if (upstream.busy === 0 && upstream.holder === null) upstream.close();
   }
 
-  /** Other brokers are named, or `only` this one no more: upstreams there end with their last lease. True if there were any. */
+  /** Other brokers are named, or `only` this one no more: upstreams there are retired. True if there were any. */
   leaveBrokers(only: string | null = null): boolean {
     const there = this.upstreams.filter(({ retired, address }) => !retired && address === (only ?? address));
     for (const upstream of there) this.retire(upstream);
@@ -344,7 +333,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   maintain(now: number, usedOnce = false): void {
     const { config } = this.way.route;
     const text = `no upstream channel could be had within ${config.leaseTimeout} s (lease_timeout)`;
-    this.waiters.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    this.waiters.expire(now, leaseTimeout(text));
     for (const upstream of this.upstreams) upstream.channels.closeOld(now);
     this.relief.tick(now);
     const kept = { once: usedOnce && this.clients === 0, declared: this.topologies.any };
@@ -354,7 +343,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   close(): void {
     this.growth.close();
-    this.waiters.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });
-    for (const upstream of [...this.upstreams]) upstream.close('amqproxy is shutting down');
+    this.waiters.deny(SHUTDOWN);
+    for (const upstream of [...this.upstreams]) upstream.close(SHUTDOWN.why.text);
   }
 }

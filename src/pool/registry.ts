@@ -1,5 +1,5 @@
 /** All accounts and pools, and the limits that hold for all of them together. */
-import { type CloseReason, reason } from '../amqp/errors.ts';
+import type { CloseReason } from '../amqp/errors.ts';
 import type { Credentials, RawLogin } from '../amqp/sasl.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
@@ -7,12 +7,13 @@ import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
 import type { Route as AnyRoute, PoolContext, Routes } from './context.ts';
+import { Denied, leaseTimeout, SHUTDOWN } from './denial.ts';
 import { Places } from './places.ts';
 import { Pool } from './pool.ts';
 import { countsUser, SETTLE_MS } from './quota.ts';
 import { loginKey } from './secrets.ts';
 import { idlest } from './upkeep.ts';
-import { Denied, Waiters } from './waiters.ts';
+import { Waiters } from './waiters.ts';
 import { Ways } from './ways.ts';
 
 type Route = AnyRoute<Account>;
@@ -245,8 +246,7 @@ export class Registry implements PoolContext<Pool> {
   /** `now` as of the coarse clock. */
   maintain(now: number): void {
     const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
-    if (!this.anyPaused)
-      this.logins.expire(now, { cause: 'lease_timeout', why: reason('CONNECTION_FORCED', text) });
+    if (!this.anyPaused) this.logins.expire(now, leaseTimeout(text));
     for (const [key, account] of this.accounts) {
       // tokens and signed passwords are used once: another has come since
       const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
@@ -289,9 +289,7 @@ export class Registry implements PoolContext<Pool> {
   }
 
   private get anyPaused(): boolean {
-    if (this.isPaused) return true;
-    for (const pool of this.pools) if (pool.waiters.held) return true;
-    return false;
+    return this.isPaused || [...this.pools].some(({ waiters }) => waiters.held);
   }
 
   pause(): void {
@@ -339,9 +337,8 @@ export class Registry implements PoolContext<Pool> {
     for (const account of this.accounts.values()) account.drop();
   }
 
-  /** Closes all upstreams politely. */
   close(): void {
-    this.logins.deny({ cause: 'shutdown', why: reason('CONNECTION_FORCED', 'amqproxy is shutting down') });
+    this.logins.deny(SHUTDOWN);
     for (const pool of this.pools) pool.close();
   }
 

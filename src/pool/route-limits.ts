@@ -1,7 +1,7 @@
 /** A route's own limits on clients; those of [main] hold for all together. */
 import { reason } from '../amqp/errors.ts';
+import type { Denial } from './denial.ts';
 import type { Pool } from './pool.ts';
-import type { Denial } from './waiters.ts';
 
 /** Why one more client may not come in on this pool's route; null if it may. */
 export function routeIsFull(pools: Iterable<Pool>, { way: { route }, user }: Pool): Denial | null {

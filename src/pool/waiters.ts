@@ -2,14 +2,8 @@
  * Who waits for a lease, in their order. Within a kind, who cannot be served holds up only those behind it, who cannot be
  * served either.
  */
-import type { CloseReason } from '../amqp/errors.ts';
 import { clock } from '../clock.ts';
-
-/** Why a client may not have what it asks for: for the client, and the name under which it counts. */
-export interface Denial {
-  cause: string;
-  why: CloseReason;
-}
+import { type Denial, isDenial } from './denial.ts';
 
 /** What a waiter gets. */
 export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
@@ -40,18 +34,6 @@ interface Waiter<T = unknown> {
 
 /** Of one who was served at once. */
 export const NO_WAIT: Wait = { since: 0, cancel: () => {} };
-
-export const isDenial = (value: object): value is Denial => 'cause' in value;
-
-/** What a client asked for may not be had. */
-export class Denied extends Error {
-  readonly denial: Denial;
-
-  constructor(denial: Denial) {
-    super(denial.why.text);
-    this.denial = denial;
-  }
-}
 
 export class Waiters {
   private readonly queues = new Map<string, Waiter[]>();

@@ -2,7 +2,7 @@
 import { type ReplyName, reason } from '../amqp/errors.ts';
 import type { Client } from '../client/client.ts';
 import type { Config } from '../config/options.ts';
-import type { Denial } from '../pool/waiters.ts';
+import type { Denial } from '../pool/denial.ts';
 import type { Stats } from '../stats.ts';
 
 interface AdmissionContext {

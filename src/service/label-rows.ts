@@ -44,8 +44,8 @@ function pools({ stats, registry, clientList }: Proxy): Row[] {
   for (const pool of registry.pools) {
     const row = rowOf(stats.totals.known(pool.user, pool.vhost));
     add(row, 'clients', pool.clients);
-    add(row, 'waiting', pool.waiting);
-    const wait = pool.waiting === 0 ? 0 : (performance.now() - pool.waitsSince) / 1000;
+    add(row, 'waiting', pool.waiters.length);
+    const wait = pool.waiters.length === 0 ? 0 : (performance.now() - pool.waitsSince) / 1000;
     row.longest_wait = Math.max(Number(row.longest_wait), wait);
     for (const { holder, channels } of pool.upstreams) {
       add(row, holder === null ? 'shared' : 'private', 1);

@@ -19,7 +19,7 @@ export function troubles({ registry, routes }: Proxy, refused: number): string[]
   let oldest = Number.POSITIVE_INFINITY;
   let blocked = 0;
   for (const pool of registry.pools) {
-    waiting += pool.waiting;
+    waiting += pool.waiters.length;
     oldest = Math.min(oldest, pool.waitsSince);
     for (const upstream of pool.upstreams) if (upstream.blocked !== null) blocked++;
   }

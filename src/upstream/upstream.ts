@@ -59,7 +59,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   idleSince = clock.now;
   readonly channels: UpstreamChannels;
   readonly delivery: Delivery;
-  /** Told, once, when the connection has ended, and when the socket is closed, too. */
+  /** Told when the connection has ended, and when the socket is closed, too. */
   private readonly closeListeners: (() => void)[] = [];
   private goneListener: (() => void) | null = null;
   readonly answers = new Answers();
@@ -341,8 +341,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     const leases = this.channels.close();
     const { holder } = this;
     this.holder = null;
-    // first of all: a client that goes on must not come back here
-    holder?.upstreamLost(why);
+    holder?.upstreamLost(why); // first of all: a client that goes on must not come back here
     this.owner?.upstreamClosed(this, this.closeWhy);
     for (const lease of leases) lease.ended({ how: 'lost', why });
     this.blockage.end();
