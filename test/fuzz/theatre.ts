@@ -59,6 +59,7 @@ export class Theatre {
   private witness!: Witness;
   private guests: Again[] = [];
   private queue = '';
+  private last: Promise<void> = Promise.resolve();
   worst = 0;
 
   private constructor(stage: Stage, proxy: AmqProxy, broker: RabbitMQ, setting: Setting) {
@@ -148,7 +149,13 @@ export class Theatre {
   }
 
   /** Plays a script; throws what went wrong. */
-  async perform(script: Script): Promise<void> {
+  perform(script: Script): Promise<void> {
+    const act = this.act(script);
+    this.last = act.catch(() => {});
+    return act;
+  }
+
+  private async act(script: Script): Promise<void> {
     await this.recover();
     const { canary, queue } = this;
     const since = performance.now();
@@ -170,6 +177,7 @@ export class Theatre {
 
   /** Everybody leaves; what is wrong in the end. */
   async close(): Promise<string | null> {
+    await this.last; // when its time is up, a campaign does not wait for it
     await this.canary.stop();
     await Promise.all(this.guests.map(guest => guest.stop()));
     const complaints = (await this.witness.stop(this.broker)).map(what => `the witness: ${what}`);
