@@ -95,6 +95,8 @@ class Peer {
   private readonly confirms = new Map<number, number>();
   private readonly toAck = new Set<number>();
   private delivery: Buffer | null = null;
+  /** The channel of the consumer that gets them. */
+  private consuming = 0;
   private closing = false;
 
   constructor(socket: Socket) {
@@ -157,7 +159,8 @@ class Peer {
         break;
       case method(20, 40):
         this.confirms.delete(channel);
-        this.delivery = null;
+        // others come and go beside the consumer's
+        if (channel === this.consuming) this.delivery = null;
         this.out.push(methodFrame(channel, method(20, 41)));
         break;
       case method(85, 10):
@@ -171,6 +174,7 @@ class Peer {
         const tag = bytes.toString('latin1', queueEnd + 1, queueEnd + 1 + bytes[queueEnd]) || 'ctag';
         this.out.push(methodFrame(channel, method(60, 21), shortstr(tag)));
         const size = /^bytes-(\d+)$/.exec(queue);
+        this.consuming = channel;
         if (size) this.delivery = chunkOf([deliver(channel, tag, Number(size[1]))], DELIVERY_CHUNK);
         break;
       }
