@@ -83,6 +83,7 @@ describe('Routes', () => {
 
     it('leave each login to the cluster of its vhost alone, with that cluster’s words', async () => {
       const before = await here.accepted();
+      const said = here.log.length;
       expect(await login(shop)).to.equal('welcome');
       expect(await login({ ...shop, secret: 'wonder' })).to.match(
         /^ACCESS_REFUSED - Login was refused using/,
@@ -90,7 +91,7 @@ describe('Routes', () => {
       expect(await login({ ...shop, secret: 'wonder', capabilities: {} })).to.equal('the end');
       expect(await login({ ...shop, user: 'carol', secret: 'christmas' })).to.equal('welcome');
       expect(await here.accepted()).to.equal(before);
-      expect(here.log).not.to.match(/user 'carol'|PLAIN login refused: user 'alice'/);
+      expect(here.log.slice(said)).not.to.match(/user 'carol'|PLAIN login refused: user 'alice'/);
       expect(await login({ ...home, secret: 'elsewhere' })).to.match(/^ACCESS_REFUSED/);
       // what is proven at one cluster opens no door at the other
       expect(await login(home)).to.equal('welcome');
