@@ -19,11 +19,13 @@ cannot() {
 unshare --mount --net --pid --fork true 2>/dev/null || cannot "namespaces are not permitted here"
 [ -z "${check-}" ] || exit 0
 
-other=aarch64
-[ "$(uname -m)" != aarch64 ] || other=x86-64
+other=aarch64 target=arm64
+[ "$(uname -m)" != aarch64 ] || other=x86-64 target=x64
 packaging/install-debs mmdebstrap systemd-container iproute2 rpm dpkg-dev lintian rpmlint binutils gnupg apt-utils \
   createrepo-c dnf curl g++-$other-linux-gnu qemu-user-static ||
   cannot "Debian packages cannot be installed"
+# there is no network where the story is played
+TARGET=$target packaging/runtime.sh
 
 suites=${SUITES:-bookworm trixie}
 packages=systemd,systemd-sysv,dbus,libstdc++6,libsystemd0,init-system-helpers,rpm,iproute2,curl
