@@ -98,7 +98,10 @@ export class Losses {
     const now = performance.now();
     this.count++;
     this.felt = Math.max(this.felt, now + (this.dialing.delete(link.number) ? DIALS_MS : NOTICE_MS));
-    for (const queue of this.carried.get(link.number) ?? []) this.lostAt.set(queue, now);
+    // the broker may have restarted where no other link is left: then who has declared something hears of it, too
+    const others = this.relay.links.some(other => other !== link && !this.dialing.has(other.number));
+    const concerned = others ? (this.carried.get(link.number) ?? []) : [...this.lostAt.keys()];
+    for (const queue of concerned) this.lostAt.set(queue, now);
     this.carried.delete(link.number);
     link.cut();
   }
