@@ -1,7 +1,7 @@
 /** Several places where clients come in: sections [listen NAME], ports and Unix sockets, with TLS and client certificates. */
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { BoundSocket, connect, createServer, type Socket } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { Authority, type Certificate } from '../support/certs.ts';
@@ -14,18 +14,6 @@ import { dial, RawClient } from '../support/raw-client.ts';
 
 const ALICE = { user: 'alice', secret: 'wonder' };
 const IN = 'connection.open-ok';
-/** Listens on a path, and becomes the program that follows with that as its descriptor 3. */
-const GIVE_PATH = `
-import os, socket, sys
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen()
-os.dup2(listener.fileno(), 3)
-os.set_inheritable(3, True)
-os.environ['LISTEN_PID'] = str(os.getpid())
-os.execv(sys.argv[2], sys.argv[2:])
-`;
-
 describe('Sections [listen NAME]', () => {
   let proxy: AmqProxy;
   let dir: string;
@@ -196,9 +184,7 @@ describe('Sections [listen NAME]', () => {
   it('may have a Unix socket from the service manager, with load balancers behind it', async () => {
     const path = join(dir, 'given.sock');
     configure('[listen given]', 'proxy_protocol = yes', 'socket = /nowhere/it.sock');
-    const env = { LISTEN_FDS: '1', LISTEN_FDNAMES: 'given' };
-    const command = ['python3', '-c', GIVE_PATH, path, process.execPath, resolve('src/main.ts')];
-    proxy = await AmqProxy.start((await peopledBroker()).url, ['-c', file], env, command);
+    proxy = await AmqProxy.onPath(path, 'given', (await peopledBroker()).url, ['-c', file]);
     await until('it', () =>
       proxy.log.includes('Proxy listening on a Unix socket that was handed over ([listen given])'),
     );

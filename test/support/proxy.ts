@@ -39,6 +39,18 @@ const TAKEN = [
   'buffered_bytes{buffer="message_buffer"}',
 ];
 
+/** Listens on a path, and becomes the program that follows with that as its descriptor 3. */
+const GIVE_PATH = `
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ['LISTEN_PID'] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+`;
+
 export class AmqProxy {
   readonly process: ChildProcess;
   log = '';
@@ -108,6 +120,12 @@ export class AmqProxy {
     const command = ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', process.execPath, MAIN];
     const env = { LISTEN_FDS: String(fds.length), LISTEN_FDNAMES: names.join(':') };
     return AmqProxy.start(upstream, args, env, command, fds);
+  }
+
+  /** Hands a Unix socket over to it, by this name. */
+  static onPath(path: string, name: string, upstream: string | null, args: string[] = []): Promise<AmqProxy> {
+    const command = ['python3', '-c', GIVE_PATH, path, process.execPath, MAIN];
+    return AmqProxy.start(upstream, args, { LISTEN_FDS: '1', LISTEN_FDNAMES: name }, command);
   }
 
   /** The same with an HTTP server, for `metric` and `ready`. */
