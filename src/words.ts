@@ -3,6 +3,9 @@
 /** "1 client", "2 clients". */
 export const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
+/** A text that somebody else has chosen, without what breaks lines or controls a terminal. */
+export const onOneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
+
 const SYSTEM: Record<string, string> = {
   ENOTFOUND: 'this name is not known',
   EAI_AGAIN: 'this name cannot be looked up, DNS does not answer',

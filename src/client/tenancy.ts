@@ -79,11 +79,14 @@ export class Tenancy implements Tenant {
   }
 
   settle(home: Carrier): void {
-    home.channels.load.busyAt = clock.now;
-    if (this.home === home) return;
+    const { load } = home.channels;
+    if (this.home === home) {
+      load.keep();
+      return;
+    }
     this.release();
     this.home = home;
-    home.channels.load.tenants++;
+    load.moveIn();
     this.client.stats.clientsApart++;
     this.restless = true;
   }
@@ -160,7 +163,7 @@ export class Tenancy implements Tenant {
     const { home } = this;
     if (home === null) return;
     this.home = null;
-    home.channels.load.tenants--;
+    home.channels.load.moveOut();
     this.client.stats.clientsApart--;
   }
 }

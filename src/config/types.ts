@@ -3,6 +3,7 @@
  * "key = value …" and says what is wrong with the text; `allowed` says what would be right.
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { onOneLine } from '../words.ts';
 
 export interface Type<T> {
   parse(text: string): T;
@@ -296,6 +297,6 @@ export function printable(text: string): string {
       ? // a # in a password begins a comment of the file: what is left of it stands where a port would
         text.replace(/(:\/\/[^:/,\s]+:)(?!\d+(?![^/,\s]))[^:/,\s]+(?![^/,\s])/g, '$1***')
       : `${text.slice(0, start)}***${text.slice(at)}`;
-  const line = shown.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
+  const line = onOneLine(shown);
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }

@@ -1,5 +1,6 @@
 /** The certificate that a client has shown in its TLS handshake. */
 import type { TLSSocket } from 'node:tls';
+import { onOneLine } from '../words.ts';
 
 /**
  * Why it does not count; null where it does. OpenSSL has checked it, and net's own servers look for the outcome where this
@@ -16,5 +17,5 @@ export function certificateFault(socket: TLSSocket): Error | null {
 export function certificateName(socket: TLSSocket): string {
   const subject = socket.getPeerX509Certificate()?.subject ?? '';
   const name = /^CN=(.+)$/m.exec(subject)?.[1] ?? subject;
-  return name.replace(/[\p{Cc}\u2028\u2029]/gu, ' ').slice(0, 200);
+  return onOneLine(name).slice(0, 200);
 }

@@ -6,6 +6,7 @@ import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Demand } from './demand.ts';
+import { SHUTDOWN } from './denial.ts';
 import { isConnectionLimit } from './quota.ts';
 
 /** Milliseconds before an upstream that could not be opened is tried again; doubled, with jitter. */
@@ -154,7 +155,7 @@ export class Growth {
     }
     settled();
     this.failures = 0;
-    if (this.closed) upstream.close('amqproxy is shutting down');
+    if (this.closed) upstream.close(SHUTDOWN.why.text);
     else if (upstream.state === 'live') this.pool.joins(upstream);
     else this.failed(new Error('the broker closed the connection'));
   }

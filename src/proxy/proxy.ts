@@ -1,13 +1,12 @@
 /** The owner of all that lives: start, reload, drain. */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { reason } from '../amqp/errors.ts';
 import { Client, type ClientContext } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Arrival } from '../io/arrival.ts';
 import { Transport } from '../io/transport.ts';
-import type { Denial } from '../pool/denial.ts';
+import { type Denial, SHUTDOWN } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
 import { Stats } from '../stats.ts';
@@ -270,8 +269,7 @@ export class Proxy implements ClientContext, RouteOwner {
   }
 
   private dismiss(clients: Client[]): void {
-    for (const { ending } of clients)
-      ending.shutdown(reason('CONNECTION_FORCED', 'amqproxy is shutting down'));
+    for (const { ending } of clients) ending.shutdown(SHUTDOWN.why);
   }
 
   /** Ends everything at once. */

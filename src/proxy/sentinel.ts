@@ -23,7 +23,7 @@ export function watch(upstreams: readonly Watched[], now: number): void {
   if (late) {
     for (const { silence } of upstreams) {
       silence.ask();
-      if (dead) silence.together = true;
+      if (dead) silence.giveUpTogether();
     }
     return;
   }

@@ -5,6 +5,7 @@
  * so the broker is asked: as long as much goes out, a barrier every tick shows how long one waits. When the kernel takes no
  * more, that says enough by itself.
  */
+import { clock } from '../clock.ts';
 import type { Outbox } from '../io/outbox.ts';
 import type { Stats } from '../stats.ts';
 
@@ -53,6 +54,21 @@ export class Load {
     this.upstream = upstream;
     this.stats = stats;
     this.ask = ask;
+  }
+
+  /** A client has it from now on, until it moves out. */
+  moveIn(): void {
+    this.tenants++;
+    this.keep();
+  }
+
+  moveOut(): void {
+    this.tenants--;
+  }
+
+  /** It is somebody's for as long as if it were busy now. */
+  keep(): void {
+    this.busyAt = clock.now;
   }
 
   /** More goes out than a broker takes without noticing. */

@@ -28,7 +28,7 @@ export class Silence {
   /** Coarse time at which something was asked that nothing has come after; 0 for never. */
   private askedAt = 0;
   /** The broker has been given up elsewhere: it need only be late here. */
-  together = false;
+  private together = false;
   /** When the broker's machine was last seen to take bytes, and how many it had not taken then. */
   private takenAt = 0;
   private waiting = 0;
@@ -46,6 +46,11 @@ export class Silence {
   /** It is to be given up, if the broker's machine takes no bytes. */
   get over(): boolean {
     return this.ms > GIVE_UP_MS - LOOK_MS;
+  }
+
+  /** The broker is given up, on all its upstreams together, if it is late here, too. */
+  giveUpTogether(): void {
+    this.together = true;
   }
 
   /** Another upstream is the better choice. */

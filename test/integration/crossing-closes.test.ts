@@ -3,12 +3,10 @@
  * when both have waited for the end of an alarm. Then the channel, and with it the upstream, would never be free.
  */
 import * as f from '../differential/frames.ts';
-import { proxyOnly, settingsFile } from '../support/fixture.ts';
 import type { Frame } from '../support/frame.ts';
-import { FrameRelay, type Link } from '../support/frame-relay.ts';
-import { AmqProxy } from '../support/proxy.ts';
-import { sharedBroker, until } from '../support/rabbitmq.ts';
-import { RawClient } from '../support/raw-client.ts';
+import type { Link } from '../support/frame-relay.ts';
+import { until } from '../support/rabbitmq.ts';
+import { relayed } from '../support/relayed.ts';
 
 /** What makes a channel such that it is closed when its client leaves, and the broker close it. */
 const DIRTY: Record<string, Buffer[]> = {
@@ -17,34 +15,23 @@ const DIRTY: Record<string, Buffer[]> = {
 };
 
 describe('A channel that both sides close at once', () => {
-  let relay: FrameRelay;
-  let proxy: AmqProxy;
-  before(async function () {
-    proxyOnly(this);
-    relay = await FrameRelay.start((await sharedBroker()).port);
-    proxy = await AmqProxy.withMetrics(relay.url, ['-c', settingsFile('idle_connection_timeout = 1')]);
-  });
-  afterEach(() => relay.release());
-  after(async () => {
-    await proxy?.stop();
-    await relay?.end();
-  });
+  const to = relayed(['idle_connection_timeout = 1']);
 
   for (const [kind, frames] of Object.entries(DIRTY))
     it(`is free again afterwards (${kind})`, async () => {
-      const client = await RawClient.start(proxy.port);
+      const client = await to.login();
       await client.open(1);
       let close: Buffer | null = null;
       let crossed = false;
       let forgets = false;
       // the broker has closed the channel when the proxy's close comes to it, and its own has not come to the proxy
-      relay.fromBroker = (frame: Frame) => {
+      to.relay.fromBroker = (frame: Frame) => {
         if (frame.name === 'channel.close') close = f.rawFrame(frame.type, frame.channel, frame.payload);
         return frame.name === 'channel.close' || (forgets && frame.name === 'channel.close-ok')
           ? 'drop'
           : 'pass';
       };
-      relay.fromProxy = (frame: Frame, link: Link) => {
+      to.relay.fromProxy = (frame: Frame, link: Link) => {
         if (frame.name === 'channel.close' && !crossed) {
           crossed = true;
           link.toProxy(close!);
@@ -58,10 +45,10 @@ describe('A channel that both sides close at once', () => {
       client.send(...frames, f.publish(1, 'x', 'y', { exchange: 'no-such-exchange' }));
       await until('the broker to close the channel', () => close !== null);
       client.destroy();
-      await until('the channel to be free', async () => (await proxy.metric('channels_leased')) === 0);
+      await until('the channel to be free', async () => (await to.proxy.metric('channels_leased')) === 0);
       await until(
         'the idle upstream to be closed',
-        async () => (await proxy.metric('upstream_connections')) === 0,
+        async () => (await to.proxy.metric('upstream_connections')) === 0,
       );
     });
 });

@@ -4,12 +4,12 @@
  */
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
-import { proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
+import { queueName } from '../support/fixture.ts';
 import type { Frame } from '../support/frame.ts';
-import { FrameRelay, type Link } from '../support/frame-relay.ts';
-import { AmqProxy } from '../support/proxy.ts';
-import { sharedBroker, until } from '../support/rabbitmq.ts';
-import { RawClient } from '../support/raw-client.ts';
+import type { Link } from '../support/frame-relay.ts';
+import { until } from '../support/rabbitmq.ts';
+import type { RawClient } from '../support/raw-client.ts';
+import { relayed } from '../support/relayed.ts';
 
 /** How the client leaves. */
 const WAYS: Record<string, { close: string; leave: (client: RawClient) => Promise<unknown> }> = {
@@ -27,28 +27,17 @@ const WAYS: Record<string, { close: string; leave: (client: RawClient) => Promis
   },
 };
 
-describe('An upstream whose client leaves while the broker is about to end it for what the client did', () => {
-  let relay: FrameRelay;
-  let proxy: AmqProxy;
-  before(async function () {
-    proxyOnly(this);
-    relay = await FrameRelay.start((await sharedBroker()).port);
-  });
-  afterEach(async () => {
-    relay.release();
-    await proxy.stop();
-  });
-  after(() => relay?.end());
+for (const [way, { close, leave }] of Object.entries(WAYS))
+  describe(`An upstream that the broker is about to end for what its client did, which ${way}`, () => {
+    const to = relayed([`close = ${close}`], true);
 
-  for (const [way, { close, leave }] of Object.entries(WAYS))
-    it(`a client that ${way} is all who is concerned`, async () => {
-      proxy = await AmqProxy.withMetrics(relay.url, ['-c', settingsFile(`close = ${close}`)]);
-      const neighbour = await RawClient.start(proxy.port);
-      const offender = await RawClient.start(proxy.port);
+    it('concerns nobody else', async () => {
+      const neighbour = await to.login();
+      const offender = await to.login();
       await offender.open(1);
       const slow = new Set<Link>();
       let declares = 0;
-      relay.fromProxy = (frame: Frame, link: Link) => {
+      to.relay.fromProxy = (frame: Frame, link: Link) => {
         if (frame.name === 'queue.declare') declares++;
         if (frame.name === 'exchange.declare') slow.add(link);
         return slow.has(link) ? 'hold' : 'pass';
@@ -57,15 +46,14 @@ describe('An upstream whose client leaves while the broker is about to end it fo
       await until('the broker is asked for it', () => slow.size === 1);
       await leave(offender);
       offender.destroy();
-      await until('it has gone', async () => (await proxy.metric('client_connections')) === 1);
+      await until('it has gone', async () => (await to.proxy.metric('client_connections')) === 1);
 
       neighbour.send(f.channelOpen(1), f.declare(1, queueName('neighbour'), f.AUTO_DELETE));
       await until('the neighbour is at work', () => declares === 1);
-      relay.release();
+      to.relay.release();
       await neighbour.answered('queue.declare-ok');
-      await until('the broker has ended that upstream', () => proxy.log.includes('Upstream lost'));
+      await until('the broker has ended that upstream', () => to.proxy.log.includes('Upstream lost'));
       const again = await neighbour.ask(f.declare(1, queueName('again'), f.AUTO_DELETE), 'queue.declare-ok');
       expect(again.channel).to.equal(1);
-      neighbour.destroy();
     });
-});
+  });

@@ -22,7 +22,7 @@ function asked(...states: State[]): string {
         suspect,
         over,
         ask: () => seen.push(String(n)),
-        set together(_value: boolean) {
+        giveUpTogether: () => {
           seen.push(`${n} together`);
         },
       },
