@@ -1,22 +1,22 @@
-/** What an operator can do: each act answers when it is done, in one sentence, or says why it is not. */
+/**
+ * What an operator can do, as far as each process does it for itself: what came of it in all of them is told in one sentence,
+ * when it is done, or why it is not.
+ */
 import type { Client } from '../client/client.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
-import { cutOver, drainBroker, holders, letGo, pauseIn, resumeIn, settled } from './cutover.ts';
+import { drainBroker, letGo, named, pauseIn, resumeIn, settled, stakeholders } from './pauses.ts';
 import { clientRow, waysOf } from './rows.ts';
-import { brokerNamed, clientsOn, matcher, Refusal, scopeName, scopeNamed, upstreamsIn } from './scope.ts';
-import type { Outcome, Settings } from './settings.ts';
-import type { COMMANDS, CommandName } from './table.ts';
-
-export type ActName = {
-  [K in CommandName]: (typeof COMMANDS)[K]['kind'] extends 'act' ? K : never;
-}[CommandName];
-
-/** What the acts act on. */
-export interface Subject {
-  readonly proxy: Proxy;
-  readonly settings: Settings;
-}
+import {
+  Absent,
+  brokerNamed,
+  clientsOn,
+  matcher,
+  Refusal,
+  scopeName,
+  scopeNamed,
+  upstreamsIn,
+} from './scope.ts';
 
 export interface Request {
   args: readonly string[];
@@ -25,9 +25,20 @@ export interface Request {
   signal: AbortSignal;
 }
 
+interface Act<T> {
+  run(proxy: Proxy, request: Request): T | Promise<T>;
+  /** What came of it in all processes. @throws Refusal */
+  told(results: readonly T[], request: Request): string;
+}
+
+const act = <T>(act: Act<T>): Act<T> => act;
+
 const SWITCH_SECONDS = 10;
 /** Characters of a reason: it goes into a short string, with the reply code's name before it. */
 const LONGEST_REASON = 160;
+/** Named of those who hold on, or were closed. */
+const NAMED = 5;
+const NAMED_CLOSED = 10;
 
 function secondsOf({ options }: Request, otherwise: number): number {
   const text = options.get('timeout');
@@ -40,14 +51,26 @@ function secondsOf({ options }: Request, otherwise: number): number {
 const reasonOf = ({ options }: Request): string =>
   `closed by the operator${options.get('reason') ? `: ${options.get('reason')!.slice(0, LONGEST_REASON)}` : ''}`;
 
+const sum = <T>(results: readonly T[], of: (result: T) => number): number =>
+  results.reduce((n, result) => n + of(result), 0);
+
+/** "3 clients hold on: c5 (app@/, consumes), …" */
+export function holders(clients: readonly string[]): string {
+  const more = clients.length > NAMED ? `, and ${clients.length - NAMED} more` : '';
+  const holds = clients.length === 1 ? '1 client holds' : `${clients.length} clients hold`;
+  return `${holds} on: ${clients.slice(0, NAMED).join(', ')}${more}`;
+}
+
+/** Several ids are several clients; several filters must all hold. */
+export const areIds = (words: readonly string[]): boolean =>
+  words.length > 0 && words.every(word => /^c\d+$/.test(word));
+
 function meant(proxy: Proxy, filters: readonly string[]): Client[] {
   if (filters.length === 0) throw new Refusal('which clients? By id (c12) or filter (user=app)');
-  // several ids are several clients; several filters must all hold
-  const ids = filters.filter(filter => /^c\d+$/.test(filter));
-  if (ids.length === filters.length) {
-    const found = proxy.clientList.filter(({ name }) => ids.includes(name));
-    const missing = ids.filter(id => !found.some(({ name }) => name === id));
-    if (missing.length > 0) throw new Refusal(`there is no client ${missing.join(', ')}`);
+  if (areIds(filters)) {
+    const found = proxy.clientList.filter(({ name }) => filters.includes(name));
+    const missing = filters.filter(id => !found.some(({ name }) => name === id));
+    if (missing.length > 0) throw new Absent(`there is no client ${missing.join(', ')}`);
     return found;
   }
   const matches = matcher(filters);
@@ -55,97 +78,144 @@ function meant(proxy: Proxy, filters: readonly string[]): Client[] {
   const found = proxy.clientList.filter(
     client => client.state !== 'closed' && matches(clientRow(client, ways)),
   );
-  if (found.length === 0) throw new Refusal('there is no such client');
+  if (found.length === 0) throw new Absent('there is no such client');
   return found;
 }
 
-function outcome({ done, lines }: Outcome): string {
-  if (!done) throw new Refusal(lines.join('\n'));
-  return lines.join('\n');
-}
+export const ACTS = {
+  debug: act({
+    run(proxy, { args: [id, word = 'on'] }) {
+      if (id === undefined) throw new Refusal('which client? By id (c12)');
+      if (word !== 'on' && word !== 'off') throw new Refusal(`${word} is neither on nor off`);
+      const [client] = meant(proxy, [id]);
+      client.trail.watched = word === 'on';
+      return client.name;
+    },
+    told: ([name], { args: [, word = 'on'] }) =>
+      word === 'on'
+        ? `${name} is followed: amqproxy show events id=${name} --watch`
+        : `${name} is followed no more`,
+  }),
 
-export const ACTS: Record<ActName, (subject: Subject, request: Request) => string | Promise<string>> = {
-  debug({ proxy }, { args: [id, word = 'on'] }) {
-    if (id === undefined) throw new Refusal('which client? By id (c12)');
-    if (word !== 'on' && word !== 'off') throw new Refusal(`${word} is neither on nor off`);
-    const [client] = meant(proxy, [id]);
-    client.trail.watched = word === 'on';
-    return word === 'on'
-      ? `${client.name} is followed: amqproxy show events id=${client.name} --watch`
-      : `${client.name} is followed no more`;
-  },
+  kill: act({
+    run(proxy, request) {
+      const clients = meant(proxy, request.args);
+      const text = reasonOf(request);
+      for (const client of clients) client.ending.kill(text);
+      return clients.map(({ name }) => name);
+    },
+    told(results) {
+      const names = results.flat();
+      const more = names.length > NAMED_CLOSED ? ' …' : '';
+      return `${count(names.length, 'client')} closed: ${names.slice(0, NAMED_CLOSED).join(', ')}${more}`;
+    },
+  }),
 
-  kill({ proxy }, request) {
-    const clients = meant(proxy, request.args);
-    const text = reasonOf(request);
-    for (const client of clients) client.ending.kill(text);
-    const names = clients.slice(0, 10).map(({ name }) => name);
-    return `${count(clients.length, 'client')} closed: ${names.join(', ')}${clients.length > 10 ? ' …' : ''}`;
-  },
+  pause: act({
+    async run(proxy, request) {
+      const scope = scopeNamed(proxy, request.args[0]);
+      const seconds = secondsOf(request, Number.POSITIVE_INFINITY);
+      pauseIn(proxy, scope);
+      const began = performance.now();
+      const quiet = await settled(proxy, scope, seconds, request.signal);
+      return {
+        scope: scopeName(scope),
+        seconds: (performance.now() - began) / 1000,
+        quiet,
+        left: quiet ? [] : clientsOn(proxy, scope).map(named),
+      };
+    },
+    told(results) {
+      const seconds = Math.max(...results.map(({ seconds }) => seconds)).toFixed(1);
+      const [{ scope }] = results;
+      if (results.every(({ quiet }) => quiet))
+        return `${scope} is paused: after ${seconds} s nothing is under way`;
+      const left = results.flatMap(({ left }) => left);
+      throw new Refusal(`${scope} is paused, but after ${seconds} s ${holders(left)}`);
+    },
+  }),
 
-  async pause({ proxy }, request) {
-    const scope = scopeNamed(proxy, request.args[0]);
-    pauseIn(proxy, scope);
-    const began = performance.now();
-    const quiet = await settled(proxy, scope, secondsOf(request, Number.POSITIVE_INFINITY), request.signal);
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    if (quiet) return `${scopeName(scope)} is paused: after ${seconds} s nothing is under way`;
-    throw new Refusal(
-      `${scopeName(scope)} is paused, but after ${seconds} s ${holders(clientsOn(proxy, scope))}`,
-    );
-  },
+  resume: act({
+    run(proxy, { args }) {
+      const scope = scopeNamed(proxy, args[0]);
+      const waited = sum([...proxy.registry.pools], ({ waiters }) => waiters.length);
+      resumeIn(proxy, scope);
+      return { scope: scopeName(scope), waited };
+    },
+    told: results => `${results[0].scope} goes on: ${sum(results, ({ waited }) => waited)} waited`,
+  }),
 
-  resume({ proxy }, { args }) {
-    const scope = scopeNamed(proxy, args[0]);
-    const waiting = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiters.length, 0);
-    resumeIn(proxy, scope);
-    return `${scopeName(scope)} goes on: ${waiting} waited`;
-  },
+  reconnect: act({
+    run(proxy, { args }) {
+      const scope = scopeNamed(proxy, args[0]);
+      const n = [...upstreamsIn(proxy, scope)].length;
+      if (scope === null) proxy.reconnect();
+      else if ('pool' in scope) scope.pool.leaveBrokers();
+      else proxy.reconnect(scope.broker.name);
+      letGo(proxy, scope);
+      return { scope: scopeName(scope), n };
+    },
+    told: results =>
+      `${count(
+        sum(results, ({ n }) => n),
+        'upstream',
+      )} of ${results[0].scope} will be made anew`,
+  }),
 
-  reconnect({ proxy }, { args }) {
-    const scope = scopeNamed(proxy, args[0]);
-    const n = [...upstreamsIn(proxy, scope)].length;
-    if (scope === null) proxy.reconnect();
-    else if ('pool' in scope) scope.pool.leaveBrokers();
-    else proxy.reconnect(scope.broker.name);
-    letGo(proxy, scope);
-    return `${count(n, 'upstream')} of ${scopeName(scope)} will be made anew`;
-  },
+  drain: act({
+    run(proxy, { args: [name] }) {
+      if (name === undefined) throw new Refusal('which broker? See amqproxy show brokers');
+      const broker = brokerNamed(proxy, name);
+      const n = [...upstreamsIn(proxy, { broker })].length;
+      drainBroker(proxy, broker);
+      letGo(proxy, { broker });
+      return { scope: scopeName({ broker }), broker: broker.name, n };
+    },
+    told: results =>
+      `${results[0].broker} gets no new upstreams; ${count(
+        sum(results, ({ n }) => n),
+        'upstream',
+      )} there end with the last lease`,
+  }),
 
-  drain({ proxy }, { args: [name] }) {
-    if (name === undefined) throw new Refusal('which broker? See amqproxy show brokers');
-    const broker = brokerNamed(proxy, name);
-    const n = [...upstreamsIn(proxy, { broker })].length;
-    drainBroker(proxy, broker);
-    letGo(proxy, { broker });
-    return `${broker.name} gets no new upstreams; ${count(n, 'upstream')} there end with the last lease`;
-  },
+  undrain: act({
+    run(proxy, { args: [name] }) {
+      if (name === undefined) throw new Refusal('which broker? See amqproxy show brokers');
+      const broker = brokerNamed(proxy, name);
+      if (!broker.drained) throw new Refusal(`${broker.name} is not drained`);
+      resumeIn(proxy, { broker });
+      return { scope: scopeName({ broker }), broker: broker.name };
+    },
+    told: ([{ broker }]) => `${broker} is used again`,
+  }),
 
-  undrain({ proxy }, { args: [name] }) {
-    if (name === undefined) throw new Refusal('which broker? See amqproxy show brokers');
-    const broker = brokerNamed(proxy, name);
-    if (!broker.drained) throw new Refusal(`${broker.name} is not drained`);
-    resumeIn(proxy, { broker });
-    return `${broker.name} is used again`;
-  },
+  // ---- what a switch is made of (switch.ts), with resume at its end
 
-  switch({ proxy, settings }, request) {
-    const [url] = request.args;
-    if (url === undefined) throw new Refusal('to which broker? AMQP_URL');
-    return cutOver(proxy, config => settings.put(config, 'upstream'), {
-      url,
-      timeout: secondsOf(request, SWITCH_SECONDS),
-      force: request.options.has('force') ? reasonOf(request) : null,
-      signal: request.signal,
-    });
-  },
+  /** Pauses everything: who is there whom other brokers would cost something; null where it is paused already. */
+  hold: act({
+    async run(proxy, request) {
+      const seconds = secondsOf(request, SWITCH_SECONDS);
+      if (proxy.registry.paused) return null;
+      proxy.registry.pause();
+      const quiet = await settled(proxy, null, seconds, request.signal);
+      return { quiet, left: stakeholders(proxy).map(named) };
+    },
+    told: results => holders(results.flatMap(held => held?.left ?? [])),
+  }),
 
-  set({ settings }, { args: [key, value] }) {
-    if (key === undefined || value === undefined) throw new Refusal('set KEY VALUE');
-    return outcome(settings.set(key, value));
-  },
-
-  reload: ({ settings }) => outcome(settings.reload()),
-
-  check: ({ settings }) => outcome(settings.check()),
+  /** Closes them. */
+  evict: act({
+    run(proxy, request) {
+      const left = stakeholders(proxy);
+      for (const client of left) client.ending.kill(reasonOf(request));
+      return left.length;
+    },
+    told: results => `${sum(results, n => n)} closed`,
+  }),
 };
+
+/** What each process does for itself. */
+export type StepName = keyof typeof ACTS;
+export type Result<K extends StepName> = Awaited<ReturnType<(typeof ACTS)[K]['run']>>;
+/** One of them as one type, for code that treats all alike. */
+export const stepOf = (name: StepName): Act<unknown> => ACTS[name] as Act<unknown>;

@@ -1,7 +1,7 @@
 /** The rows of what can be shown: plain values with names, no secret among them. */
 import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
-import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
+import { type Config, type OptionName, optionNames, optionOf, show } from '../config/options.ts';
 import { heading } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
@@ -13,12 +13,13 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { History, PoolCounts, Row } from './history.ts';
 import type { ViewName } from './table.ts';
 
+/** What each process shows of itself; the others are shown of all together. */
+export type LiveView = Exclude<ViewName, 'stats' | 'config'>;
+
 /** What the rows are of. */
-export interface Sources {
+interface Sources {
   readonly proxy: Proxy;
   readonly history: History;
-  /** Where each setting comes from. */
-  readonly settingSources: Record<OptionName, string>;
 }
 
 export const poolName = ({ user, vhost }: { user: string; vhost: string }): string => `${user}@${vhost}`;
@@ -213,8 +214,29 @@ function brokerRow(route: string, broker: Broker<Upstream>, upstreams: Upstream[
 export const brokersOf = ({ routes }: Proxy): Broker<Upstream>[] =>
   routes.all.flatMap(({ dialer }) => [...dialer.brokers]);
 
+/** `sources`: where each setting comes from. */
+export function* settingRows(config: Config, sources: Record<OptionName, string>): Generator<Row> {
+  for (const name of optionNames) {
+    const { section, key, live } = optionOf(name);
+    yield {
+      key: `${section}.${key}`,
+      value: show(name, config[name]),
+      source: sources[name],
+      live: live ? 'live' : 'restart',
+    };
+  }
+  for (const section of config.sections)
+    for (const name of Object.keys(section.own) as OptionName[])
+      yield {
+        key: `${heading(section)}.${optionOf(name).key}`,
+        value: show(name, section.own[name]),
+        source: section.sources[name] ?? section.place,
+        live: optionOf(name).live ? 'live' : 'restart',
+      };
+}
+
 /** Gives the rows one by one: there may be ten thousand of them, and the proxy works on between. */
-export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {
+export function* rowsOf(view: LiveView, { proxy, history }: Sources): Generator<Row> {
   const { registry } = proxy;
   switch (view) {
     case 'clients': {
@@ -245,33 +267,15 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
       }
       return;
     }
-    case 'stats':
-      yield* history.spans();
-      return;
-    case 'config':
-      for (const name of optionNames) {
-        const { section, key, live } = optionOf(name);
-        yield {
-          key: `${section}.${key}`,
-          value: show(name, proxy.config[name]),
-          source: settingSources[name],
-          live: live ? 'live' : 'restart',
-        };
-      }
-      for (const section of proxy.config.sections)
-        for (const name of Object.keys(section.own) as OptionName[])
-          yield {
-            key: `${heading(section)}.${optionOf(name).key}`,
-            value: show(name, section.own[name]),
-            source: section.sources[name] ?? section.place,
-            live: optionOf(name).live ? 'live' : 'restart',
-          };
-      return;
     case 'events':
-      for (const record of [...events]) {
-        const { time, level, msg, journal } = record;
-        const facts = { ...factsOf(record), ...(journal as object | undefined) };
-        yield { time: String(time), level: String(level), message: String(msg), facts };
-      }
+      yield* eventRows();
+  }
+}
+
+export function* eventRows(): Generator<Row> {
+  for (const record of [...events]) {
+    const { time, level, msg, journal } = record;
+    const facts = { ...factsOf(record), ...(journal as object | undefined) };
+    yield { time: String(time), level: String(level), message: String(msg), facts };
   }
 }

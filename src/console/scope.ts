@@ -12,6 +12,9 @@ type Broker = AnyBroker<Upstream>;
 /** A command that cannot be done as it stands: the answer says why. */
 export class Refusal extends Error {}
 
+/** What it names is not there. */
+export class Absent extends Refusal {}
+
 /** Where a command acts: a pool, a broker, or everywhere. */
 export type Scope = { pool: Pool } | { broker: Broker } | null;
 
@@ -26,13 +29,13 @@ export function brokerNamed(proxy: Proxy, name: string): Broker {
   const brokers = brokersOf(proxy);
   const found = brokers.find(broker => broker.name === name || broker.name.replace(/:\d+$/, '') === name);
   if (found !== undefined) return found;
-  throw new Refusal(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
+  throw new Absent(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
 }
 
 export function scopeNamed(proxy: Proxy, name: string | undefined): Scope {
   if (name === undefined) return null;
   for (const pool of proxy.registry.pools) if (poolName(pool) === name) return { pool };
-  if (name.includes('@')) throw new Refusal(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
+  if (name.includes('@')) throw new Absent(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
   return { broker: brokerNamed(proxy, name) };
 }
 

@@ -14,6 +14,8 @@ import { BACKLOG, Listener } from './listener.ts';
 export interface GivenSocket {
   name: string;
   fd: number;
+  /** It comes from the main process of several workers, which has opened it; of a Unix socket it knows the path. */
+  own?: { path: string | null };
 }
 
 /** A listener that could not be opened, and its settings. */
@@ -40,13 +42,15 @@ interface ListenersContext {
 }
 
 /** The sockets of [listen] itself. */
-const isDefault = ({ name }: { name: string }): boolean => name === 'amqp' || name === 'amqps';
+export const isDefault = ({ name }: { name: string }): boolean => name === 'amqp' || name === 'amqps';
 
 export class Listeners {
   readonly introductions: Introductions;
   private readonly context: ListenersContext;
   private list: Listener[] = [];
   private given: readonly GivenSocket[] = [];
+  /** Whether it says where it listens. */
+  tells = true;
   /** Where those listened that a reload has ended. */
   private readonly former: AddressInfo[] = [];
 
@@ -68,9 +72,10 @@ export class Listeners {
   }
 
   /** Listens; rejects with ListenError. `given` sockets win over the addresses configured. */
-  async listen(given: readonly GivenSocket[]): Promise<void> {
+  async listen(given: readonly GivenSocket[], tells: boolean): Promise<void> {
     this.given = given;
-    if (!bareSockets)
+    this.tells = tells;
+    if (!bareSockets && tells)
       this.log.info('Clients are served over net.Socket, which costs more: the runtime is not the one known');
     for (const settings of listenersOf(this.context.config)) await this.open(settings);
   }
@@ -85,10 +90,14 @@ export class Listeners {
         throw new Error(
           `it has neither port nor socket, and the service manager hands over no socket named ${settings.name}`,
         );
-      const listener = new Listener(settings, this, mine.length > 0);
+      const listener = new Listener(
+        settings,
+        this,
+        mine.some(({ own }) => own === undefined),
+      );
       this.list.push(listener);
       try {
-        if (mine.length > 0) for (const { fd } of mine) await listener.listenOn(fd);
+        if (mine.length > 0) for (const { fd, own } of mine) await listener.listenOn(fd, own?.path ?? null);
         else await listener.listen(place!);
       } catch (error) {
         listener.close();
@@ -121,7 +130,7 @@ export class Listeners {
       }
       this.former.push(...listener.addresses);
       // closed as well: their numbers may be those of other files soon
-      if (listener.given) this.given = this.given.filter(({ name }) => name !== listener.settings.name);
+      this.given = this.given.filter(({ name }) => name !== listener.settings.name);
       listener.close();
       return false;
     });

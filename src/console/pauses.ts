@@ -1,23 +1,17 @@
-/** Pausing: new leases wait, those under way end; and what is done while nothing is under way. */
-import { isDeepStrictEqual } from 'node:util';
+/** Pausing: new leases wait, those under way end. */
 import type { Client } from '../client/client.ts';
-import { brokers } from '../config/types.ts';
-import { connectBrokers } from '../connect-check.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Broker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { brokersOf } from './rows.ts';
-import { clientsOn, Refusal, type Scope, scopeName, upstreamsIn } from './scope.ts';
+import { clientsOn, Refusal, type Scope, upstreamsIn } from './scope.ts';
 
 /** Milliseconds between two looks at what is under way. */
 const LOOK_MS = 20;
 /** Looks after which clients are asked again to give back what they do not need. */
 const ASK_EVERY = 5;
-/** Named of those who hold on. */
-const NAMED = 5;
-
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 export function pauseIn(proxy: Proxy, scope: Scope): void {
@@ -95,71 +89,14 @@ export async function settled(
   }
 }
 
-/** "3 clients hold on: c5 (app@/, consumes), …" */
-export function holders(clients: readonly Client[]): string {
-  const named = clients
-    .slice(0, NAMED)
-    .map(
-      client =>
-        `${client.name} (${client.user}@${client.negotiated.vhost}, ${client.promotion.why || 'in the middle of something'})`,
-    );
-  const more = clients.length > NAMED ? `, and ${clients.length - NAMED} more` : '';
-  return `${clients.length === 1 ? '1 client holds' : `${clients.length} clients hold`} on: ${named.join(', ')}${more}`;
-}
-
 /** Those whom a change of brokers would cost something: what they use, or what they have declared and the other one lacks. */
-function stakeholders(proxy: Proxy): Client[] {
+export function stakeholders(proxy: Proxy): Client[] {
   const using = new Set(clientsOn(proxy, null));
   return proxy.clientList.filter(
     client => using.has(client) || client.negotiated.pool?.topologies.has(client) === true,
   );
 }
 
-export interface Cutover {
-  url: string;
-  /** Seconds those who are in the middle of something have to end it. */
-  timeout: number;
-  /** Those who do not are closed with these words; null leaves all as it was. */
-  force: string | null;
-  signal: AbortSignal;
-}
-
-/** Goes to other brokers while nothing is under way; `take` takes over the configuration. @throws Refusal */
-export async function cutOver(
-  proxy: Proxy,
-  take: (config: Proxy['config']) => void,
-  { url, timeout, force, signal }: Cutover,
-): Promise<string> {
-  let upstream: Proxy['config']['upstream'];
-  try {
-    upstream = brokers.parse(url);
-  } catch (error) {
-    throw new Refusal(
-      `${url.includes('@') ? 'the URL' : url} ${(error as Error).message}: allowed is ${brokers.allowed}`,
-    );
-  }
-  if (isDeepStrictEqual(upstream, proxy.config.upstream))
-    throw new Refusal('that is where it is connected to');
-  if (proxy.registry.paused) throw new Refusal('it is paused already: amqproxy resume, then switch');
-  const config = { ...proxy.config, upstream };
-  const found = await connectBrokers(config);
-  if (!found.ok)
-    throw new Refusal(`no broker can be reached: ${found.lines.join('; ')}; nothing has changed`);
-  const began = performance.now();
-  proxy.registry.pause();
-  try {
-    const quiet = await settled(proxy, null, timeout, signal);
-    const left = stakeholders(proxy);
-    if (signal.aborted) throw new Refusal('nobody waits for the answer any more; nothing has changed');
-    if (force === null && (!quiet || left.length > 0))
-      throw new Refusal(`${holders(left)}; nothing has changed (--force closes them)`);
-    if (force !== null) for (const client of left) client.ending.kill(force);
-    take(config);
-    const seconds = ((performance.now() - began) / 1000).toFixed(2);
-    const waited = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiters.length, 0);
-    const closed = force !== null && left.length > 0 ? `, ${left.length} closed` : '';
-    return `${brokers.show(upstream)} is in use: ${scopeName(null)} was paused for ${seconds} s, ${waited} waited${closed}. Write it into the settings: the next reload goes by them`;
-  } finally {
-    proxy.registry.resume();
-  }
-}
+/** Who it is, and why it holds on. */
+export const named = (client: Client): string =>
+  `${client.name} (${client.user}@${client.negotiated.vhost}, ${client.promotion.why || 'in the middle of something'})`;
