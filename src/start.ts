@@ -1,6 +1,7 @@
 /** A command line without a command: reads the settings, and shows them, tries them, or runs the proxy. */
 import { about } from './about.ts';
 import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts';
+import { placeAdvice } from './config/listeners.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
 import { describeRoute } from './config/routes.ts';
 import { EX, fail } from './exit.ts';
@@ -21,10 +22,12 @@ export async function start(args: string[]): Promise<void> {
       return fail({ code: error.usage ? EX.USAGE : EX.CONFIG, text: error.message });
     throw error;
   }
-  if (commandLine.asks === 'check-config') {
-    for (const warning of loaded.warnings) stderr.write(`amqproxy: ${warning}\n`);
-    return print([describe(loaded), ...way(commandLine, loaded)].join('\n'));
+  if (commandLine.asks !== null) {
+    for (const warning of [...loaded.warnings, placeAdvice(loaded.config) ?? []].flat())
+      stderr.write(`amqproxy: ${warning}\n`);
   }
+  if (commandLine.asks === 'check-config')
+    return print([describe(loaded), ...way(commandLine, loaded)].join('\n'));
   if (commandLine.asks === 'connect') return checkConnections(commandLine, loaded);
   const { run } = await import('./run.ts');
   await run(loaded, () => settings(commandLine));

@@ -1,7 +1,7 @@
 /** The places where clients come in: those of the settings, or sockets that were handed over. */
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { type ListenerSettings, listenersOf } from '../config/listeners.ts';
+import { type ListenerSettings, listenersOf, NO_PLACE } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
 import type { Arrival } from '../io/arrival.ts';
 import { bareSockets } from '../io/bare-socket.ts';
@@ -15,6 +15,9 @@ export interface GivenSocket {
   name: string;
   fd: number;
 }
+
+/** Nothing that clients could come in by. */
+export class NoListener extends Error {}
 
 /** A listener that could not be opened, and its settings. */
 export class ListenError extends Error {
@@ -67,12 +70,16 @@ export class Listeners {
     this.context.accept(arrival);
   }
 
-  /** Listens; rejects with ListenError. `given` sockets win over the addresses configured. */
+  /** Listens; rejects with ListenError or NoListener. `given` sockets win over the addresses configured. */
   async listen(given: readonly GivenSocket[]): Promise<void> {
     this.given = given;
     if (!bareSockets)
       this.log.info('Clients are served over net.Socket, which costs more: the runtime is not the one known');
     for (const settings of listenersOf(this.context.config)) await this.open(settings);
+    if (this.list.length === 0)
+      throw new NoListener(
+        `no client could come in: ${NO_PLACE}, and the service manager hands over no socket. Set one of them`,
+      );
   }
 
   private async open(settings: ListenerSettings): Promise<void> {
@@ -132,6 +139,7 @@ export class Listeners {
         this.log.warn(`[${settings.heading}] does not listen: ${inWords(error.cause as Error)}`),
       );
     }
+    if (this.list.length === 0) this.log.warn(`No client can come in any more: ${NO_PLACE}`);
   }
 
   /** Closes them; who has connected already is taken in before, where the kernel would hang up on him. */

@@ -137,6 +137,58 @@ describe('Sections [listen NAME]', () => {
       expect(said[0]).to.match(line);
     });
 
+  describe('where [listen] has an empty port', () => {
+    /** No flag names a port: what the file says holds. */
+    const run = async (...lines: string[]): Promise<AmqProxy> => {
+      configure(`upstream = ${(await peopledBroker()).url}`, ...lines);
+      proxy = AmqProxy.spawn(['-b', '0', '-c', file]);
+      return proxy;
+    };
+
+    it('are the only places; when a reload takes the last one away, that is told', async () => {
+      const port = await freePort();
+      const section = ['[listen a]', 'address = 127.0.0.1', `port = ${port}`];
+      await run('[listen]', 'port =', ...section);
+      await until('it to listen', () =>
+        proxy.log.includes(`Proxy listening on 127.0.0.1:${port} ([listen a])`),
+      );
+      expect(await login(await dial(port))).to.equal(IN);
+      expect(proxy.log.match(/Proxy listening/g)).to.have.length(1);
+      configure(`upstream = ${(await peopledBroker()).url}`, '[listen]', 'port =');
+      proxy.signal('SIGHUP');
+      await until('the warning', () =>
+        /^WARN No client can come in any more: .*\[listen NAME\]/m.test(proxy.log),
+      );
+      configure(`upstream = ${(await peopledBroker()).url}`, '[listen]', 'port =', ...section);
+      proxy.signal('SIGHUP');
+      await until('it to listen again', () => proxy.log.match(/Proxy listening/g)?.length === 2);
+      expect(await login(await dial(port))).to.equal(IN);
+    });
+
+    it('nothing starts without one of them: 78 and what to do', async () => {
+      await run('[listen]', 'port =');
+      expect(await proxy.exited()).to.equal(78);
+      expect(proxy.log.split('\n').filter(text => text.startsWith('amqproxy: '))).to.deep.equal([
+        'amqproxy: no client could come in: [listen] has neither port nor tls_port, there is no section [listen NAME], and the service manager hands over no socket. Set one of them',
+      ]);
+    });
+
+    it('the sockets of the service manager count', async () => {
+      const tcp = new BoundSocket({ host: '127.0.0.1' });
+      configure(`upstream = ${(await peopledBroker()).url}`, '[listen]', 'port =');
+      proxy = await AmqProxy.onSockets([tcp.fd()], ['amqp'], null, ['-p', '', '-c', file]);
+      expect(await login(await dial(tcp.address().port))).to.equal(IN);
+    });
+
+    it('--check-config says that these settings alone let nobody in', async () => {
+      configure('upstream = amqp://127.0.0.1:1', '[listen]', 'port =');
+      proxy = AmqProxy.spawn(['--check-config', '-c', file]);
+      expect(await proxy.exited()).to.equal(0);
+      expect(proxy.log).to.match(/^amqproxy: no client can come in by these settings alone: .*socket unit/m);
+      expect(proxy.log).to.match(/^port = +; .*:4$/m);
+    });
+  });
+
   it('come and go with a reload; clients that are in stay, and one that cannot listen is told', async () => {
     const [a, b] = [await freePort(), await freePort()];
     await start('[listen a]', `port = ${a}`);

@@ -33,6 +33,15 @@ describe('Sections [listen NAME]', () => {
     expect(given.place).to.equal(null);
   });
 
+  it('are all there is where [listen] has an empty port', () => {
+    const [plain, tls, a] = listeners('[listen]\nport =\n[listen a]\nport = 5673\naddress = 127.0.0.1\n');
+    expect([plain.place, tls.place]).to.deep.equal([null, null]);
+    expect(a.place).to.deep.equal({ host: '127.0.0.1', port: 5673 });
+    // an empty one of its own is none either
+    const [, , given] = listeners('[listen given]\nport =\n');
+    expect(given.place).to.equal(null);
+  });
+
   it('have certificates and load balancers from [listen], unless they have their own', () => {
     const text = `[listen]\ntls_cert = ${cert}\ntls_key = ${key}\nproxy_protocol = yes\nproxy_from = 10.0.0.0/8, 2001:db8::1\n`;
     const [, , a, b] = listeners(
@@ -170,5 +179,9 @@ describe('Sections [listen NAME]', () => {
       '[listen b] is gone',
     ]);
     expect(waiting).to.deep.equal(['[listen a] port changes at the next restart only (1 -> 3)']);
+    const none = settings.load('[listen]\nport =\n[listen a]\nport = 1\n[listen b]\nport = 2\n');
+    expect(reloadedConfig(config, none.config).waiting).to.deep.equal([
+      'port changes at the next restart only (5673 -> (none))',
+    ]);
   });
 });
