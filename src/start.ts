@@ -15,6 +15,10 @@ export async function start(args: string[]): Promise<void> {
   try {
     commandLine = parseCommandLine(args);
     if (commandLine.asks === 'help' || commandLine.asks === 'version') return about(commandLine.asks);
+    if (commandLine.asks === 'particulars') {
+      const { particulars } = await import('./particulars.ts');
+      return print(particulars());
+    }
     loaded = settings(commandLine);
   } catch (error) {
     if (error instanceof UsageError) return fail({ code: EX.USAGE, text: error.message });

@@ -63,3 +63,4 @@ complete -c amqproxy -n __amqproxy_starts -l as -x -d 'With --check-config: also
 complete -c amqproxy -n __amqproxy_starts -s d -l debug -d 'The same as --log-level debug'
 complete -c amqproxy -n __amqproxy_starts -s h -l help -d 'Show this help'
 complete -c amqproxy -n __amqproxy_starts -s v -l version -d 'Show the version'
+complete -c amqproxy -n __amqproxy_starts -l verbose -d 'With --version: also what it runs on, and which of its parts have to do without something'

@@ -22,6 +22,10 @@ export const OTHER_FLAGS = [
   { flag: 'debug', letter: 'd', help: 'The same as --log-level debug.' },
   { flag: 'help', letter: 'h', help: 'Show this help.' },
   { flag: 'version', letter: 'v', help: 'Show the version.' },
+  {
+    flag: 'verbose',
+    help: 'With --version: also what it runs on, and which of its parts have to do without something.',
+  },
 ] as const;
 
 /** A space that is no place to break a line. */

@@ -181,7 +181,7 @@ describe('The file', () => {
     [
       'a wrong type',
       '[listen]\nport = abc',
-      [/^2: port = "abc" is not a number: allowed is a port, 0 to 65535$/],
+      [/^2: port = "abc" is not a number: allowed is a port, 0 to 65535; empty for none$/],
     ],
     [
       'a value out of range',

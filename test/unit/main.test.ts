@@ -58,6 +58,31 @@ describe('The program', () => {
     expect(checked.out).to.match(/^port = 7 +; .*amqproxy\.ini:2$/m);
   });
 
+  it('says with --verbose what it runs on, and which of its parts have to do without', () => {
+    const facts = (env: NodeJS.ProcessEnv = {}): Record<string, string> => {
+      const { code, out, err } = run(['--version', '--verbose'], env);
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+      const [first, ...rest] = out.trimEnd().split('\n');
+      expect(first).to.equal(`amqproxy ${VERSION}`);
+      return Object.fromEntries(rest.map(line => /^([\w ]+): +(.+)$/.exec(line)!.slice(1)));
+    };
+    const known = facts();
+    expect(Object.keys(known)).to.deep.equal(['runtime', 'TLS', 'clients', 'journal', 'notifications']);
+    expect(known.runtime).to.equal(`node ${process.versions.node}, linux ${process.arch}`);
+    expect(known.TLS).to.equal(`OpenSSL ${process.versions.openssl}`);
+    expect(known.clients).to.equal("the runtime's own handles");
+    expect(facts({ AMQPROXY_NET_SOCKETS: '1' }).clients).to.match(
+      /^net\.Socket, which costs more: .*AMQPROXY_NET_SOCKETS/,
+    );
+    expect(known.journal).to.match(/^(journal\.node|lines with a priority on standard output: )/);
+    expect(known.notifications).to.match(/^(sd-notify|systemd-notify\(1\): )/);
+    expect(run(['--verbose', URL])).to.deep.equal({
+      code: 64,
+      out: '',
+      err: 'amqproxy: --verbose goes with --version: it prints what amqproxy runs on. Try: amqproxy --help\n',
+    });
+  });
+
   /** The modules that a command line has the runtime load. */
   const loaded = (...args: string[]): string[] => {
     const hook = `import { registerHooks } from 'node:module';
