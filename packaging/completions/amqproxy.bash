@@ -67,7 +67,7 @@ _amqproxy() {
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;
       switch)
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--timeout --force --reason --socket --help' -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--route --timeout --force --reason --socket --help' -- "$cur"))
         else _amqproxy_these < <(:); fi
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;

@@ -57,6 +57,7 @@ export function clientRow(client: Client, ways: ReadonlyMap<string, string>): Ro
   return {
     id: client.name,
     pool: `${negotiated.user}@${negotiated.vhost}`,
+    route: negotiated.pool?.way.route.name ?? '',
     user: negotiated.user,
     vhost: negotiated.vhost,
     address: transport.peer,
@@ -165,6 +166,7 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
   return {
     id: upstream.name,
     pool: poolName(pool),
+    route: pool.way.route.name,
     broker: upstream.address,
     port: transport.localPort ?? 0,
     state: upstreamState(upstream),
