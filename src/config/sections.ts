@@ -16,6 +16,10 @@ export const isKind = (word: string): word is Kind => (KINDS as readonly string[
 /** "route eu", as it stands in the brackets. */
 export const heading = ({ kind, name }: Pick<NamedSection, 'kind' | 'name'>): string => `${kind} ${name}`;
 
+/** Whether a reload changes it there: a section [listen NAME] moves with all that it has. */
+export const isLiveIn = ({ kind }: Pick<NamedSection, 'kind'>, name: OptionName): boolean =>
+  kind === 'listen' || optionOf(name).live;
+
 /** The kind and name in a heading; null when it is none of a section with a name. */
 export function kindAndName(section: string): { kind: Kind; name: string } | null {
   const [kind, ...rest] = section.split(/\s+/);

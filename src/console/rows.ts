@@ -2,7 +2,7 @@
 import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
-import { heading } from '../config/sections.ts';
+import { heading, isLiveIn } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -266,7 +266,7 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
             key: `${heading(section)}.${optionOf(name).key}`,
             value: show(name, section.own[name]),
             source: section.sources[name] ?? section.place,
-            live: optionOf(name).live ? 'live' : 'restart',
+            live: isLiveIn(section, name) ? 'live' : 'restart',
           };
       return;
     case 'events':

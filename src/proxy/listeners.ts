@@ -3,10 +3,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { type ListenerSettings, listenersOf, NO_PLACE } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
+import { listenFailure } from '../exit.ts';
 import type { Arrival } from '../io/arrival.ts';
 import { bareSockets } from '../io/bare-socket.ts';
 import type { Stats } from '../stats.ts';
-import { inWords } from '../words.ts';
 import { Introductions } from './introductions.ts';
 import { BACKLOG, Listener } from './listener.ts';
 
@@ -117,12 +117,12 @@ export class Listeners {
     });
   }
 
-  /** Takes over the settings: sections that are new listen from now on, those that have gone do so no more. */
+  /** Takes over the settings: sections that are new or moved listen there from now on, those that have gone do so no more. */
   reload(): void {
     const wanted = listenersOf(this.context.config);
     this.list = this.list.filter(listener => {
       const settings = wanted.find(({ name }) => name === listener.settings.name);
-      if (settings !== undefined) {
+      if (settings !== undefined && (isDefault(settings) || listener.fits(settings))) {
         listener.reload(settings);
         return true;
       }
@@ -136,7 +136,7 @@ export class Listeners {
       const there = this.list.some(listener => listener.settings.name === settings.name);
       if (there || isDefault(settings)) continue;
       this.open(settings).catch((error: ListenError) =>
-        this.log.warn(`[${settings.heading}] does not listen: ${inWords(error.cause as Error)}`),
+        this.log.warn(`[${settings.heading}] does not listen: ${listenFailure(error).text}`),
       );
     }
     if (this.list.length === 0) this.log.warn(`No client can come in any more: ${NO_PLACE}`);

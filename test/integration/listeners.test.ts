@@ -197,7 +197,11 @@ describe('Sections [listen NAME]', () => {
     await reload('[listen b]', `port = ${b}`, '[listen c]', `port = ${proxy.port}`);
     expect(proxy.log).to.include('Reloaded: [listen b] is new, [listen c] is new, [listen a] is gone');
     await until('b to listen', () => proxy.log.includes('([listen b])'));
-    await until('the line', () => /WARN \[listen c\] does not listen: the port is in use/.test(proxy.log));
+    await until('the line', () =>
+      /WARN \[listen c\] does not listen: cannot listen on 127\.0\.0\.1:\d+: the port is in use\. Stop what listens there .*choose another with port in \[listen c\]/.test(
+        proxy.log,
+      ),
+    );
     expect(await login(await dial(b))).to.equal(IN);
     expect(
       await dial(a).then(
@@ -207,10 +211,39 @@ describe('Sections [listen NAME]', () => {
     ).to.equal('closed');
     expect(inside.destroyed).to.equal(false);
     expect(await shown()).to.have.length(2);
-    await reload('[listen b]', `port = ${a}`);
+  });
+
+  it('move to another place with a reload: clients that are in stay, and what could not listen is mended', async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const path = join(dir, 'moved.sock');
+    await start('[listen a]', `port = ${a}`, '[listen b]', `port = ${b}`);
+    const inside = await dial(a);
+    expect(await login(inside)).to.equal(IN);
+    const outcome = (line: string) => until(line, () => proxy.log.includes(line));
+    await reload('[listen a]', `socket = ${path}`, '[listen b]', `port = ${proxy.port}`);
     expect(proxy.log).to.include(
-      `WARN Reload: [listen b] port changes at the next restart only (${b} -> ${a})`,
+      `Reloaded: [listen a] port ${a} -> (none), [listen a] socket (none) -> ${path}, [listen b] port ${b} -> ${proxy.port}\n`,
     );
+    await outcome(`INFO Proxy listening on ${path} ([listen a])`);
+    await outcome('WARN [listen b] does not listen: ');
+    expect(await login(await onPath(path))).to.equal(IN);
+    for (const port of [a, b])
+      expect(
+        await dial(port).then(
+          () => 'open',
+          () => 'closed',
+        ),
+      ).to.equal('closed');
+    expect(inside.destroyed).to.equal(false);
+    // what is as before stays as it is; what does not listen tries again
+    await reload('[listen a]', `socket = ${path}`, '[listen b]', `port = ${a}`);
+    await outcome(`INFO Proxy listening on 127.0.0.1:${a} ([listen b])`);
+    expect(proxy.log.split(`Proxy listening on ${path}`)).to.have.length(2);
+    expect(await login(await dial(a))).to.equal(IN);
+    expect(await login(await onPath(path))).to.equal(IN);
+    await reload('[listen a]', `socket = ${path}`, 'socket_mode = 0600', '[listen b]', `port = ${a}`);
+    await until('the mode', () => existsSync(path) && (statSync(path).mode & 0o777) === 0o600);
+    expect(await login(await onPath(path))).to.equal(IN);
   });
 
   it('have the sockets that the service manager hands over by their names', async () => {
