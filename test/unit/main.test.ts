@@ -1,7 +1,7 @@
 /** The program as a process: what it prints, how it ends, and with which code. No broker is needed for this. */
 import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { VERSION } from '../../src/version.ts';
@@ -255,6 +255,28 @@ describe('The program', () => {
       'WARN environment AMQP_URL: user, password and vhost are ignored: each client brings its own. Write amqp://127.0.0.1:1',
     ]);
     expect(proxy.log).not.to.include('hunter2');
+  });
+
+  it('says what somebody speaks who is at the wrong port', async () => {
+    const proxy = AmqProxy.spawn([...ANYWHERE, URL]);
+    const port = await until('it listens', () => /listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log)?.[1]);
+    for (const [bytes, line] of [
+      [
+        Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]),
+        'it speaks TLS, which this port does not. Have it use amqp:// ',
+      ],
+      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'it speaks HTTP, which http_port is for'],
+      [Buffer.from('AMQP\0\x01\0\0', 'latin1'), 'it speaks AMQP 1.0, which cannot be pooled here'],
+      [Buffer.from('AMQP\x01\x01\0\x09', 'latin1'), 'it speaks another version of AMQP than 0-9-1'],
+      [Buffer.from('nonsense'), 'its protocol header is not AMQP 0-9-1'],
+    ] as const) {
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(bytes));
+      socket.on('error', () => {});
+      await until(line, () => proxy.log.includes(`Client refused: ${line}`));
+      socket.destroy();
+    }
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited()).to.equal(0);
   });
 
   it('says where HTTP is when only the address for clients was changed', async () => {
