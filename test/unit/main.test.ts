@@ -267,7 +267,7 @@ describe('The program', () => {
       ],
       [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'it speaks HTTP, which http_port is for'],
       [Buffer.from('AMQP\0\x01\0\0', 'latin1'), 'it speaks AMQP 1.0, which cannot be pooled here'],
-      [Buffer.from('AMQP\x01\x01\0\x09', 'latin1'), 'it speaks another version of AMQP than 0-9-1'],
+      [Buffer.from('AMQP\0\0\x0a\0', 'latin1'), 'it speaks another version of AMQP than 0-9-1'],
       [Buffer.from('nonsense'), 'its protocol header is not AMQP 0-9-1'],
     ] as const) {
       const socket = connect(Number(port), '127.0.0.1', () => socket.write(bytes));
