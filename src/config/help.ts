@@ -62,6 +62,7 @@ export function helpText(width: number): string {
   const columns = Math.max(80, Math.min(width, 100));
   const lines = [
     'Usage: amqproxy [options] [AMQP_URL]',
+    '       amqproxy COMMAND [options]',
     '',
     wrap(
       'Connection pool for AMQP 0-9-1: clients connect to it as to RabbitMQ, and share a few long-lived connections to the broker.',
