@@ -4,12 +4,24 @@ import { type CommandLine, parseCommandLine, UsageError } from './config/cli.ts'
 import { placeAdvice } from './config/listeners.ts';
 import { ConfigError, describe, type Loaded, load } from './config/load.ts';
 import { describeRoute } from './config/routes.ts';
+import { nearest } from './config/suggest.ts';
+import { commandNames } from './console/table.ts';
 import { EX, fail } from './exit.ts';
 import { stderr, stdout } from './output.ts';
 
 const settings = ({ flags, file }: CommandLine): Loaded => load({ flags, env: process.env, file });
 
+/** The command that was meant by a first word that is neither one nor a broker. */
+const meant = ([word = '']: string[]): string | undefined =>
+  /^[a-z]+$/.test(word) ? nearest(word, commandNames) : undefined;
+
 export async function start(args: string[]): Promise<void> {
+  const command = meant(args);
+  if (command !== undefined)
+    return fail({
+      code: EX.USAGE,
+      text: `there is no command ${args[0]}: did you mean ${command}? Try: amqproxy --help`,
+    });
   let commandLine: CommandLine;
   let loaded: Loaded;
   try {

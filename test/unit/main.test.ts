@@ -121,6 +121,18 @@ describe('The program', () => {
       () => ['--prot', '1', URL],
       /unknown flag --prot: did you mean --port\? Try: amqproxy --help$/,
     ],
+    [
+      'a command that there is not',
+      64,
+      () => ['shwo', 'clients'],
+      /^amqproxy: there is no command shwo: did you mean show\? Try: amqproxy --help$/,
+    ],
+    [
+      'a flag that a command has not',
+      64,
+      () => ['pause', '--timeot', '3'],
+      /unknown flag --timeot of pause: did you mean --timeout\? Try: amqproxy pause --help$/,
+    ],
     ['two brokers without comma', 64, () => [URL, URL], /one AMQP_URL is taken, there are 2/],
     ['no broker', 78, () => [], /no broker is named/],
     [
