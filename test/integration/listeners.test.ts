@@ -263,6 +263,15 @@ describe('Sections [listen NAME]', () => {
         () => 'closed',
       ),
     ).to.equal('closed');
+    // what is spoken on a socket that is there cannot change: that of the settings can be closed and made anew
+    const { cert, key } = new Authority().sign('given', 'DNS:localhost');
+    await reload('[listen extra]', 'tls = yes', `tls_cert = ${cert}`, `tls_key = ${key}`);
+    await until('the warning', () =>
+      proxy.log.includes(
+        "WARN [listen extra] tls changes at the next restart only: its socket is the service manager's",
+      ),
+    );
+    expect(await login(await dial(tcp.address().port))).to.equal(IN);
     tcp.close();
   });
 
