@@ -18,8 +18,6 @@ for (const mode of ['private', 'shared'])
       proxyOnly(this);
     });
 
-    const ring = (on: boolean): Promise<string> =>
-      to.broker.ctl('set_vm_memory_high_watermark', on ? '0.0000001' : '0.4');
     const upstreams = (): Promise<number> => to.proxy.metric('upstream_connections');
     const start = async (): Promise<RawClient> => {
       const client = await RawClient.start(to.port, TOLD);
@@ -35,19 +33,19 @@ for (const mode of ['private', 'shared'])
       await publisher.open(1);
       await publisher.call(f.declare(1, queue), 'queue.declare-ok');
       there = await upstreams();
-      await ring(true);
+      await to.broker.alarm(true);
       publisher.send(f.publish(1, queue, 'x'));
       await publisher.next('connection.blocked');
     });
     afterEach(async () => {
-      await ring(false);
+      await to.broker.alarm(false);
       for (const client of clients.splice(0)) client.destroy();
     });
 
     /** All have published: ends the alarm, and sees that nothing was lost and that the upstreams go. */
     const ends = async (): Promise<void> => {
       expect((await upstreams()) - there, 'upstreams more than before').to.be.at.most(3);
-      await ring(false);
+      await to.broker.alarm(false);
       for (const client of clients) await client.next('connection.unblocked');
       const check = await RawClient.start(to.broker.port);
       await check.open(1);
