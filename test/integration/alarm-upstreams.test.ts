@@ -154,6 +154,30 @@ describe('connection.blocked', () => {
     await client.next('connection.unblocked');
   });
 
+  it('costs a client on that upstream no answer that it waits for', async () => {
+    const [one, two] = [queueName('owed'), queueName('owed')];
+    const client = await to.client(queueName('owed'));
+    const [link] = to.relay.links;
+    // what the client asks is read once the alarm has ended
+    to.relay.fromProxy = (_frame, { number }) => (number === link.number ? 'hold' : 'pass');
+    client.send(f.declare(1, one, f.DURABLE));
+    await until('the declare to be on its way', () => link.holding > 0);
+    link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
+    await until('the alarm', async () => {
+      const { port } = to.relay;
+      return (await to.proxy.metric(`upstreams_blocked{upstream="127.0.0.1:${port}"}`)) === 1;
+    });
+    client.send(f.declare(1, two, f.DURABLE));
+    // who logs in now is served when all that came before has been looked at
+    await to.login();
+    to.relay.release();
+    link.toProxy(f.method(0, 10, 61));
+    for (const queue of [one, two]) {
+      const { payload } = await client.answered('queue.declare-ok');
+      expect(payload.toString('latin1', 5, 5 + payload[4])).to.equal(queue);
+    }
+  });
+
   it('is told again in the next alarm', async () => {
     const queue = queueName('blocked');
     const client = await told(queue);
