@@ -276,10 +276,5 @@ export class RabbitMQ {
 
 let shared: Promise<RabbitMQ> | null = null;
 
-/** The broker that the tests of one run share. */
+/** The broker that the tests of one process share; it ends with the process. */
 export const sharedBroker = (): Promise<RabbitMQ> => (shared ??= RabbitMQ.start());
-
-export async function stopSharedBroker(): Promise<void> {
-  await (await shared)?.stop();
-  shared = null;
-}
