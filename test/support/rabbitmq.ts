@@ -197,6 +197,13 @@ export class RabbitMQ {
       .map(line => line.split('\t'));
   }
 
+  /** Messages in a queue; null when there is no such queue. */
+  async messages(queue: string, vhost = '/'): Promise<number | null> {
+    const rows = await this.list('list_queues', '-p', vhost, 'name', 'messages');
+    const row = rows.find(([name]) => name === queue);
+    return row === undefined ? null : Number(row[1]);
+  }
+
   async addUser(user: string, secret: string, ...vhosts: string[]): Promise<void> {
     await this.ctl('add_user', user, secret);
     for (const vhost of vhosts) await this.ctl('set_permissions', '-p', vhost, user, '.*', '.*', '.*');
