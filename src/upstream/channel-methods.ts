@@ -33,7 +33,7 @@ export function channelMethod(
     case M.BASIC_GET_OK:
       countDelivery(upstream, channel);
       if (lease !== null) renumberDelivery(lease, buf, at + 11);
-      return true;
+      break;
     case M.BASIC_RETURN:
       upstream.stats.messagesReturned++;
       channel.dropping = lease === null;
@@ -55,17 +55,18 @@ export function channelMethod(
       channel.openAnswered();
       return false;
     case M.CHANNEL_FLOW_OK:
-      return channel.flowAnswered();
+      if (!channel.flowAnswered()) return false;
+      break;
     case M.BASIC_QOS_OK:
-      if (channel.swallowQosOk === 0) return true;
+      if (channel.swallowQosOk === 0) break;
       channel.swallowQosOk--;
       return false;
     case M.QUEUE_DECLARE_OK:
       lease?.holder.queueDeclared(lease, buf.subarray(at + 11, at + 12 + buf[at + 11]));
-      return true;
+      break;
     case M.BASIC_CONSUME_OK:
       lease?.holder.consumerStarted(frames.readShortstr(buf, at + 11));
-      return true;
+      break;
     case M.BASIC_CANCEL:
       lease?.holder.consumerCancelled(frames.readShortstr(buf, at + 11));
       return lease?.peer.cancelNotify ?? false;
@@ -77,9 +78,9 @@ export function channelMethod(
       upstream.delivery.sendRun();
       channel.closeAnswered();
       return false;
-    default:
-      return true;
   }
+  lease?.answered();
+  return true;
 }
 
 /** basic.deliver at buf[at] has come. */

@@ -43,12 +43,6 @@ describe('Routes', () => {
       client.destroy();
     }
   };
-  /** Messages ready in a queue; null when there is no such queue. */
-  const ready = async (broker: RabbitMQ, vhost: string, queue: string): Promise<number | null> => {
-    const rows = await broker.list('list_queues', '-p', vhost, 'name', 'messages');
-    const row = rows.find(([name]) => name === queue);
-    return row === undefined ? null : Number(row[1]);
-  };
   const declareAndPublish = async (options: LoginOptions, queue: string): Promise<void> => {
     const client = await RawClient.start(proxy.port, options);
     await client.open(1);
@@ -72,9 +66,9 @@ describe('Routes', () => {
         await declareAndPublish(shop, 'route-shop');
         await declareAndPublish(home, 'route-home');
       }
-      expect(await ready(there, 'shop', 'route-shop')).to.equal(2);
-      expect(await ready(here, '/', 'route-home')).to.equal(2);
-      expect(await ready(there, '/', 'route-home')).to.equal(null);
+      expect(await there.messages('route-shop', 'shop')).to.equal(2);
+      expect(await here.messages('route-home', '/')).to.equal(2);
+      expect(await there.messages('route-home', '/')).to.equal(null);
       const pools = await operator.rows('pools');
       expect(pools.map(({ id, route }) => `${id} ${route}`).sort()).to.deep.equal([
         'alice@/ main',

@@ -5,18 +5,16 @@ import { expect } from 'chai';
 import { listenersOf } from '../../src/config/listeners.ts';
 import { reloadedConfig } from '../../src/config/reload.ts';
 import { Authority } from '../support/certs.ts';
-import { Settings } from '../support/settings.ts';
+import { settingsOf } from '../support/settings.ts';
 
 describe('Sections [listen NAME]', () => {
-  let settings: Settings;
+  const settings = settingsOf();
   let cert: string;
   let key: string;
   before(() => {
-    settings = new Settings();
     ({ cert, key } = new Authority().sign('listener', 'DNS:localhost'));
   });
-  after(() => settings.end());
-  const problems = (text: string): string[] => settings.problems(() => settings.load(text));
+  const { problemsIn: problems } = settings;
   const listeners = (text: string) => listenersOf(settings.load(text).config);
 
   it('are places beside those of [listen], which stays as it was', () => {

@@ -2,22 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse as parseIni } from 'ini';
-import { describe as describeSettings, type Loaded, load, type Sources } from '../../src/config/load.ts';
+import { describe as describeSettings, load } from '../../src/config/load.ts';
 import { defaults, OPTIONS, optionNames, optionOf, show } from '../../src/config/options.ts';
-import { Settings, URL } from '../support/settings.ts';
+import { settingsOf, URL } from '../support/settings.ts';
 
-let settings: Settings;
-let file: string;
-
-before(() => {
-  settings = new Settings();
-  ({ file } = settings);
-});
-after(() => settings.end());
-
-const loadText = (text: string, more?: Sources): Loaded => settings.load(text, more);
-const problems = (of: () => unknown): string[] => settings.problems(of);
-const problemsOf = (text: string): string[] => problems(() => loadText(text));
+const { file, load: loadText, problems, problemsIn: problemsOf } = settingsOf();
 
 describe('The option table', () => {
   it('has each default within its own range', () => {

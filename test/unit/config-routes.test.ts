@@ -2,9 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Loaded } from '../../src/config/load.ts';
 import { describeRoute, fits, routeFor, routesOf } from '../../src/config/routes.ts';
-import { Settings } from '../support/settings.ts';
+import { settingsOf } from '../support/settings.ts';
 
 describe('A pattern', () => {
   for (const [pattern, word, does] of [
@@ -28,13 +27,8 @@ describe('A pattern', () => {
 });
 
 describe('Routes', () => {
-  let settings: Settings;
-  before(() => {
-    settings = new Settings();
-  });
-  after(() => settings.end());
-  const load = (text: string): Loaded => settings.load(text, {});
-  const problems = (text: string): string[] => settings.problems(() => load(text));
+  const settings = settingsOf({});
+  const { load, problemsIn: problems } = settings;
   const MAIN = '[main]\nupstream = amqp://a\n';
 
   it('are tried in the order of the file; whom none fits goes by [main]', () => {
