@@ -35,7 +35,7 @@ describe('Each page', () => {
     });
 
   it('has settings as examples that a start takes, without a warning', () => {
-    const settings = new Settings();
+    const settings = new Settings({});
     try {
       const { ca } = new Authority().sign('example', 'DNS:localhost');
       const examples = pages.flatMap(page =>
@@ -44,7 +44,7 @@ describe('Each page', () => {
       expect(examples).to.have.length.above(1);
       for (const example of examples) {
         // a file that this machine does not have
-        const { warnings } = settings.load(example.replace(/^(tls_ca = ).*$/m, `$1${ca}`), {});
+        const { warnings } = settings.load(example.replace(/^(tls_ca = ).*$/m, `$1${ca}`));
         expect(warnings, example).to.deep.equal([]);
       }
     } finally {
