@@ -12,7 +12,7 @@ import { EX, fail, listenFailure } from './exit.ts';
 import { statusLine } from './log.ts';
 import { stdout } from './output.ts';
 import { beginProcess } from './process.ts';
-import { ListenError } from './proxy/listeners.ts';
+import { ListenError, NoListener } from './proxy/listeners.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { answerReload } from './service/reload-answer.ts';
 import type { Whole } from './whole.ts';
@@ -55,6 +55,7 @@ export async function run(loaded: Loaded, again: () => Loaded): Promise<void> {
     await proxy.listen(service.sockets);
   } catch (error) {
     if (error instanceof ListenError) return fail(listenFailure(error));
+    if (error instanceof NoListener) return fail({ code: EX.CONFIG, text: error.message });
     if (error instanceof ServiceError) return fail({ code: error.exitCode, text: error.message });
     throw error;
   }

@@ -35,7 +35,7 @@ export interface FrameSink {
   badFrame(bad: BadFrame): void;
 }
 
-/** Takes whole messages at once, where they are like those before them. */
+/** Takes whole messages at once, rather than frame by frame, where it can. */
 export interface MessageSink {
   /** Where the messages that it has taken from buf[at..end) end; `at` when it has taken none. No body is longer than `maxBody`. */
   messages(buf: Buffer, at: number, end: number, maxBody: number): number;

@@ -165,7 +165,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
   /** The broker reads nothing from its upstream for now, because of others' publishes: this client need not wait there. */
   get leavesBlocked(): boolean {
     const { lease } = this;
-    return lease !== null && lease.upstream.blocked !== null && !lease.unproven && !lease.dirty;
+    return lease !== null && lease.upstream.blocked !== null && !lease.atStake && !lease.dirty;
   }
 
   /** Closes the channel as the broker would, after what came before on it. */
@@ -240,7 +240,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
     if (lease !== null) this.remember(lease);
     this.become(UNBOUND);
     const why = end.how === 'clean' ? null : end.why;
-    switch (sequel(end.how, after.next, lease?.unproven === true)) {
+    switch (sequel(end.how, after.next, lease?.atStake === true)) {
       case 'unbound':
         this.peer.goOn();
         break;

@@ -5,6 +5,7 @@ import { Confirms } from '../amqp/confirms.ts';
 import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M, METHODS, type Method } from '../amqp/methods.ts';
+import { isAnswered } from '../amqp/no-wait.ts';
 import { AGAIN, NEXT, type Verdict } from '../amqp/scanner.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
 import type { Lease } from '../upstream/lease.ts';
@@ -186,7 +187,7 @@ export class Methods {
       }
     }
     if (this.track(channel, lease, method.key, buf, at, size)) return NEXT;
-    lease.asked = true;
+    lease.ask(isAnswered(method, buf, args));
     if (method.key === M.TX_SELECT) lease.dirty = true;
     if (method.key === M.BASIC_GET && !(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) lease.dirty = true;
     buf[at + 1] = up.id >>> 8;

@@ -28,10 +28,10 @@ export type Sequel =
   /** Something was lost with the upstream: the client's connection ends. */
   | 'lost';
 
-/** `lost` depends on whether something was published that neither a barrier nor a confirm has proven. */
+/** `lost` depends on whether something is at stake: a publish that neither a barrier nor a confirm has proven, or an answer. */
 const SEQUELS: Record<
   Next,
-  Record<Exclude<LeaseEnd['how'], 'lost'>, Sequel> & { lost: [proven: Sequel, unproven: Sequel] }
+  Record<Exclude<LeaseEnd['how'], 'lost'>, Sequel> & { lost: [safe: Sequel, atStake: Sequel] }
 > = {
   // no close-ok from a broker that has died, whatever was under way
   close: { clean: 'closed', closed: 'closing', lost: ['lost', 'lost'] },
@@ -41,7 +41,7 @@ const SEQUELS: Record<
   use: { clean: 'unbound', closed: 'closing', lost: ['lost', 'lost'] },
 };
 
-export function sequel(how: LeaseEnd['how'], next: Next, unproven: boolean): Sequel {
+export function sequel(how: LeaseEnd['how'], next: Next, atStake: boolean): Sequel {
   const sequels = SEQUELS[next];
-  return how === 'lost' ? sequels.lost[unproven ? 1 : 0] : sequels[how];
+  return how === 'lost' ? sequels.lost[atStake ? 1 : 0] : sequels[how];
 }

@@ -5,7 +5,8 @@
 import type { Client } from '../client/client.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
-import { drainBroker, letGo, named, pauseIn, resumeIn, settled, stakeholders } from './pauses.ts';
+import { evict, hold, release } from './holds.ts';
+import { drainBroker, letGo, named, pauseIn, resumeIn, settled } from './pauses.ts';
 import { clientRow, waysOf } from './rows.ts';
 import {
   Absent,
@@ -50,6 +51,9 @@ function secondsOf({ options }: Request, otherwise: number): number {
 
 const reasonOf = ({ options }: Request): string =>
   `closed by the operator${options.get('reason') ? `: ${options.get('reason')!.slice(0, LONGEST_REASON)}` : ''}`;
+
+/** The route that a switch is about. */
+export const routeOf = ({ options }: Pick<Request, 'options'>): string => options.get('route') ?? 'main';
 
 const sum = <T>(results: readonly T[], of: (result: T) => number): number =>
   results.reduce((n, result) => n + of(result), 0);
@@ -189,28 +193,22 @@ export const ACTS = {
     told: ([{ broker }]) => `${broker} is used again`,
   }),
 
-  // ---- what a switch is made of (switch.ts), with resume at its end
+  // ---- what a switch is made of: see switch.ts and holds.ts
 
-  /** Pauses everything: who is there whom other brokers would cost something; null where it is paused already. */
   hold: act({
-    async run(proxy, request) {
-      const seconds = secondsOf(request, SWITCH_SECONDS);
-      if (proxy.registry.paused) return null;
-      proxy.registry.pause();
-      const quiet = await settled(proxy, null, seconds, request.signal);
-      return { quiet, left: stakeholders(proxy).map(named) };
-    },
+    run: (proxy, request) =>
+      hold(proxy, routeOf(request), secondsOf(request, SWITCH_SECONDS), request.signal),
     told: results => holders(results.flatMap(held => held?.left ?? [])),
   }),
 
-  /** Closes them. */
   evict: act({
-    run(proxy, request) {
-      const left = stakeholders(proxy);
-      for (const client of left) client.ending.kill(reasonOf(request));
-      return left.length;
-    },
+    run: (proxy, request) => evict(proxy, routeOf(request), reasonOf(request)),
     told: results => `${sum(results, n => n)} closed`,
+  }),
+
+  release: act({
+    run: (proxy, request) => release(proxy, routeOf(request)),
+    told: results => `${sum(results, n => n)} waited`,
   }),
 };
 

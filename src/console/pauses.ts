@@ -6,7 +6,7 @@ import type { Route } from '../proxy/route.ts';
 import type { Broker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { brokersOf } from './rows.ts';
-import { clientsOn, Refusal, type Scope, upstreamsIn } from './scope.ts';
+import { clientsOn, type Place, Refusal, type Scope, upstreamsIn } from './scope.ts';
 
 /** Milliseconds between two looks at what is under way. */
 const LOOK_MS = 20;
@@ -14,7 +14,7 @@ const LOOK_MS = 20;
 const ASK_EVERY = 5;
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-export function pauseIn(proxy: Proxy, scope: Scope): void {
+export function pauseIn(proxy: Proxy, scope: Place): void {
   if (scope === null) proxy.registry.pause();
   else if ('pool' in scope) scope.pool.waiters.hold();
   else {
@@ -26,7 +26,7 @@ export function pauseIn(proxy: Proxy, scope: Scope): void {
   }
 }
 
-export function resumeIn(proxy: Proxy, scope: Scope): void {
+export function resumeIn(proxy: Proxy, scope: Place): void {
   if (scope !== null && 'pool' in scope) {
     if (proxy.registry.paused) throw new Refusal('everything is paused: amqproxy resume');
     proxy.registry.resumePool(scope.pool);
@@ -87,14 +87,6 @@ export async function settled(
     if (performance.now() >= until || signal.aborted || proxy.stopping) return false;
     await pause(LOOK_MS);
   }
-}
-
-/** Those whom a change of brokers would cost something: what they use, or what they have declared and the other one lacks. */
-export function stakeholders(proxy: Proxy): Client[] {
-  const using = new Set(clientsOn(proxy, null));
-  return proxy.clientList.filter(
-    client => using.has(client) || client.negotiated.pool?.topologies.has(client) === true,
-  );
 }
 
 /** Who it is, and why it holds on. */

@@ -21,6 +21,9 @@ export interface Configured {
   reload(config: Config): void | Promise<void>;
 }
 
+/** Where a setting comes from that the console has changed. */
+export const BY_CONSOLE = 'console, until the next reload';
+
 const failed = (lines: string[]): Outcome => ({ done: false, lines });
 
 export class Settings {
@@ -111,10 +114,10 @@ export class Settings {
     };
   }
 
-  /** Takes over a configuration that differs from the one in effect in one setting. */
-  async put(config: Config, name: OptionName): Promise<void> {
+  /** Takes over a configuration that differs from the one in effect in one setting; null is one of a section with a name. */
+  async put(config: Config, name: OptionName | null): Promise<void> {
     await this.subject.reload(config);
     this.subject.log.level = config.logLevel;
-    this.sources = { ...this.sources, [name]: 'console, until the next reload' };
+    if (name !== null) this.sources = { ...this.sources, [name]: BY_CONSOLE };
   }
 }

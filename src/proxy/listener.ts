@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, BlockList, createServer, isIPv4, type Server } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { clock } from '../clock.ts';
 import type { ListenerSettings, Place } from '../config/listeners.ts';
@@ -23,12 +24,14 @@ export interface ListenerContext {
   accept(arrival: Arrival): void;
 }
 
+/** Where its sockets come from: opened here, handed over by a service manager, or inherited from the main process. */
+export type Source = 'opened' | 'given' | 'inherited';
+
 type Where = { fd: number; known: string | null } | { host: string; port: number } | { path: string };
 
 export class Listener {
   settings: ListenerSettings;
-  /** Its sockets were handed over: who has connected and was not accepted waits there for the next process. */
-  readonly given: boolean;
+  private readonly sockets: Source;
   /** Where it listens, or has listened. */
   readonly addresses: AddressInfo[] = [];
   accepted = 0;
@@ -39,22 +42,41 @@ export class Listener {
   /** Whom it believes who comes; null: it speaks no PROXY protocol. */
   private balancers: BlockList | null;
 
-  constructor(settings: ListenerSettings, context: ListenerContext, given: boolean) {
+  constructor(settings: ListenerSettings, context: ListenerContext, sockets: Source) {
     this.settings = settings;
     this.context = context;
-    this.given = given;
+    this.sockets = sockets;
     this.tls = secured(settings);
     this.balancers = balancersOf(settings);
   }
 
-  /** Takes over other settings: they hold for who comes from now on. Where it listens is not among them. */
-  reload(settings: ListenerSettings): void {
+  /** Who has connected and was not accepted waits there for the next process. */
+  get given(): boolean {
+    return this.sockets === 'given';
+  }
+
+  /** Whether it can take these over as it is: where it listens does not change. */
+  fits({ place, tls }: ListenerSettings): boolean {
+    return (
+      this.sockets !== 'opened' ||
+      (isDeepStrictEqual(place, this.settings.place) && tls === this.settings.tls)
+    );
+  }
+
+  /** Takes over other settings: they hold for who comes from now on. */
+  reload(wanted: ListenerSettings): void {
+    const { tls } = this.settings;
+    if (wanted.tls !== tls)
+      this.context.log.warn(
+        `[${wanted.heading}] tls changes at the next restart only: its socket is ${this.given ? "the service manager's" : 'that of all workers'}`,
+      );
+    const settings = { ...wanted, tls };
     this.settings = settings;
     this.balancers = balancersOf(settings);
     try {
       this.tls = secured(settings);
     } catch (error) {
-      // a section that is to end its TLS at the next restart, or a file that was taken away since it was checked
+      // a file that was taken away since it was checked, or that a socket handed over still needs
       this.context.log.warn(`[${settings.heading}] keeps its certificate: ${inWords(error as Error)}`);
     }
   }

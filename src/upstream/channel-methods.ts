@@ -10,7 +10,7 @@ import type { Delivery } from './delivery.ts';
 import type { Lease } from './lease.ts';
 
 /** The upstream, as far as its channels' methods go. */
-interface Receiver {
+export interface Receiver {
   readonly stats: Stats;
   readonly delivery: Delivery;
   readonly answers: Answers;
@@ -28,13 +28,12 @@ export function channelMethod(
   if (!channel.opened && key !== M.CHANNEL_OPEN_OK) return false;
   switch (key) {
     case M.BASIC_DELIVER:
-      countDelivery(upstream, channel);
-      if (lease !== null) renumberDelivery(lease, buf, at + 12 + buf[at + 11]);
+      delivered(upstream, channel, buf, at);
       return true;
     case M.BASIC_GET_OK:
       countDelivery(upstream, channel);
       if (lease !== null) renumberDelivery(lease, buf, at + 11);
-      return true;
+      break;
     case M.BASIC_RETURN:
       upstream.stats.messagesReturned++;
       channel.dropping = lease === null;
@@ -56,17 +55,18 @@ export function channelMethod(
       channel.openAnswered();
       return false;
     case M.CHANNEL_FLOW_OK:
-      return channel.flowAnswered();
+      if (!channel.flowAnswered()) return false;
+      break;
     case M.BASIC_QOS_OK:
-      if (channel.swallowQosOk === 0) return true;
+      if (channel.swallowQosOk === 0) break;
       channel.swallowQosOk--;
       return false;
     case M.QUEUE_DECLARE_OK:
       lease?.holder.queueDeclared(lease, buf.subarray(at + 11, at + 12 + buf[at + 11]));
-      return true;
+      break;
     case M.BASIC_CONSUME_OK:
       lease?.holder.consumerStarted(frames.readShortstr(buf, at + 11));
-      return true;
+      break;
     case M.BASIC_CANCEL:
       lease?.holder.consumerCancelled(frames.readShortstr(buf, at + 11));
       return lease?.peer.cancelNotify ?? false;
@@ -78,9 +78,15 @@ export function channelMethod(
       upstream.delivery.sendRun();
       channel.closeAnswered();
       return false;
-    default:
-      return true;
   }
+  lease?.answered();
+  return true;
+}
+
+/** basic.deliver at buf[at] has come. */
+export function delivered(upstream: Receiver, channel: UpstreamChannel, buf: Buffer, at: number): void {
+  countDelivery(upstream, channel);
+  if (channel.lease !== null) renumberDelivery(channel.lease, buf, at + 12 + buf[at + 11]);
 }
 
 function countDelivery(upstream: Receiver, channel: UpstreamChannel): void {

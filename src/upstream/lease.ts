@@ -83,6 +83,8 @@ export class Lease {
   streaming = false;
   /** Something else than a publish was the last that went over it: an answer may be due. */
   asked = false;
+  /** Answers that the client waits for. */
+  private due = 0;
   /** It has ended, or its holder hears of it no more. */
   over = false;
   /** Published without confirms: only the barrier at the end proves it. */
@@ -113,6 +115,17 @@ export class Lease {
     }
   }
 
+  /** A method other than a publish has gone over it, which the broker will answer or will not. */
+  ask(answered: boolean): void {
+    this.asked = true;
+    if (answered) this.due++;
+  }
+
+  /** An answer has come. */
+  answered(): void {
+    if (this.due > 0) this.due--;
+  }
+
   /** The client has publishes here that neither a barrier nor a confirm has proven. */
   get unproven(): boolean {
     return this.publishedPlain || !this.confirmed;
@@ -122,6 +135,11 @@ export class Lease {
   get confirmed(): boolean {
     const { confirms } = this.channel;
     return confirms === null || confirms.outstanding === 0;
+  }
+
+  /** What the client would lose with the upstream, and not know: publishes, and answers that it waits for. */
+  get atStake(): boolean {
+    return this.unproven || this.due > 0;
   }
 
   /** All that went over it is confirmed, and with it what came before: nothing is to be heard of it any more. */

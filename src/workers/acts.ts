@@ -1,5 +1,5 @@
 /** The operator's acts, done by all workers. */
-import { areIds, type Request, type Result, type StepName } from '../console/acts.ts';
+import { areIds, type Request, type Result, routeOf, type StepName } from '../console/acts.ts';
 import { Absent, Refusal, scopeName } from '../console/scope.ts';
 import { Gone } from './link.ts';
 import type { Member } from './member.ts';
@@ -70,7 +70,8 @@ export class Acts {
   private remember(name: StepName, act: Act, result: unknown): void {
     const { scope = EVERYTHING } = (result ?? {}) as { scope?: string };
     if (name === 'pause' || name === 'drain') this.lasting.set(scope, [name, act]);
-    else if (name === 'hold') this.lasting.set(scope, ['pause', { args: [], options: new Map() }]);
+    else if (name === 'hold' && result !== null) this.lasting.set(`switch of ${routeOf(act)}`, [name, act]);
+    else if (name === 'release') this.lasting.delete(`switch of ${routeOf(act)}`);
     else if ((name === 'resume' && scope !== EVERYTHING) || name === 'undrain') this.lasting.delete(scope);
     else if (name === 'resume') this.lasting.clear();
   }

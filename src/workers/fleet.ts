@@ -1,12 +1,12 @@
 /** Several workers that are one to the outside: started, replaced, steered and shown together. */
 import type { Logger } from 'pino';
+import { listenersOf } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
-import { sectionsOf } from '../config/sections.ts';
 import type { Request, Result, StepName } from '../console/acts.ts';
 import { History } from '../console/history.ts';
 import { eventRows, type LiveView } from '../console/rows.ts';
 import type { Query, Rows } from '../console/subject.ts';
-import type { GivenSocket } from '../proxy/listeners.ts';
+import { type GivenSocket, isDefault } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import { EX, ServiceError } from '../service/errors.ts';
 import type { Standing } from '../service/status.ts';
@@ -236,10 +236,10 @@ export class Fleet implements Whole {
   /** Takes a checked configuration; resolves when all workers have it. */
   async reload(config: Config): Promise<void> {
     this.config = config;
-    for (const section of sectionsOf(config, 'listen'))
-      if (!this.sockets.has(section))
+    for (const settings of listenersOf(config))
+      if (!isDefault(settings) && this.sockets.lacks(settings))
         this.log.warn(
-          `[listen ${section.name}] listens after the next restart only: there are several workers`,
+          `[${settings.heading}] listens there after the next restart only: there are several workers`,
         );
     const answers = this.members.map(({ link }) =>
       link.ask('configure', this.forWorkers(config)).catch((error: Error) => {

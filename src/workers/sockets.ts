@@ -1,10 +1,11 @@
 /** The listening sockets of all workers: bound here, or handed over, and inherited by each, so that they outlive every one. */
 import { lookup } from 'node:dns/promises';
 import { BoundSocket, isIP } from 'node:net';
-import { type ListenerSettings, listenersOf, type Place } from '../config/listeners.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type ListenerSettings, listenersOf, NO_PLACE, type Place } from '../config/listeners.ts';
 import type { Config, NamedSection } from '../config/options.ts';
 import { asFile } from '../io/unix-socket.ts';
-import { type GivenSocket, isDefault, ListenError } from '../proxy/listeners.ts';
+import { type GivenSocket, isDefault, ListenError, NoListener } from '../proxy/listeners.ts';
 
 declare module 'node:net' {
   interface BoundSocketOptions {
@@ -17,6 +18,7 @@ interface Held {
   readonly socket: GivenSocket;
   /** Null: it was handed over, and stays as long as the process. */
   readonly bound: BoundSocket | null;
+  readonly place: Place | null;
 }
 
 export class Sockets {
@@ -27,12 +29,12 @@ export class Sockets {
     this.given = given;
   }
 
-  /** Binds what is not handed over; rejects with ListenError. */
+  /** Binds what is not handed over; rejects with ListenError or NoListener. */
   async open(config: Config): Promise<void> {
     for (const settings of listenersOf(config)) {
       const { name, place } = settings;
       const mine = this.given.filter(socket => socket.name === name);
-      this.held.push(...mine.map(socket => ({ socket, bound: null })));
+      this.held.push(...mine.map(socket => ({ socket, bound: null, place: null })));
       const elsewhere = isDefault(settings) && this.given.some(isDefault);
       if (mine.length > 0 || place === null || elsewhere) continue;
       try {
@@ -42,11 +44,15 @@ export class Sockets {
         throw new ListenError(error as Error, settings, false);
       }
     }
+    if (this.held.length === 0)
+      throw new NoListener(
+        `no client could come in: ${NO_PLACE}, and the service manager hands over no socket. Set one of them`,
+      );
   }
 
   private async bind({ name }: ListenerSettings, place: Place): Promise<void> {
     const hold = (bound: BoundSocket, path: string | null): void => {
-      this.held.push({ socket: { name, fd: bound.fd(), own: { path } }, bound });
+      this.held.push({ socket: { name, fd: bound.fd(), own: { path } }, bound, place });
     };
     if ('path' in place) {
       const { path } = place;
@@ -70,6 +76,12 @@ export class Sockets {
   /** For workers: their descriptors here. */
   get all(): readonly GivenSocket[] {
     return this.held.map(({ socket }) => socket);
+  }
+
+  /** Those of a section [listen NAME] that has none here, or is to listen elsewhere now. */
+  lacks({ name, place }: ListenerSettings): boolean {
+    const mine = this.held.filter(({ socket }) => socket.name === name);
+    return !mine.some(one => one.bound === null || isDeepStrictEqual(one.place, place));
   }
 
   has({ name }: NamedSection): boolean {

@@ -3,7 +3,6 @@ import { execFileSync, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Console } from '../support/console.ts';
 import { RabbitMQ } from '../support/rabbitmq.ts';
 import { message, type Sink } from './parts.ts';
 import type { Scenario } from './scenarios.ts';
@@ -25,7 +24,7 @@ export interface UpstreamInUse {
 
 /** Sums up what RabbitMQ counts, by protocol. */
 const RECEIVED =
-  'lists:sum([maps:get(messages_received_total, C, 0) || {_, C} <- maps:to_list(rabbit_global_counters:overview())])';
+  'lists:sum([maps:get(messages_received_total, C, 0) || {_, C} <- maps:to_list(rabbit_global_counters:overview())]).';
 
 interface Closeable {
   close(): void;
@@ -35,7 +34,6 @@ export class Upstreams {
   private readonly sink: Sink;
   /** 0: any that is free. */
   private readonly brokerPort: number;
-  private console: Console | null = null;
   private broker: Promise<RabbitMQ> | null = null;
   private dir: string | null = null;
   private readonly relays = new Map<number, Promise<number>>();
@@ -51,8 +49,7 @@ export class Upstreams {
       return { kind, port: this.sink.port, pid: this.sink.pid, settings: [], published: null };
     const broker = await (this.broker ??= this.startBroker());
     const { port, tlsPort, pid } = broker;
-    this.console ??= new Console(broker);
-    const published = async (): Promise<number> => Number(await this.console!.eval(RECEIVED));
+    const published = async (): Promise<number> => Number(await broker.ctl('eval', RECEIVED));
     switch (kind) {
       case 'broker':
         return { kind, port, pid, settings: [], published };
@@ -99,7 +96,6 @@ export class Upstreams {
 
   async stop(): Promise<void> {
     for (const part of this.running) part.close();
-    await this.console?.end();
     await (await this.broker)?.stop();
     if (this.dir !== null) rmSync(this.dir, { recursive: true, force: true });
   }

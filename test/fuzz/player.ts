@@ -1,8 +1,7 @@
 /** Plays a script on a connection of its own, and judges what its client has seen: an answer or an end, and nothing of others. */
 import * as f from '../differential/frames.ts';
-import type { Console } from '../support/console.ts';
 import type { Losses } from '../support/losses.ts';
-import { sleep } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sleep } from '../support/rabbitmq.ts';
 import { closeOf, type Frame, inVain, RawClient } from '../support/raw-client.ts';
 import type { Visitors } from '../support/visitors.ts';
 import { channelsOf, encode, framed, OPEN, type Script, type Step } from './steps.ts';
@@ -19,7 +18,7 @@ export interface Stage {
   /** The broker's; 0: no limit. */
   channelMax: number;
   losses: Losses;
-  console: Console;
+  broker: RabbitMQ;
   visitors: Visitors;
 }
 
@@ -61,7 +60,7 @@ async function act(stage: Stage, client: RawClient, step: Step): Promise<boolean
       stage.losses.arm(step);
       return true;
     case 'alarm':
-      await stage.console.alarm(step.on);
+      await stage.broker.alarm(step.on);
       return true;
     case 'visit':
       stage.visitors.come(step.how);
@@ -100,7 +99,7 @@ async function leave(client: RawClient): Promise<Frame | null> {
 
 /** Throws what is wrong. */
 export async function play(stage: Stage, script: Script): Promise<void> {
-  const { losses, console: broker } = stage;
+  const { losses, broker } = stage;
   const since = performance.now();
   const client = await start(stage, script);
   if (client === null) return;

@@ -7,7 +7,6 @@ import { randomizer, visit } from '../support/acts.ts';
 import { Again } from '../support/again.ts';
 import { Canary } from '../support/canary.ts';
 import { Authority } from '../support/certs.ts';
-import { Console } from '../support/console.ts';
 import { queueName, settingsFile } from '../support/fixture.ts';
 import { Losses } from '../support/losses.ts';
 import { AmqProxy } from '../support/proxy.ts';
@@ -73,8 +72,7 @@ export class Theatre {
 
   static async open(broker: RabbitMQ, setting: Setting): Promise<Theatre> {
     const { settings = [], channelMax = 2047 } = setting;
-    const console = new Console(broker);
-    await console.eval(`application:set_env(rabbit, channel_max, ${channelMax})`);
+    await broker.ctl('eval', `application:set_env(rabbit, channel_max, ${channelMax}).`);
     const losses = await Losses.before(broker.port);
     const { cert, key } = new Authority().sign('fuzz', 'IP:127.0.0.1');
     const tlsPort = await freePort();
@@ -82,7 +80,7 @@ export class Theatre {
     const file = settingsFile(...BASE, ...settings, ...listen);
     const proxy = await AmqProxy.withMetrics(losses.relay.url, ['-c', file]);
     const visitors = new Visitors(tlsPort, HANDSHAKE_S + 8);
-    const stage = { port: proxy.port, tlsPort, channelMax, losses, console, visitors };
+    const stage = { port: proxy.port, tlsPort, channelMax, losses, broker, visitors };
     const theatre = new Theatre(stage, proxy, broker, setting);
     await theatre.hatch();
     theatre.call();
@@ -201,7 +199,6 @@ export class Theatre {
   async demolish(): Promise<void> {
     await this.proxy.stop();
     await this.stage.losses.end();
-    await this.stage.console.alarm(false);
-    await this.stage.console.end();
+    await this.broker.alarm(false);
   }
 }

@@ -18,8 +18,6 @@ for (const mode of ['private', 'shared'])
       proxyOnly(this);
     });
 
-    const ring = (on: boolean): Promise<string> =>
-      to.broker.ctl('set_vm_memory_high_watermark', on ? '0.0000001' : '0.4');
     const upstreams = (): Promise<number> => to.proxy.metric('upstream_connections');
     const start = async (): Promise<RawClient> => {
       const client = await RawClient.start(to.port, TOLD);
@@ -35,19 +33,19 @@ for (const mode of ['private', 'shared'])
       await publisher.open(1);
       await publisher.call(f.declare(1, queue), 'queue.declare-ok');
       there = await upstreams();
-      await ring(true);
+      await to.broker.alarm(true);
       publisher.send(f.publish(1, queue, 'x'));
       await publisher.next('connection.blocked');
     });
     afterEach(async () => {
-      await ring(false);
+      await to.broker.alarm(false);
       for (const client of clients.splice(0)) client.destroy();
     });
 
     /** All have published: ends the alarm, and sees that nothing was lost and that the upstreams go. */
     const ends = async (): Promise<void> => {
       expect((await upstreams()) - there, 'upstreams more than before').to.be.at.most(3);
-      await ring(false);
+      await to.broker.alarm(false);
       for (const client of clients) await client.next('connection.unblocked');
       const check = await RawClient.start(to.broker.port);
       await check.open(1);
@@ -154,6 +152,30 @@ describe('connection.blocked', () => {
     await until('the lease to end', async () => (await to.proxy.metric('channels_leased')) === 0);
     to.relay.cut();
     await client.next('connection.unblocked');
+  });
+
+  it('costs a client on that upstream no answer that it waits for', async () => {
+    const [one, two] = [queueName('owed'), queueName('owed')];
+    const client = await to.client(queueName('owed'));
+    const [link] = to.relay.links;
+    // what the client asks is read once the alarm has ended
+    to.relay.fromProxy = (_frame, { number }) => (number === link.number ? 'hold' : 'pass');
+    client.send(f.declare(1, one, f.DURABLE));
+    await until('the declare to be on its way', () => link.holding > 0);
+    link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
+    await until('the alarm', async () => {
+      const { port } = to.relay;
+      return (await to.proxy.metric(`upstreams_blocked{upstream="127.0.0.1:${port}"}`)) === 1;
+    });
+    client.send(f.declare(1, two, f.DURABLE));
+    // who logs in now is served when all that came before has been looked at
+    await to.login();
+    to.relay.release();
+    link.toProxy(f.method(0, 10, 61));
+    for (const queue of [one, two]) {
+      const { payload } = await client.answered('queue.declare-ok');
+      expect(payload.toString('latin1', 5, 5 + payload[4])).to.equal(queue);
+    }
   });
 
   it('is told again in the next alarm', async () => {

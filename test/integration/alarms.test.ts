@@ -18,10 +18,8 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
     const to = fixture(settings.length > 0 ? ['-c', settingsFile(...settings)] : []);
     const clients: RawClient[] = [];
 
-    const ring = (on: boolean): Promise<string> =>
-      to.broker.ctl('set_vm_memory_high_watermark', on ? '0.0000001' : '0.4');
     afterEach(async () => {
-      await ring(false);
+      await to.broker.alarm(false);
       for (const client of clients.splice(0)) client.destroy();
     });
 
@@ -42,11 +40,11 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       const idle = await RawClient.start(to.port, TOLD);
       clients.push(idle);
       for (let round = 0; round < 2; round++) {
-        await ring(true);
+        await to.broker.alarm(true);
         for (const client of [told, untold]) client.send(f.publish(1, queue, 'x'));
         expect((await told.next(() => true))!.payload.toString('utf8', 5)).to.equal('low on memory');
         for (const client of [told, untold]) client.send(f.publish(1, queue, 'y'));
-        await ring(false);
+        await to.broker.alarm(false);
         expect((await told.next(() => true))!.name).to.equal('connection.unblocked');
         for (const client of [told, untold]) await client.call(f.declare(1, queue), 'queue.declare-ok');
         expect([...names(told), ...names(untold), ...names(idle)]).to.deep.equal([]);
@@ -57,7 +55,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       const queue = queueName('alarm');
       const publisher = await start(queue, TOLD);
       await publisher.call(f.confirmSelect(1), 'confirm.select-ok');
-      await ring(true);
+      await to.broker.alarm(true);
       for (let n = 0; n < 20; n++) publisher.send(f.publish(1, queue, `${n}`));
       await publisher.next('connection.blocked');
       const other = await start(queue);
@@ -69,7 +67,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       const before = await taken();
       publisher.send(f.publish(1, queue, 'late'));
       expect(await taken()).to.equal(before);
-      await ring(false);
+      await to.broker.alarm(false);
       for (let confirmed = 0; confirmed < 21; ) {
         const ack = await publisher.next('basic.ack');
         confirmed = Number(ack!.payload.readBigUInt64BE(4));
@@ -87,12 +85,12 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       await consumer.call(f.qos(1, 1), 'basic.qos-ok');
       await consumer.call(f.consume(1, queue, 'tag'), 'basic.consume-ok');
       await consumer.next('basic.deliver');
-      await ring(true);
+      await to.broker.alarm(true);
       publisher.send(f.publish(1, elsewhere, 'waits'));
       await publisher.next('connection.blocked');
       for (let n = 1; n < 10; n++) await consumer.call(f.ack(1, n), 'basic.deliver');
       consumer.send(f.ack(1, 10));
-      await ring(false);
+      await to.broker.alarm(false);
       await publisher.next('connection.unblocked');
       publisher.send(f.publish(1, queue, 'after it'));
       await consumer.next('basic.deliver');
@@ -119,7 +117,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
           return client;
         };
         const [both, beside] = [await consumer(mine), await consumer(theirs)];
-        await ring(true);
+        await to.broker.alarm(true);
         if (known) {
           publisher.send(f.publish(1, elsewhere, 'waits'));
           await publisher.answered('connection.blocked');
@@ -128,7 +126,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
         await both.answered('connection.blocked');
         for (let n = 1; n < 10; n++) await beside.ask(f.ack(1, n), 'basic.deliver');
         expect(names(beside)).not.to.include('connection.blocked');
-        await ring(false);
+        await to.broker.alarm(false);
         await both.answered('connection.unblocked');
         for (let n = 1; n < 10; n++) await both.ask(f.ack(1, n), 'basic.deliver');
         if (confirms) await both.answered('basic.ack');
@@ -142,7 +140,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       const timer = setInterval(() => declarer.send(f.rawFrame(8, 0, Buffer.alloc(0))), 300);
       try {
         const publisher = await start(queue, TOLD);
-        await ring(true);
+        await to.broker.alarm(true);
         publisher.send(f.publish(1, queue, 'waits'));
         await publisher.answered('connection.blocked');
         await declarer.ask(f.declare(1, queue), 'queue.declare-ok');
@@ -158,7 +156,7 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       const publisher = await start(queue, TOLD);
       for (let n = 1; n <= 5; n++) publisher.send(f.publish(1, queue, `${n}`));
       await publisher.call(f.declare(1, queue), 'queue.declare-ok');
-      await ring(true);
+      await to.broker.alarm(true);
       publisher.send(f.publish(1, queue, 'waits'));
       await publisher.next('connection.blocked');
       const consumer = await start(queue);
@@ -177,11 +175,11 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
     it('lets a publisher leave that closes while it is blocked, as soon as it ends', async () => {
       const queue = queueName('alarm');
       const publisher = await start(queue, TOLD);
-      await ring(true);
+      await to.broker.alarm(true);
       publisher.send(f.publish(1, queue, 'x'));
       await publisher.next('connection.blocked');
       publisher.send(f.connectionClose());
-      await ring(false);
+      await to.broker.alarm(false);
       expect(await publisher.next('connection.close-ok', 20)).not.to.equal(null);
     });
 
@@ -194,11 +192,11 @@ for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODE
       const publisher = await start(queue, TOLD);
       const large = await start(queue);
       await getter.call(f.connectionClose(), 'connection.close-ok');
-      await ring(true);
+      await to.broker.alarm(true);
       publisher.send(f.publish(1, queue, 'x'));
       await publisher.next('connection.blocked');
       large.send(f.publish(1, queue, Buffer.alloc(3_000_000)), f.declare(1, queue));
-      await ring(false);
+      await to.broker.alarm(false);
       expect(await large.next('queue.declare-ok', 20)).not.to.equal(null);
       expect(to.proxy.running).to.equal(true);
     });

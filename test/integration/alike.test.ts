@@ -2,6 +2,8 @@
 import { expect } from 'chai';
 import { methodFrame, Writer } from '../../src/amqp/frame.ts';
 import { M } from '../../src/amqp/methods.ts';
+import { encodeTable } from '../../src/amqp/table.ts';
+import { settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
 import {
@@ -93,6 +95,43 @@ describe('Messages that are alike', () => {
       client.destroy();
     }
   });
+
+  for (const consumers of ['private', 'shared'])
+    it(`are delivered in order, each with its number, whatever their size (consumers = ${consumers})`, async () => {
+      const own = await AmqProxy.start(broker.url, ['-c', settingsFile(`consumers = ${consumers}`)]);
+      const random = numbers(9);
+      for (let life = 0; life < 3; life++) {
+        const client = await withQueue(own.port);
+        const bodies = Array.from({ length: 400 }, (_, n) => {
+          const size = [0, random(100), random(100), random(3000), n % 100 === 0 ? 130_000 : 50][random(5)];
+          return Buffer.alloc(size, `${n} `);
+        });
+        for (const body of bodies) client.send(publish(1, QUEUE, body));
+        const consume = new Writer()
+          .short(0)
+          .shortstr(QUEUE)
+          .shortstr('')
+          .octet(0)
+          .bytes(encodeTable({}))
+          .take();
+        client.method(1, 'basic.qos', new Writer().long(0).short(1000).octet(0).take());
+        await client.ask(methodFrame(2, M.BASIC_CONSUME, consume), 'basic.consume-ok');
+        for (const [n, body] of bodies.entries()) {
+          const { args } = await client.answered('basic.deliver');
+          expect(Number(args[1])).to.equal(n + 1);
+          const { payload } = await client.answered('header');
+          const parts: Buffer[] = [];
+          for (let left = Number(payload.readBigUInt64BE(4)); left > 0; left -= parts.at(-1)!.length)
+            parts.push((await client.answered('body')).payload);
+          expect(Buffer.concat(parts).equals(body), `message ${n}`).to.equal(true);
+        }
+        client.method(2, 'basic.ack', new Writer().longlong(400n).octet(1).take());
+        client.method(2, 'channel.close', closeArgs);
+        await client.answered('channel.close-ok');
+        client.destroy();
+      }
+      await own.stop();
+    });
 
   const [method] = [publish(1, QUEUE, Buffer.alloc(0))].map(message =>
     message.subarray(0, message.length - 22),

@@ -283,12 +283,9 @@ describe('The operator of two brokers', () => {
     }
     const ends = await Promise.all(stays);
     expect(new Set(ends)).to.deep.equal(new Set(['connection.close-ok']));
-    expect(await addresses()).to.deep.equal([`127.0.0.1:${other.port}`]);
+    expect(new Set(await addresses())).to.deep.equal(new Set([`127.0.0.1:${other.port}`]));
     const kept: number[] = [];
-    for (const broker of [first, other])
-      kept.push(
-        Number((await broker.list('list_queues', 'name', 'messages')).find(([name]) => name === queue)![1]),
-      );
+    for (const broker of [first, other]) kept.push((await broker.messages(queue))!);
     expect(kept[0] + kept[1]).to.equal(stays.length);
     expect(Math.min(...kept)).to.be.above(20);
     console.log(

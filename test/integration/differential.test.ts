@@ -12,8 +12,12 @@ import { OtherBroker } from '../support/other-broker.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { RabbitMQ } from '../support/rabbitmq.ts';
 
-/** Themes whose cases mostly wait (RabbitMQ sleeps 3 s before it drops a bad handshake): they run side by side. */
-const SIDE_BY_SIDE = new Set(['handshake']);
+/**
+ * What mostly waits runs side by side: all of this theme (RabbitMQ sleeps 3 s before it drops a bad handshake), and these
+ * cases, beside the others of theirs (its deletion of a stream under a condition fails after 5 s).
+ */
+const WAITING_THEME = 'handshake';
+const WAITING_CASES = new Set(['deleteOfAnEmptyStream', 'deleteOfAnUnusedStream']);
 /** Differences that stay, and why. */
 const KNOWN: Record<string, string> = {
   messagesOfTwoChannelsInterleaved:
@@ -97,14 +101,14 @@ describe('A client sees the same directly and through the proxy', () => {
   ))
     describe(theme, () => {
       const ahead = new Map<string, Promise<void>>();
-      if (SIDE_BY_SIDE.has(theme))
-        before(() => {
-          for (const [name, act] of Object.entries(cases)) {
-            const outcome = compare(act);
-            outcome.catch(() => {});
-            ahead.set(name, outcome);
-          }
-        });
+      before(() => {
+        for (const [name, act] of Object.entries(cases)) {
+          if (theme !== WAITING_THEME && !WAITING_CASES.has(name)) continue;
+          const outcome = compare(act);
+          outcome.catch(() => {});
+          ahead.set(name, outcome);
+        }
+      });
       for (const [name, act] of Object.entries(cases))
         if (name in KNOWN) it.skip(`${sentence(name)} (differs: ${KNOWN[name]})`);
         else

@@ -7,6 +7,7 @@ import { PROTOCOL_HEADER } from '../../src/amqp/frame.ts';
 import * as f from '../differential/frames.ts';
 import { Fixture, fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { sideBySide } from '../support/side-by-side.ts';
 
 /** RabbitMQ waits up to 30 s for connection.close-ok. */
 const PATIENCE = 45;
@@ -14,8 +15,8 @@ const PATIENCE = 45;
 describe('A client that is given up is reset, so that its next write fails', () => {
   const to = fixture(['-c', settingsFile('handshake_timeout = 1')]);
   const clients: RawClient[] = [];
-  afterEach(() => {
-    for (const client of clients.splice(0)) client.destroy();
+  after(() => {
+    for (const client of clients) client.destroy();
   });
 
   const kept = (client: RawClient): RawClient => {
@@ -63,12 +64,14 @@ describe('A client that is given up is reset, so that its next write fails', () 
       return client;
     },
   };
-  for (const [who, gives] of Object.entries(CASES))
-    it(who, async () => {
-      const client = await gives();
-      await client.closed(PATIENCE);
-      expect(client.wasReset, 'reset').to.equal(true);
-    });
+  const isReset = async (gives: () => Promise<RawClient>): Promise<void> => {
+    const client = await gives();
+    await client.closed(PATIENCE);
+    expect(client.wasReset, 'reset').to.equal(true);
+  };
+  sideBySide(
+    Object.fromEntries(Object.entries(CASES).map(([who, gives]) => [who, () => isReset(gives)] as const)),
+  );
 
   for (const [how, signals] of Object.entries({
     'when term_timeout is over': ['SIGTERM'],

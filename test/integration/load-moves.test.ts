@@ -1,7 +1,6 @@
 /** Publishers are moved from upstream to upstream, again and again: nothing is lost, nothing comes twice, order is kept. */
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
-import { Console } from '../support/console.ts';
 import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
 import { MovingProxy } from '../support/moving-proxy.ts';
 import { countUp, Numbering } from '../support/numbering.ts';
@@ -89,15 +88,13 @@ describe('Publishers that are moved again and again', function () {
   });
 
   it('lose nothing in an alarm', async () => {
-    const console = new Console(broker);
     await begin(SOME);
     for (let round = 0; round < 3; round++) {
       await moved(5);
-      await console.alarm(true);
+      await broker.alarm(true);
       await until('blocked upstreams', () => [...to.proxy.registry.pools].some(pool => pool.alarm));
-      await console.alarm(false);
+      await broker.alarm(false);
     }
-    await console.end();
     await finish(SOME);
   });
 

@@ -98,6 +98,27 @@ describe('A loss while a channel changes its upstream channel, pool_mode = sessi
   });
 });
 
+describe('A loss while a client moves to a private upstream', () => {
+  const to = relayed([], true);
+
+  it('tells one that still waits for an answer from the upstream it leaves', async () => {
+    const queue = queueName('owed');
+    const client = await to.client(queue);
+    void to.atBarrier(link => link.cut());
+    client.send(f.declare(1, queue, f.DURABLE), f.get(1, queue));
+    await hearsOfIt(client);
+  });
+
+  it('is not noticed by one that waits for nothing: it goes on over there', async () => {
+    const queue = queueName('owed');
+    const client = await to.client(queue);
+    const lost = to.atBarrier(link => link.cut());
+    client.send(f.get(1, queue));
+    await lost;
+    await client.answered('basic.get-empty');
+  });
+});
+
 describe('A loss while a lease is given back', () => {
   const to = relayed([], true);
 

@@ -1,7 +1,8 @@
 /** Routes: one proxy before two clusters, of which each knows vhosts and users of its own. */
 import { expect } from 'chai';
+import * as f from '../differential/frames.ts';
 import { Crowd } from '../support/crowd.ts';
-import { peopledBroker, proxyOnly, settingsFile, writeSettings } from '../support/fixture.ts';
+import { peopledBroker, proxyOnly, queueName, settingsFile, writeSettings } from '../support/fixture.ts';
 import { Operator } from '../support/operator.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { freePort, RabbitMQ, until } from '../support/rabbitmq.ts';
@@ -42,12 +43,6 @@ describe('Routes', () => {
       client.destroy();
     }
   };
-  /** Messages ready in a queue; null when there is no such queue. */
-  const ready = async (broker: RabbitMQ, vhost: string, queue: string): Promise<number | null> => {
-    const rows = await broker.list('list_queues', '-p', vhost, 'name', 'messages');
-    const row = rows.find(([name]) => name === queue);
-    return row === undefined ? null : Number(row[1]);
-  };
   const declareAndPublish = async (options: LoginOptions, queue: string): Promise<void> => {
     const client = await RawClient.start(proxy.port, options);
     await client.open(1);
@@ -71,9 +66,9 @@ describe('Routes', () => {
         await declareAndPublish(shop, 'route-shop');
         await declareAndPublish(home, 'route-home');
       }
-      expect(await ready(there, 'shop', 'route-shop')).to.equal(2);
-      expect(await ready(here, '/', 'route-home')).to.equal(2);
-      expect(await ready(there, '/', 'route-home')).to.equal(null);
+      expect(await there.messages('route-shop', 'shop')).to.equal(2);
+      expect(await here.messages('route-home', '/')).to.equal(2);
+      expect(await there.messages('route-home', '/')).to.equal(null);
       const pools = await operator.rows('pools');
       expect(pools.map(({ id, route }) => `${id} ${route}`).sort()).to.deep.equal([
         'alice@/ main',
@@ -188,6 +183,25 @@ describe('Routes', () => {
     const elsewhere = await RawClient.start(proxy.port, { ...alice, vhost: '/' });
     for (const client of [first, second, elsewhere]) client.destroy();
     await until('room', async () => (await login({ ...alice, vhost: 'one' })) === 'welcome');
+  });
+
+  it('of which one is full: who waits for it to have room holds up nobody on another', async () => {
+    await start([`upstream = ${here.url}`], '[route one]', 'vhosts = one', 'max_upstreams_total = 1');
+    const consumer = await RawClient.start(proxy.port, { user: 'alice', secret: 'wonder', vhost: 'one' });
+    await consumer.open(1);
+    const queue = queueName();
+    await consumer.call(f.declare(1, queue), 'queue.declare-ok');
+    await consumer.call(f.consume(1, queue), 'basic.consume-ok');
+    let waits = true;
+    const waiting = login({ user: 'bob', secret: 'builder', vhost: 'one' }).then(said => {
+      waits = false;
+      return said;
+    });
+    await until('bob to wait', async () => (await operator.rows('clients', 'user=bob')).length === 1);
+    expect(await login({ user: 'alice', secret: 'wonder', vhost: '/' })).to.equal('welcome');
+    expect(waits).to.equal(true);
+    expect(await waiting).to.match(/max_upstreams_total/);
+    consumer.destroy();
   });
 
   it('that come with a reload take their clients over, and give them back: none is lost', async () => {

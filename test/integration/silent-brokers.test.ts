@@ -4,83 +4,82 @@ import * as f from '../differential/frames.ts';
 import { queueName } from '../support/fixture.ts';
 import { sleep, until } from '../support/rabbitmq.ts';
 import { closeOf } from '../support/raw-client.ts';
-import { relayed } from '../support/relayed.ts';
+import { type Relayed, relayed } from '../support/relayed.ts';
+import { relayedSideBySide } from '../support/side-by-side.ts';
 
-describe('An upstream on which an answer is due', () => {
-  const to = relayed([], true);
-
+describe('Silence of a broker', () => {
   /** As a firewall does that forgets the connections that are there; new ones work. */
-  const forget = (): void => {
+  const forget = (to: Relayed): void => {
     const last = Math.max(...to.relay.links.map(({ number }) => number));
     to.relay.fromBroker = (_frame, { number }) => (number <= last ? 'drop' : 'pass');
     to.relay.fromProxy = to.relay.fromBroker;
   };
 
-  it('and that is dead is given up in seconds: those on it hear 320, others have long been served elsewhere', async () => {
-    const client = await to.client(queueName('silent'));
-    const idle = await to.login();
-    forget();
-    client.send(f.channelClose(1));
-    await until('it to be suspected', async () => {
-      const other = await to.login();
-      await other.open(1);
-      other.send(f.declare(1, queueName('silent'), f.DURABLE));
-      return other.next('queue.declare-ok', 1).catch(() => null);
-    });
-    const end = await client.next('connection.close', 15);
-    expect(closeOf(end!).code).to.equal(320);
-    expect(closeOf(end!).text).to.match(/the broker owes an answer and has been silent for \d+ s/);
-    await idle.open(1);
-    await idle.call(f.declare(1, queueName('silent'), f.DURABLE), 'queue.declare-ok');
-  });
+  relayedSideBySide([], {
+    'where an answer is due, on a dead upstream: it is given up in seconds, those on it hear 320, others have long been served elsewhere':
+      async to => {
+        const client = await to.client(queueName('silent'));
+        const idle = await to.login();
+        forget(to);
+        client.send(f.channelClose(1));
+        await until('it to be suspected', async () => {
+          const other = await to.login();
+          await other.open(1);
+          other.send(f.declare(1, queueName('silent'), f.DURABLE));
+          return other.next('queue.declare-ok', 1).catch(() => null);
+        });
+        const end = await client.next('connection.close', 15);
+        expect(closeOf(end!).code).to.equal(320);
+        expect(closeOf(end!).text).to.match(/the broker owes an answer and has been silent for \d+ s/);
+        await idle.open(1);
+        await idle.call(f.declare(1, queueName('silent'), f.DURABLE), 'queue.declare-ok');
+      },
 
-  it('and that the broker has blocked is not given up', async () => {
-    const client = await to.client(queueName('silent'));
-    const [link] = to.relay.links;
-    link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
-    to.relay.fromProxy = ({ name }) => (name.startsWith('channel.') ? 'hold' : 'pass');
-    client.send(f.channelClose(1));
-    await until('the close to be held', () => link.holding > 0);
-    await sleep(12_000);
-    to.relay.release();
-    link.toProxy(f.method(0, 10, 61));
-    expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
-  });
+    'where an answer is due is none on an upstream that it has blocked': async to => {
+      const client = await to.client(queueName('silent'));
+      const [link] = to.relay.links;
+      link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
+      to.relay.fromProxy = ({ name }) => (name.startsWith('channel.') ? 'hold' : 'pass');
+      client.send(f.channelClose(1));
+      await until('the close to be held', () => link.holding > 0);
+      await sleep(12_000);
+      to.relay.release();
+      link.toProxy(f.method(0, 10, 61));
+      expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
+    },
 
-  it('that comes late because of what was done on its channel is not given up', async () => {
-    const client = await to.client(queueName('silent'));
-    const [link] = to.relay.links;
-    let held = 0;
-    to.relay.fromBroker = ({ name, channel }) => {
-      if (name !== 'channel.flow-ok' || (held !== 0 && channel !== held)) return 'pass';
-      held = channel;
-      return 'hold';
-    };
-    client.send(f.channelClose(1));
-    await until('the answer to be held', () => link.holding > 0);
-    await sleep(12_000);
-    to.relay.release();
-    expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
-  });
-});
+    'on one channel, because of what was done there, does not end the upstream': async to => {
+      const client = await to.client(queueName('silent'));
+      const [link] = to.relay.links;
+      let held = 0;
+      to.relay.fromBroker = ({ name, channel }) => {
+        if (name !== 'channel.flow-ok' || (held !== 0 && channel !== held)) return 'pass';
+        held = channel;
+        return 'hold';
+      };
+      client.send(f.channelClose(1));
+      await until('the answer to be held', () => link.holding > 0);
+      await sleep(12_000);
+      to.relay.release();
+      expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
+    },
 
-describe('A broker that falls silent as a whole', () => {
-  const to = relayed([], true);
-
-  it('is found out in seconds by who is owed no answer, too: who consumes, and who waits for confirms', async () => {
-    const consumer = await to.client(queueName('silent'));
-    const queue = queueName('silent');
-    await consumer.ask(f.declare(1, queue, f.DURABLE), 'queue.declare-ok');
-    await consumer.ask(f.consume(1, queue, 'c'), 'basic.consume-ok');
-    const publisher = await to.client(queueName('silent'));
-    await publisher.ask(f.confirmSelect(1), 'confirm.select-ok');
-    to.relay.fromBroker = () => 'drop';
-    publisher.send(f.publish(1, queue, 'lost'));
-    const ends = await Promise.all([consumer, publisher].map(one => one.next('connection.close', 20)));
-    for (const end of ends) {
-      expect(closeOf(end!).code).to.equal(320);
-      expect(closeOf(end!).text).to.match(/has been silent for \d+ s/);
-    }
+    'as a whole is found out in seconds by who is owed no answer, too: who consumes, and who waits for confirms':
+      async to => {
+        const consumer = await to.client(queueName('silent'));
+        const queue = queueName('silent');
+        await consumer.ask(f.declare(1, queue, f.DURABLE), 'queue.declare-ok');
+        await consumer.ask(f.consume(1, queue, 'c'), 'basic.consume-ok');
+        const publisher = await to.client(queueName('silent'));
+        await publisher.ask(f.confirmSelect(1), 'confirm.select-ok');
+        to.relay.fromBroker = () => 'drop';
+        publisher.send(f.publish(1, queue, 'lost'));
+        const ends = await Promise.all([consumer, publisher].map(one => one.next('connection.close', 20)));
+        for (const end of ends) {
+          expect(closeOf(end!).code).to.equal(320);
+          expect(closeOf(end!).text).to.match(/has been silent for \d+ s/);
+        }
+      },
   });
 });
 

@@ -232,7 +232,7 @@ describe('Listeners of several workers', () => {
       crew.proxy.signal('SIGHUP');
       await until('the warning', () =>
         crew.proxy.log.includes(
-          '[listen later] listens after the next restart only: there are several workers',
+          '[listen later] listens there after the next restart only: there are several workers',
         ),
       );
       (await crew.login()).destroy();

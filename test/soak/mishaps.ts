@@ -1,5 +1,4 @@
 /** What happens to a proxy and its broker in the course of years, in minutes. */
-import { Console } from '../support/console.ts';
 import { settingsFile, writeSettings } from '../support/fixture.ts';
 import { Losses } from '../support/losses.ts';
 import type { AmqProxy } from '../support/proxy.ts';
@@ -17,7 +16,6 @@ export class Mishaps {
   /** Clients may be told that their connection is lost up to here, on the clock of performance.now(). */
   private lostUntil = 0;
   private readonly broker: RabbitMQ;
-  private readonly console: Console;
   private readonly settings: string[];
   private readonly names: string[];
   /** Two ways to the broker, which the proxy takes for two brokers. */
@@ -35,7 +33,6 @@ export class Mishaps {
     without: string[],
   ) {
     this.broker = broker;
-    this.console = new Console(broker);
     this.losses = losses;
     this.ways = ways;
     this.settings = settings;
@@ -96,13 +93,13 @@ export class Mishaps {
       for (const way of this.ways) way.go();
     },
     'a memory alarm': async (_proxy, random) => {
-      await this.console.alarm(true);
+      await this.broker.alarm(true);
       await sleep(random(1000));
-      await this.console.alarm(false);
+      await this.broker.alarm(false);
     },
     'alarms one after the other': async (_proxy, random) => {
       for (let n = 0; n < 10; n++) {
-        await this.console.alarm(n % 2 === 0);
+        await this.broker.alarm(n % 2 === 0);
         await sleep(random(30));
       }
     },
@@ -152,6 +149,5 @@ export class Mishaps {
   async end(): Promise<void> {
     for (const way of this.ways) await way.end();
     await this.losses.end();
-    await this.console.end();
   }
 }

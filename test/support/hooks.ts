@@ -1,6 +1,6 @@
-/** Root hooks: the shared broker ends with the run, and nothing is left behind when the run is broken off. */
+/** Root hooks: a broker for all the files that a process runs, and nothing is left behind, however the process ends. */
 import { exitOnSignals } from './cleanup.ts';
-import { sharedBroker, stopSharedBroker } from './rabbitmq.ts';
+import { sharedBroker } from './rabbitmq.ts';
 
 exitOnSignals();
 
@@ -9,8 +9,5 @@ export const mochaHooks = {
   async beforeAll(this: Mocha.Context): Promise<void> {
     this.timeout(180_000);
     await sharedBroker();
-  },
-  async afterAll(): Promise<void> {
-    await stopSharedBroker();
   },
 };

@@ -45,7 +45,7 @@ export class Numbering extends RawClient {
       const multiple = (frame.payload[12] & 1) !== 0;
       const before = this.confirmed[frame.channel];
       // RabbitMQ confirms what goes to one queue in order
-      if (!multiple && tag !== before + 1) throw new Error(`confirm ${tag} after ${before}`);
+      if (multiple ? tag <= before : tag !== before + 1) throw new Error(`confirm ${tag} after ${before}`);
       this.confirmed[frame.channel] = tag;
       return;
     }

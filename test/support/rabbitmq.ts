@@ -2,19 +2,17 @@
  * A private RabbitMQ (Debian's rabbitmq-server) on free ports in a temporary directory; the one below
  * AMQPROXY_TEST_BROKER_ROOT where that names the root of another Debian (test/rabbitmq4).
  */
-import {
-  type ChildProcess,
-  type ChildProcessByStdio,
-  execFile,
-  execFileSync,
-  spawn,
-} from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { atExit, tempDir } from './cleanup.ts';
+import { freePort } from './ports.ts';
+import { Rabbitmqctl } from './rabbitmqctl.ts';
+
+export { freePort };
 
 const exec = promisify(execFile);
 const SBIN = '/usr/lib/rabbitmq/bin';
@@ -24,18 +22,6 @@ const program = (file: string, ...args: string[]): [string, string[]] =>
   brokerRoot === undefined ? [file, args] : ['chroot', [brokerRoot, file, ...args]];
 
 export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
-
-/** A port nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Polls until `check` gives something truthy; fails after `seconds`, saying what it waited for. */
 export async function until<T>(
@@ -78,6 +64,7 @@ export class RabbitMQ {
   readonly dir: string;
   private readonly env: NodeJS.ProcessEnv;
   private server: ChildProcess | null = null;
+  private control: Rabbitmqctl | null = null;
   private readonly gone: () => void;
 
   private constructor(ports: number[], options: BrokerOptions) {
@@ -99,6 +86,8 @@ export class RabbitMQ {
         'ssl_options.verify = verify_none',
         'ssl_options.fail_if_no_peer_cert = false',
       );
+    // here, so that its two nodes do not both make one
+    if (beside === undefined) writeFileSync(join(this.dir, '.erlang.cookie'), randomUUID(), { mode: 0o400 });
     writeFileSync(join(this.dir, 'rabbit.conf'), `${conf.join('\n')}\n`);
     writeFileSync(join(this.dir, 'plugins'), '[].\n');
     this.env = {
@@ -118,6 +107,8 @@ export class RabbitMQ {
       RABBITMQ_MNESIA_BASE: join(this.dir, 'mnesia'),
       RABBITMQ_LOG_BASE: join(this.dir, 'log'),
       RABBITMQ_ENABLED_PLUGINS_FILE: join(this.dir, 'plugins'),
+      // none: the machine's own has no part in this, and rabbitmqctl would run it through a shell with each command
+      RABBITMQ_CONF_ENV_FILE: join(this.dir, 'none'),
       RABBITMQ_CONFIG_FILE: join(this.dir, 'rabbit'),
       RABBITMQ_PID_FILE: join(this.dir, 'pid'),
       RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
@@ -145,11 +136,17 @@ export class RabbitMQ {
     const fd = openSync(output, 'w');
     const server = spawn(...program(join(SBIN, 'rabbitmq-server')), {
       env: this.env,
+      // where Mnesia leaves a core of a node that is killed as it starts
+      cwd: this.dir,
       stdio: ['ignore', fd, fd],
       detached: true,
     });
     closeSync(fd);
     this.server = server;
+    this.control ??= new Rabbitmqctl(
+      (...command) => spawn(...program(...command), { env: this.env, stdio: 'pipe' }),
+      SBIN,
+    );
     await until(
       'RabbitMQ to listen',
       () => {
@@ -162,14 +159,8 @@ export class RabbitMQ {
   }
 
   /** rabbitmqctl; its output without headings. */
-  async ctl(...args: string[]): Promise<string> {
-    const { stdout } = await exec(...program(join(SBIN, 'rabbitmqctl'), '-q', ...args), { env: this.env });
-    return stdout;
-  }
-
-  /** Another program of the broker's Debian in the broker's environment, spoken to over pipes. */
-  beside(file: string, ...args: string[]): ChildProcessByStdio<Writable, Readable, null> {
-    return spawn(...program(file, ...args), { env: this.env, stdio: ['pipe', 'pipe', 'ignore'] });
+  ctl(...args: string[]): Promise<string> {
+    return this.control!.run(...args);
   }
 
   /** The broker's name among Erlang nodes. */
@@ -208,9 +199,21 @@ export class RabbitMQ {
       .map(line => line.split('\t'));
   }
 
+  /** Messages in a queue; null when there is no such queue. */
+  async messages(queue: string, vhost = '/'): Promise<number | null> {
+    const rows = await this.list('list_queues', '-p', vhost, 'name', 'messages');
+    const row = rows.find(([name]) => name === queue);
+    return row === undefined ? null : Number(row[1]);
+  }
+
   async addUser(user: string, secret: string, ...vhosts: string[]): Promise<void> {
     await this.ctl('add_user', user, secret);
     for (const vhost of vhosts) await this.ctl('set_permissions', '-p', vhost, user, '.*', '.*', '.*');
+  }
+
+  /** Begins or ends its memory alarm. */
+  async alarm(on: boolean): Promise<void> {
+    await this.ctl('set_vm_memory_high_watermark', on ? '0.0000001' : '0.4');
   }
 
   get pid(): number {
@@ -264,9 +267,10 @@ export class RabbitMQ {
       .join('');
   }
 
-  /** Stops and removes everything, its epmd too. */
+  /** Ends and removes everything, its epmd too. */
   async stop(): Promise<void> {
-    await this.halt();
+    await this.kill();
+    this.control?.end();
     await exec(...program('/usr/bin/epmd', '-port', this.env.ERL_EPMD_PORT!, '-kill')).catch(() => {});
     rmSync(this.dir, { recursive: true, force: true });
     this.gone();
@@ -281,10 +285,5 @@ export class RabbitMQ {
 
 let shared: Promise<RabbitMQ> | null = null;
 
-/** The broker that the tests of one run share. */
+/** The broker that the tests of one process share; it ends with the process. */
 export const sharedBroker = (): Promise<RabbitMQ> => (shared ??= RabbitMQ.start());
-
-export async function stopSharedBroker(): Promise<void> {
-  await (await shared)?.stop();
-  shared = null;
-}

@@ -10,18 +10,26 @@ export const URL = 'amqp://rabbit';
 export class Settings {
   readonly dir = tempDir('config');
   readonly file = join(this.dir, 'amqproxy.ini');
+  private readonly sources: Sources;
+
+  /** What is read beside the file. */
+  constructor(sources: Sources) {
+    this.sources = sources;
+  }
 
   end(): void {
     rmSync(this.dir, { recursive: true });
   }
 
-  load(text: string, more: Sources = { flags: { upstream: URL } }): Loaded {
+  readonly load = (text: string, more: Sources = this.sources): Loaded => {
     writeFileSync(this.file, text);
     return load({ ...more, file: this.file });
-  }
+  };
+
+  readonly problemsIn = (text: string): string[] => this.problems(() => this.load(text));
 
   /** The mistakes, without the file's name. */
-  problems(of: () => unknown): string[] {
+  readonly problems = (of: () => unknown): string[] => {
     try {
       of();
     } catch (error) {
@@ -29,5 +37,12 @@ export class Settings {
       return (error as ConfigError).problems.map(problem => problem.replaceAll(`${this.file}:`, ''));
     }
     throw new Error('no mistake was found');
-  }
+  };
+}
+
+/** Those of a suite, gone after it. */
+export function settingsOf(sources: Sources = { flags: { upstream: URL } }): Settings {
+  const settings = new Settings(sources);
+  after(() => settings.end());
+  return settings;
 }

@@ -2,23 +2,11 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type Loaded, load, type Sources } from '../../src/config/load.ts';
+import { type Loaded, load } from '../../src/config/load.ts';
 import { Authority } from '../support/certs.ts';
-import { Settings, URL } from '../support/settings.ts';
+import { settingsOf, URL } from '../support/settings.ts';
 
-let settings: Settings;
-let dir: string;
-let file: string;
-
-before(() => {
-  settings = new Settings();
-  ({ dir, file } = settings);
-});
-after(() => settings.end());
-
-const loadText = (text: string, more?: Sources): Loaded => settings.load(text, more);
-const problems = (of: () => unknown): string[] => settings.problems(of);
-const problemsOf = (text: string): string[] => problems(() => loadText(text));
+const { dir, file, load: loadText, problems, problemsIn: problemsOf } = settingsOf();
 
 describe('A broker URL with user, password and vhost', () => {
   const url = 'amqp://user:hunter2@rabbit/vhost';

@@ -2,22 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parse as parseIni } from 'ini';
-import { describe as describeSettings, type Loaded, load, type Sources } from '../../src/config/load.ts';
+import { describe as describeSettings, load } from '../../src/config/load.ts';
 import { defaults, OPTIONS, optionNames, optionOf, show } from '../../src/config/options.ts';
-import { Settings, URL } from '../support/settings.ts';
+import { settingsOf, URL } from '../support/settings.ts';
 
-let settings: Settings;
-let file: string;
-
-before(() => {
-  settings = new Settings();
-  ({ file } = settings);
-});
-after(() => settings.end());
-
-const loadText = (text: string, more?: Sources): Loaded => settings.load(text, more);
-const problems = (of: () => unknown): string[] => settings.problems(of);
-const problemsOf = (text: string): string[] => problems(() => loadText(text));
+const { file, load: loadText, problems, problemsIn: problemsOf } = settingsOf();
 
 describe('The option table', () => {
   it('has each default within its own range', () => {
@@ -174,14 +163,19 @@ describe('The file', () => {
       'an unknown section',
       '[man]\nport = 5',
       [
-        /^2: unknown section \[man\]: did you mean \[main\]\? Allowed are \[main\] and \[listen\] and \[admin\] and \[route NAME\] and \[listen NAME\]$/,
+        /^2: unknown section \[man\]: did you mean \[main\]\? there are \[main\], \[listen\], \[admin\], \[route NAME\] and \[listen NAME\]$/,
       ],
     ],
-    ['a section like none', '[server]\nx = 5', [/^2: unknown section \[server\]: Allowed are/]],
+    [
+      'an unknown kind of section',
+      '[lisen app]\nport = 1',
+      [/^2: unknown section \[lisen app\]: did you mean \[listen app\]\? there are/],
+    ],
+    ['a section like none', '[server]\nx = 5', [/^2: unknown section \[server\]: there are \[main\], /]],
     [
       'a wrong type',
       '[listen]\nport = abc',
-      [/^2: port = "abc" is not a number: allowed is a port, 0 to 65535$/],
+      [/^2: port = "abc" is not a number: allowed is a port, 0 to 65535; empty for none$/],
     ],
     [
       'a value out of range',

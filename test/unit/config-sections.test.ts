@@ -1,20 +1,15 @@
 /** Sections of which there may be several, each with a name: how they are read, and what a reload says of them. */
 import { expect } from 'chai';
-import { describe as describeSettings, type Loaded } from '../../src/config/load.ts';
+import { describe as describeSettings } from '../../src/config/load.ts';
 import { reloadedConfig } from '../../src/config/reload.ts';
 import { settingsIn } from '../../src/config/sections.ts';
-import { Settings } from '../support/settings.ts';
+import { settingsOf } from '../support/settings.ts';
 
 const MAIN = '[main]\nupstream = amqp://a\n';
 
 describe('Sections with a name', () => {
-  let settings: Settings;
-  before(() => {
-    settings = new Settings();
-  });
-  after(() => settings.end());
-  const load = (text: string): Loaded => settings.load(text, {});
-  const problems = (text: string): string[] => settings.problems(() => load(text));
+  const settings = settingsOf({});
+  const { load, problemsIn: problems } = settings;
 
   it('are read in their order, also empty ones, and one that comes twice is one', () => {
     const { config } = load(
@@ -35,8 +30,12 @@ describe('Sections with a name', () => {
 
   for (const [what, text, why] of [
     ['without a name', '[route]\n', /^3: \[route\] needs a name: \[route NAME\]$/],
-    ['with a name that no label can be', '[route a b]\n', /^3: its name may have letters/],
-    ['named main', '[route main]\n', /^3: main is the name of/],
+    ['with a name that no label can be', '[route a b]\n', /^3: \[route a b\]: a name may have letters/],
+    [
+      'named main',
+      '[route main]\n',
+      /^3: \[route main\]: main is what is in no section of this kind, choose another name/,
+    ],
     [
       'with an unknown key',
       '[route eu]\nvhost = a\n',

@@ -6,11 +6,11 @@ describe('The end of a lease', () => {
   const all: Next[] = ['close', 'rebind', 'error', 'leave', 'use'];
 
   it('is no close-ok when the upstream was lost, whether or not anything was published', () => {
-    for (const unproven of [false, true])
-      for (const next of ['close', 'leave'] as const) expect(sequel('lost', next, unproven)).to.equal('lost');
+    for (const atStake of [false, true])
+      for (const next of ['close', 'leave'] as const) expect(sequel('lost', next, atStake)).to.equal('lost');
   });
 
-  it('by a loss goes unnoticed only where the client was to go on elsewhere with nothing unproven', () => {
+  it('by a loss goes unnoticed only where the client was to go on elsewhere with nothing at stake', () => {
     const unnoticed = all.filter(next => sequel('lost', next, false) !== 'lost');
     expect(unnoticed).to.deep.equal(['rebind']);
     expect(sequel('lost', 'rebind', true)).to.equal('lost');

@@ -7,16 +7,12 @@ import { Stats } from '../../src/stats.ts';
 import { divided, unfair } from '../../src/workers/allotment.ts';
 import { merged, mergedRoutes, mergedStanding } from '../../src/workers/merge.ts';
 import { Sum, tallyOf } from '../../src/workers/tally.ts';
-import { Settings, URL } from '../support/settings.ts';
+import { settingsOf } from '../support/settings.ts';
 
 const sum = (numbers: number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 describe('The number of workers', () => {
-  let settings: Settings;
-  beforeEach(() => {
-    settings = new Settings();
-  });
-  afterEach(() => settings.end());
+  const settings = settingsOf();
 
   const allowed = 'allowed is auto, or a whole number, 1 to 256';
   for (const [text, why] of [
@@ -26,15 +22,13 @@ describe('The number of workers', () => {
     ['many', 'is not a number'],
   ])
     it(`cannot be ${text}, and the mistake says what can`, () =>
-      expect(settings.problems(() => settings.load(`[main]\nworkers = ${text}\n`))).to.deep.equal([
+      expect(settings.problemsIn(`[main]\nworkers = ${text}\n`)).to.deep.equal([
         `2: workers = "${text}" ${why}: ${allowed}`,
       ]));
 
   it('cannot be more than there may be clients, or upstreams', () =>
     expect(
-      settings.problems(() =>
-        settings.load('[main]\nworkers = 3\nmax_clients = 2\nmax_upstreams_total = 1\n'),
-      ),
+      settings.problemsIn('[main]\nworkers = 3\nmax_clients = 2\nmax_upstreams_total = 1\n'),
     ).to.deep.equal([
       '2: workers = "3" is more than max_clients (2), of which each worker has one at least',
       '2: workers = "3" is more than max_upstreams_total (1), of which each worker has one at least',
@@ -46,9 +40,7 @@ describe('The number of workers', () => {
     expect(of('[main]\nworkers = 5\n')).to.equal(5);
     expect(of('[main]\nworkers = auto\n')).to.be.at.least(1);
     expect(of('[main]\nworkers = AUTO\nmax_clients = 1\n')).to.equal(1);
-    expect(settings.load('[main]\nworkers = auto\n', { flags: { upstream: URL } }).config.workers).to.equal(
-      0,
-    );
+    expect(settings.load('[main]\nworkers = auto\n').config.workers).to.equal(0);
   });
 });
 
