@@ -3,10 +3,11 @@
  * when it is done, or why it is not.
  */
 import type { Client } from '../client/client.ts';
+import { poolName } from '../pool/context.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
 import { evict, hold, release } from './holds.ts';
-import { drainBroker, letGo, named, pauseIn, resumeIn, settled } from './pauses.ts';
+import { drainBroker, letGo, named, pauseIn, pausePool, resumeIn, resumePool, settled } from './pauses.ts';
 import { clientRow, waysOf } from './rows.ts';
 import {
   Absent,
@@ -86,6 +87,9 @@ function meant(proxy: Proxy, filters: readonly string[]): Client[] {
   return found;
 }
 
+const isThere = ({ registry }: Proxy, name: string): boolean =>
+  [...registry.pools].some(pool => poolName(pool) === name);
+
 export const ACTS = {
   debug: act({
     run(proxy, { args: [id, word = 'on'] }) {
@@ -140,8 +144,11 @@ export const ACTS = {
   }),
 
   resume: act({
-    run(proxy, { args }) {
-      const scope = scopeNamed(proxy, args[0]);
+    run(proxy, { args: [name] }) {
+      // the pool may have gone meanwhile, or not have come here yet
+      if (name?.includes('@') && !isThere(proxy, name) && resumePool(proxy, name))
+        return { scope: `pool ${name}`, waited: 0 };
+      const scope = scopeNamed(proxy, name);
       const waited = sum([...proxy.registry.pools], ({ waiters }) => waiters.length);
       resumeIn(proxy, scope);
       return { scope: scopeName(scope), waited };
@@ -191,6 +198,15 @@ export const ACTS = {
       return { scope: scopeName({ broker }), broker: broker.name };
     },
     told: ([{ broker }]) => `${broker} is used again`,
+  }),
+
+  /** A pool is paused in another process: it is to be here, too, when it comes. */
+  expect: act({
+    run(proxy, { args: [name] }) {
+      pausePool(proxy, name);
+      return { scope: `pool ${name}` };
+    },
+    told: ([{ scope }]) => `${scope} will be paused`,
   }),
 
   // ---- what a switch is made of: see switch.ts and holds.ts

@@ -1,5 +1,6 @@
 /** Pausing: new leases wait, those under way end. */
 import type { Client } from '../client/client.ts';
+import { poolName } from '../pool/context.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { Route } from '../proxy/route.ts';
@@ -16,7 +17,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 export function pauseIn(proxy: Proxy, scope: Place): void {
   if (scope === null) proxy.registry.pause();
-  else if ('pool' in scope) scope.pool.waiters.hold();
+  else if ('pool' in scope) pausePool(proxy, poolName(scope.pool));
   else {
     const { broker } = scope;
     // with no broker left, whoever needs one has to wait
@@ -26,10 +27,27 @@ export function pauseIn(proxy: Proxy, scope: Place): void {
   }
 }
 
+/** Those of this name, and those that will have it. */
+export function pausePool(proxy: Proxy, name: string): void {
+  proxy.registry.pausedPools.add(name);
+  for (const pool of poolsNamed(proxy, name)) pool.waiters.hold();
+}
+
+/** False where none was paused. */
+export function resumePool(proxy: Proxy, name: string): boolean {
+  const { registry } = proxy;
+  if (registry.paused) throw new Refusal('everything is paused: amqproxy resume');
+  const was = registry.pausedPools.delete(name);
+  for (const pool of poolsNamed(proxy, name)) registry.resumePool(pool);
+  return was;
+}
+
+const poolsNamed = ({ registry }: Proxy, name: string): Pool[] =>
+  [...registry.pools].filter(pool => poolName(pool) === name);
+
 export function resumeIn(proxy: Proxy, scope: Place): void {
   if (scope !== null && 'pool' in scope) {
-    if (proxy.registry.paused) throw new Refusal('everything is paused: amqproxy resume');
-    proxy.registry.resumePool(scope.pool);
+    resumePool(proxy, poolName(scope.pool));
     return;
   }
   const allDrained = brokersOf(proxy).every(({ drained }) => drained);

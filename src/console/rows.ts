@@ -5,6 +5,7 @@ import { type Config, type OptionName, optionNames, optionOf, show } from '../co
 import { heading, isLiveIn } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
+import { poolName } from '../pool/context.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { PoolTotals } from '../stats.ts';
@@ -21,8 +22,6 @@ interface Sources {
   readonly proxy: Proxy;
   readonly history: History;
 }
-
-export const poolName = ({ user, vhost }: { user: string; vhost: string }): string => `${user}@${vhost}`;
 
 const seconds = (ms: number): number => Math.max(0, Math.round(ms) / 1000);
 /** A moment of the coarse clock on the wall's. */

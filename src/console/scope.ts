@@ -1,12 +1,13 @@
 /** What an operator means by the words of a command: clients, pools, brokers. */
 import type { Client } from '../client/client.ts';
+import { poolName } from '../pool/context.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Broker as AnyBroker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Row } from './history.ts';
-import { brokersOf, poolName } from './rows.ts';
+import { brokersOf } from './rows.ts';
 
 type Broker = AnyBroker<Upstream>;
 

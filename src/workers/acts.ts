@@ -42,10 +42,6 @@ export class Acts {
     { args, options, signal }: Request,
     members: readonly Member[],
   ): Promise<Result<K>[]> {
-    if ((name === 'pause' || name === 'resume') && args[0]?.includes('@'))
-      throw new Refusal(
-        `with several workers there is no ${name} of one pool: ${name} a broker, or everything without an argument`,
-      );
     const asked = sharedOut(name, { args, options }, members, this.count);
     const answers = await Promise.allSettled(
       asked.map(([{ link }, act]) => link.ask('act', { name, act }, { signal })),
@@ -62,6 +58,12 @@ export class Acts {
       throw areIds(args)
         ? new Absent(`there is no client ${args.join(', ')}`)
         : new Refusal('no worker is there to do it');
+    if (name === 'pause') {
+      // a pool that one of them does not have yet
+      const others = asked.filter((_, i) => answers[i].status === 'rejected').map(([member]) => member);
+      const act = { args, options: new Map<string, string>() };
+      await Promise.allSettled(others.map(({ link }) => link.ask('act', { name: 'expect', act })));
+    }
     this.remember(name, { args, options }, done[0]);
     return done;
   }
@@ -69,7 +71,8 @@ export class Acts {
   /** A worker that takes the place of another is to be as that one was. */
   private remember(name: StepName, act: Act, result: unknown): void {
     const { scope = EVERYTHING } = (result ?? {}) as { scope?: string };
-    if (name === 'pause' || name === 'drain') this.lasting.set(scope, [name, act]);
+    if (name === 'pause' && scope.startsWith('pool ')) this.lasting.set(scope, ['expect', act]);
+    else if (name === 'pause' || name === 'drain') this.lasting.set(scope, [name, act]);
     else if (name === 'hold' && result !== null) this.lasting.set(`switch of ${routeOf(act)}`, [name, act]);
     else if (name === 'release') this.lasting.delete(`switch of ${routeOf(act)}`);
     else if ((name === 'resume' && scope !== EVERYTHING) || name === 'undrain') this.lasting.delete(scope);

@@ -7,8 +7,8 @@ import * as f from '../differential/frames.ts';
 import { Authority } from '../support/certs.ts';
 import { tempDir } from '../support/cleanup.ts';
 import { Crew } from '../support/crew.ts';
-import { proxyOnly, queueName } from '../support/fixture.ts';
-import { sharedBroker, until } from '../support/rabbitmq.ts';
+import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
+import { sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 
 describe('The console of several workers', () => {
@@ -17,7 +17,7 @@ describe('The console of several workers', () => {
   let url: string;
   before(async function () {
     proxyOnly(this);
-    ({ url } = await sharedBroker());
+    ({ url } = await peopledBroker());
     await crew.start(url, ['lease_timeout = 5']);
     clients = await crew.oneOnEach();
     await until('all others to have left', async () => (await crew.rows('clients')).length === 2);
@@ -91,10 +91,37 @@ describe('The console of several workers', () => {
     await until('both to wait', async () => (await crew.rows('clients', 'state=waiting')).length === 2);
     expect((await crew.run('resume')).out).to.equal('everything goes on: 2 waited\n');
     for (const client of clients) await client.answered('queue.declare-ok');
-    const one = await crew.run('pause', 'guest@/');
-    expect([one.code, one.err]).to.satisfy(
-      ([code, err]: [number, string]) => code === 1 && /with several workers/.test(err),
+  });
+
+  it('pauses a pool in those workers, too, that do not have it yet', async () => {
+    const { proxy } = crew;
+    const alice = { user: 'alice', secret: 'wonder', vhost: 'one' };
+    (await crew.login(alice)).destroy();
+    await until('the pool', async () => (await crew.rows('pools', 'id=alice@one')).length === 1);
+    expect((await crew.run('pause', 'alice@one')).out).to.match(/^pool alice@one is paused: /);
+    const waiting: Promise<RawClient>[] = [];
+    await until('clients of both to wait', async () => {
+      if (waiting.length < 40) waiting.push(RawClient.start(proxy.port, alice));
+      // those who need no new upstream are let in, and wait with their first method
+      for (const client of clients) expect(client.ended).to.equal(false);
+      const rows = await crew.rows('clients', 'user=alice');
+      return new Set(rows.map(({ worker }) => worker)).size === 2;
+    });
+    const held = await Promise.all(
+      waiting.map(async login => {
+        const client = await Promise.race([login, sleep(100).then(() => null)]);
+        if (client === null) return true;
+        await client.open(1);
+        client.send(f.declare(1, queueName('crew'), f.DURABLE));
+        return (
+          (await Promise.race([client.answered('queue.declare-ok'), sleep(100).then(() => null)])) === null
+        );
+      }),
     );
+    expect(held, 'each of them waits').to.not.include(false);
+    await declare(clients[0]);
+    expect((await crew.run('resume', 'alice@one')).out).to.match(/^pool alice@one goes on: \d+ waited\n$/);
+    for (const client of await Promise.all(waiting)) client.destroy();
   });
 
   it('makes all upstreams anew, and goes to another broker', async () => {
