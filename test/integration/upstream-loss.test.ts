@@ -96,7 +96,7 @@ describe('Loss of the network to the broker', () => {
       await works(idle, queue);
       await fresh.open(1);
       await works(fresh, queue);
-      const again = await login();
+      const again = await RawClient.start(proxy.port);
       await again.open(1);
       await works(again, queue);
       for (const client of [idle, fresh, busy, again]) client.destroy();
