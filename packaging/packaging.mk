@@ -33,7 +33,7 @@ repo: repo-debs ## Signed apt and yum repositories of the packages in dist/: dis
 release-check: repo-debs
 	@packaging/release.sh --check
 
-release: release-check packages ## All packages, repositories, checksums and the changelog's section: dist/release [REPO_KEY= REPO_URL=]
+release: release-check packages ## All packages, repositories, checksums and the changelog's section: dist/release [REPO_KEY= REPO_URL= MAINTAINER= HOMEPAGE=]
 	@packaging/release.sh
 
 install: build ## Installs below DESTDIR and PREFIX (/usr/local)

@@ -61,12 +61,15 @@ export function stdoutIsJournal(env: NodeJS.ProcessEnv = process.env): boolean {
   }
 }
 
+/** @throws where it was not built, or for another system. */
+export const journalAddon = (): Addon => createRequire(import.meta.url)('./journal.node') as Addon;
+
 /** The way to the journal, or null where there is none: no journald on stdout, no addon. */
 export function openJournal(): SendEntry | null {
   if (!stdoutIsJournal() || !existsSync(SOCKET)) return null;
   let addon: Addon;
   try {
-    addon = createRequire(import.meta.url)('./journal.node') as Addon;
+    addon = journalAddon();
   } catch {
     return null;
   }

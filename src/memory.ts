@@ -10,7 +10,9 @@
 export const READ_SIZE = 131_072;
 /** A smaller piece is copied rather than that it keeps a block. */
 const SMALL = READ_SIZE / 4;
-/** Blocks put by; more are left to the garbage collector. */
+/** A copy that is smaller than this is left to the garbage collector; larger ones would keep it busy, and have blocks, too. */
+const TINY = SMALL / 16;
+/** Blocks of a size put by; more are left to the garbage collector. */
 const FREE_MAX = 64;
 
 export interface Block {
@@ -21,23 +23,33 @@ export interface Block {
 
 export const shared = Buffer.allocUnsafeSlow(READ_SIZE);
 const blocks = new WeakMap<ArrayBufferLike, Block>();
-const free: Block[] = [];
+/** By the logarithm of their size. */
+const free: Block[][] = Array.from({ length: 32 - Math.clz32(READ_SIZE) }, () => []);
 
 /** For tests: bytes that nobody may look at any more are overwritten, so that who does is found out. */
 const poisons = process.env.AMQPROXY_POISON === '1';
 const POISON = 0xdb;
 
-export function takeBlock(): Block {
-  const block = free.pop() ?? { bytes: Buffer.allocUnsafeSlow(READ_SIZE), users: 0 };
-  blocks.set(block.bytes.buffer, block);
+export const takeBlock = (): Block => take(READ_SIZE);
+
+/** A block that takes so many bytes; it is less than twice as large. */
+function take(size: number): Block {
+  const order = 32 - Math.clz32(size - 1);
+  let block = free[order].pop();
+  if (block === undefined) {
+    block = { bytes: Buffer.allocUnsafeSlow(2 ** order), users: 0 };
+    blocks.set(block.bytes.buffer, block);
+  }
   block.users = 1;
   return block;
 }
 
 export function dropBlock(block: Block): void {
   if (--block.users > 0) return;
-  if (poisons) block.bytes.fill(POISON);
-  if (free.length < FREE_MAX) free.push(block);
+  const { bytes } = block;
+  if (poisons) bytes.fill(POISON);
+  const others = free[31 - Math.clz32(bytes.length)];
+  if (others.length < FREE_MAX) others.push(block);
 }
 
 /** Whoever wanted the bytes that were read into the shared buffer has them. */
@@ -48,12 +60,20 @@ export function sharedIsFree(bytes: number): void {
 /** The same bytes, to be had until they are released. */
 export function keep(piece: Buffer): Buffer {
   const memory = piece.buffer;
-  if (memory === shared.buffer) return Buffer.from(piece);
+  if (memory === shared.buffer) return copy(piece);
   const block = blocks.get(memory);
   if (block === undefined) return piece;
-  if (piece.length < SMALL) return Buffer.from(piece);
+  if (piece.length < SMALL && block.bytes.length === READ_SIZE) return copy(piece);
   block.users++;
   return piece;
+}
+
+function copy(piece: Buffer): Buffer {
+  const { length } = piece;
+  if (length < TINY) return Buffer.from(piece);
+  const { bytes } = take(length);
+  piece.copy(bytes);
+  return bytes.subarray(0, length);
 }
 
 /** Ends what `keep` began. */

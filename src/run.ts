@@ -8,7 +8,7 @@ import { consolePlace, openConsole } from './console/socket.ts';
 import { EX, fail, listenFailure, logFailure } from './exit.ts';
 import { createLogger, statusLine } from './log.ts';
 import { stdout } from './output.ts';
-import { ListenError } from './proxy/listeners.ts';
+import { ListenError, NoListener } from './proxy/listeners.ts';
 import { Proxy } from './proxy/proxy.ts';
 import { type Service, ServiceError, startService } from './service/index.ts';
 import { answerReload } from './service/reload-answer.ts';
@@ -72,6 +72,7 @@ export async function run(loaded: Loaded, again: () => Loaded): Promise<void> {
     await proxy.listen(service.sockets);
   } catch (error) {
     if (error instanceof ListenError) return fail(listenFailure(error));
+    if (error instanceof NoListener) return fail({ code: EX.CONFIG, text: error.message });
     throw error;
   }
   const advice = service.ownHttp ? httpAdvice(loaded) : undefined;

@@ -67,7 +67,7 @@ _amqproxy() {
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;
       switch)
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--timeout --force --reason --socket --help' -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--route --timeout --force --reason --socket --help' -- "$cur"))
         else _amqproxy_these < <(:); fi
         if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi
         return ;;
@@ -102,7 +102,7 @@ _amqproxy() {
     --as) :; return ;;
   esac
   case $cur in
-    -*) COMPREPLY=($(compgen -W '--max-upstream-channels -t --idle-connection-timeout --term-client-close-timeout --term-timeout --log-level --log-format -l --listen -p --port -b --http-port -c --config --check-config --connect --as -d --debug -h --help -v --version' -- "$cur")) ;;
+    -*) COMPREPLY=($(compgen -W '--max-upstream-channels -t --idle-connection-timeout --term-client-close-timeout --term-timeout --log-level --log-format -l --listen -p --port -b --http-port -c --config --check-config --connect --as -d --debug -h --help -v --version --verbose' -- "$cur")) ;;
     amqp*) COMPREPLY=($(compgen -W 'amqp:// amqps://' -- "$cur")); compopt -o nospace ;;
     *) COMPREPLY=($(compgen -W 'amqp:// amqps:// show top debug kill pause resume reconnect drain undrain switch set reload check' -- "$cur")) ;;
   esac

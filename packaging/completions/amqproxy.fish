@@ -37,6 +37,7 @@ complete -c amqproxy -n '__fish_seen_subcommand_from undrain' -f
 complete -c amqproxy -n '__fish_seen_subcommand_from undrain' -f -a '(amqproxy show brokers --ids 2>/dev/null)'
 complete -c amqproxy -n __fish_use_subcommand -f -a switch -d 'Pauses, goes to another broker when nothing is under way, and resumes: clients notice one longer wait'
 complete -c amqproxy -n '__fish_seen_subcommand_from switch' -f
+complete -c amqproxy -n '__fish_seen_subcommand_from switch' -l route -x -d 'For a [route NAME] alone'
 complete -c amqproxy -n '__fish_seen_subcommand_from switch' -l timeout -x -d 'Give up after that long, and say who holds on'
 complete -c amqproxy -n '__fish_seen_subcommand_from switch' -l force -d 'Close those who hold on, with 320, and go on'
 complete -c amqproxy -n '__fish_seen_subcommand_from switch' -l reason -x -d 'What clients are told, and the log'
@@ -63,3 +64,4 @@ complete -c amqproxy -n __amqproxy_starts -l as -x -d 'With --check-config: also
 complete -c amqproxy -n __amqproxy_starts -s d -l debug -d 'The same as --log-level debug'
 complete -c amqproxy -n __amqproxy_starts -s h -l help -d 'Show this help'
 complete -c amqproxy -n __amqproxy_starts -s v -l version -d 'Show the version'
+complete -c amqproxy -n __amqproxy_starts -l verbose -d 'With --version: also what it runs on, and which of its parts have to do without something'

@@ -173,7 +173,7 @@ max_clients, max_clients_per_user and max_upstreams_total of a route hold for it
 There may be as many as are needed, each with a name of letters, digits, _ . and \\-.
 A socket that the service manager hands over by this name (FileDescriptorName=) is taken instead of the port or socket.
 What it does not set comes from [listen].
-A section that is new listens after a reload, one that has gone no more; its clients stay.`,
+A section that is new listens after a reload, one that has gone no more, one that has moved at its new place; clients stay.`,
 };
 
 function namedSection(kind: Kind): string[] {

@@ -47,6 +47,6 @@ ${table()}
 
 A \`[route NAME]\` may also have ${sharedKeys('route')}. What it does not set comes from \`[main]\`. [Brokers](brokers.md) says what a route is.
 
-A \`[listen NAME]\` may also have ${sharedKeys('listen')}. What it does not set comes from \`[listen]\`. [Operating](operating.md#more-listeners)
-has an example.
+A \`[listen NAME]\` may also have ${sharedKeys('listen')}. What it does not set comes from \`[listen]\`; all that it sets
+changes with a reload. [Operating](operating.md#more-listeners) has an example.
 `;

@@ -35,8 +35,15 @@ export interface FrameSink {
   badFrame(bad: BadFrame): void;
 }
 
+/** Takes whole messages at once, rather than frame by frame, where it can. */
+export interface MessageSink {
+  /** Where the messages that it has taken from buf[at..end) end; `at` when it has taken none. No body is longer than `maxBody`. */
+  messages(buf: Buffer, at: number, end: number, maxBody: number): number;
+}
+
 export class FrameScanner {
   private readonly sink: FrameSink;
+  private readonly messages: MessageSink | null;
   /** Largest payload taken: frame_max (RabbitMQ takes 8 bytes more than the specification allows). */
   maxPayload: number;
   private partial: Buffer = NOTHING;
@@ -53,8 +60,9 @@ export class FrameScanner {
   private rewound: Buffer | null = null;
   private closed = false;
 
-  constructor(sink: FrameSink, maxPayload: number) {
+  constructor(sink: FrameSink, maxPayload: number, messages: MessageSink | null = null) {
     this.sink = sink;
+    this.messages = messages;
     this.maxPayload = maxPayload;
   }
 
@@ -212,8 +220,16 @@ export class FrameScanner {
 
   private scanFrom(buf: Buffer, at: number): void {
     const end = buf.length;
+    const { messages } = this;
     while (end - at >= FRAME_HEAD) {
       const type = buf[at];
+      if (type === FRAME_METHOD && messages !== null) {
+        const taken = messages.messages(buf, at, end, this.maxPayload);
+        if (taken > at) {
+          at = taken;
+          continue;
+        }
+      }
       const channel = (buf[at + 1] << 8) | buf[at + 2];
       const size = ((buf[at + 3] << 24) | (buf[at + 4] << 16) | (buf[at + 5] << 8) | buf[at + 6]) >>> 0;
       if (size > this.maxPayload) {

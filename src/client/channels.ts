@@ -104,6 +104,39 @@ export class ClientChannels {
     return channel.lease !== null;
   }
 
+  /** The lease over which a channel publishes; null when it must be waited for. */
+  publishLease(channel: ClientChannel): Lease | null {
+    const { promotion, tenancy, session } = this;
+    if (
+      (channel.lease === null || promotion.upstream !== null || tenancy.restless) &&
+      !this.attach(channel, 'publish')
+    )
+      return null;
+    let lease = channel.lease!;
+    if (lease.purpose === 'consume' && lease.upstream !== promotion.upstream) {
+      if (!this.openLane(channel)) return null;
+      lease = channel.lane!.lease!;
+    }
+    if (session.pool.alarm) {
+      if (!this.mayPublish(channel, lease)) return null;
+      if (lease.over) return channel.lease; // it has moved
+    }
+    return lease;
+  }
+
+  /**
+   * During an alarm the broker stops reading the connections that publish. So who publishes goes to one that it has stopped
+   * reading anyway.
+   */
+  private mayPublish(channel: ClientChannel, { upstream, purpose }: Lease): boolean {
+    if (upstream.blocked !== null) {
+      upstream.tell(this.session);
+      return true;
+    }
+    if (purpose === 'publish' || upstream === this.promotion.upstream) return true;
+    return this.toMove(channel) && this.attach(channel, 'publish');
+  }
+
   /** Another upstream is better for what is published: true when the lease is to end, once all is confirmed. */
   private leaves(lease: Lease): boolean {
     const { tenancy, session } = this;

@@ -91,7 +91,7 @@ export class Client implements Connection, Newcomer, TransportUser {
     );
     const methods = new Methods(this, this.channels, this.promotion, this.runs);
     const sink = new ClientFrames(this, this.channels, this.publisher, discarded, methods);
-    this.scanner = new FrameScanner(sink, HANDSHAKE_FRAME_MAX);
+    this.scanner = new FrameScanner(sink, HANDSHAKE_FRAME_MAX, this.publisher);
     transport.start(this);
   }
 

@@ -6,6 +6,7 @@
  */
 import type { Logger } from 'pino';
 import { type CloseReason, reason } from '../amqp/errors.ts';
+import { foreignWords } from '../amqp/foreign.ts';
 import * as frames from '../amqp/frame.ts';
 import { type BadFrame, NEXT, STOP, type Verdict } from '../amqp/scanner.ts';
 import { looksIntroduced } from '../io/proxy-header.ts';
@@ -171,7 +172,7 @@ export class Ending {
   refuseHeader(bytes: Buffer): void {
     const why = looksIntroduced(bytes)
       ? 'it sends a PROXY header, and proxy_protocol is not set where it has come in. Set it in [listen], and proxy_from, if it is your load balancer'
-      : 'its protocol header is not AMQP 0-9-1';
+      : foreignWords(bytes);
     this.count('protocol_header', `Client refused: ${why}`);
     this.client.transport.out.write(frames.PROTOCOL_HEADER);
     this.finish();

@@ -1,7 +1,7 @@
 /** The message that a client is sending on a channel: what of it has come, and what is expected next. */
-import type { Buffered } from '../stats.ts';
 import type { Lease } from '../upstream/lease.ts';
 import type { Held } from './held.ts';
+import type { MessageShape } from './shape.ts';
 
 /** What a channel expects next (AMQP 0-9-1 section 4.2.6). */
 export const METHOD = 0;
@@ -10,7 +10,7 @@ export const BODY = 2;
 
 const NOTHING = Buffer.alloc(0);
 
-/** Changed by the publisher only. */
+/** Changed by the publisher and its parts only. */
 export class IncomingMessage {
   expect: typeof METHOD | typeof HEADER | typeof BODY = METHOD;
   /** Bytes of body to come; -1 when there were too many. */
@@ -24,9 +24,8 @@ export class IncomingMessage {
   // the last publish and properties that were found well-formed: the same bytes need no second check
   checkedPublish: Buffer = NOTHING;
   checkedProperties: Buffer = NOTHING;
-}
-
-/** All incomplete messages of one client, in bytes. */
-export class Reserved implements Buffered {
-  pending = 0;
+  /** The publish and the properties were those of the message before it. */
+  repeats = false;
+  /** Of the messages that were sent one after the other; null when there were none. */
+  shape: MessageShape | null = null;
 }

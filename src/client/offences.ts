@@ -7,39 +7,34 @@ import { type CloseReason, reason } from '../amqp/errors.ts';
 import { FRAME_HEADER, FRAME_OVERHEAD } from '../amqp/frame.ts';
 import { M, type Method } from '../amqp/methods.ts';
 import type { BadFrame } from '../amqp/scanner.ts';
+import { addBytes, addPair } from './erlang.ts';
 
 export const SILENCE = 'silence';
 export type Offence = CloseReason | typeof SILENCE;
 
 const numbers = (bytes: Buffer): string => `<<${[...bytes.subarray(0, 128)].join(',')}>>`;
 
-/** The beginning of a payload as RabbitMQ shows it: `<<"text">>`, or `<<1,2,3>>`. */
-function octets(payload: Buffer): string {
-  const [label, bytes] =
-    payload.length > 16 ? ['first 16 octets', payload.subarray(0, 16)] : ['all octets', payload];
-  return `${label} = ${erlangBytes(bytes)}`;
-}
-
-/** Bytes as Erlang's `~p` prints them. */
-function erlangBytes(bytes: Buffer): string {
-  if (bytes.length === 0) return '<<>>';
-  const printable = bytes.every(
-    b => (b >= 0x20 && b <= 0x7e) || b >= 0xa0 || (b >= 8 && b <= 13) || b === 27,
-  );
-  return printable ? `<<${JSON.stringify(bytes.toString('latin1'))}>>` : numbers(bytes);
+/** A frame as RabbitMQ shows it, with the beginning of its payload. */
+function shown(type: number, payload: Buffer): string {
+  const label = payload.length > 16 ? 'first 16 octets' : 'all octets';
+  return addBytes(`type ${type}, ${label} = `, payload.subarray(0, 16));
 }
 
 /** A frame that breaks the framing. */
 export function badFrame(bad: BadFrame): CloseReason {
-  const say = (payload: Buffer, what: string): CloseReason =>
-    reason('FRAME_ERROR', `type ${bad.type}, ${octets(payload)}: ${what}`);
   switch (bad.kind) {
     case 'size':
-      return say(Buffer.alloc(0), `{frame_too_large,${bad.size},${bad.max - FRAME_OVERHEAD}}`);
+      return reason(
+        'FRAME_ERROR',
+        `${shown(bad.type, Buffer.alloc(0))}: {frame_too_large,${bad.size},${bad.max - FRAME_OVERHEAD}}`,
+      );
     case 'end':
-      return say(bad.payload, `{invalid_frame_end_marker,${bad.end}}`);
+      return reason(
+        'FRAME_ERROR',
+        addPair(`${shown(bad.type, bad.payload)}: `, 'invalid_frame_end_marker', bad.end),
+      );
     case 'type':
-      return say(bad.payload, 'unknown_frame');
+      return unknownFrame(bad.type, bad.payload);
   }
 }
 
@@ -49,11 +44,11 @@ export const tooLarge = (type: number, size: number, { frameMax }: { frameMax: n
 
 /** A frame whose payload is not what its type prescribes. */
 export const unknownFrame = (type: number, payload: Buffer): CloseReason =>
-  reason('FRAME_ERROR', `type ${type}, ${octets(payload)}: unknown_frame`);
+  reason('FRAME_ERROR', `${shown(type, payload)}: unknown_frame`);
 
 /** A frame of a type that has no place on its channel. */
 export const misplacedFrame = (type: number, payload: Buffer): CloseReason =>
-  reason('UNEXPECTED_FRAME', `type ${type}, ${octets(payload)}`);
+  reason('UNEXPECTED_FRAME', shown(type, payload));
 
 const EXPECTED = ['method', 'content header for class 60', 'content body'];
 const NON = ['method', 'content header', 'content body'];

@@ -6,19 +6,19 @@ import { argumentFault, isProperties } from '../amqp/check.ts';
 import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { M, METHODS } from '../amqp/methods.ts';
-import { AGAIN, NEXT, type Verdict } from '../amqp/scanner.ts';
+import { AGAIN, type MessageSink, NEXT, type Verdict } from '../amqp/scanner.ts';
 import { readTag } from '../amqp/tag.ts';
-import { release } from '../memory.ts';
 import type { Lease } from '../upstream/lease.ts';
 import type { ClientChannel } from './channel.ts';
 import type { ClientChannels } from './channels.ts';
 import type { DiscardedContent } from './discarded.ts';
-import { Held } from './held.ts';
-import { BODY, HEADER, METHOD, Reserved } from './message.ts';
+import { IncompleteMessages } from './incomplete.ts';
+import { BODY, HEADER, METHOD } from './message.ts';
 import * as offences from './offences.ts';
 import type { Promotion } from './promotion.ts';
 import type { Runs } from './runs.ts';
 import type { Session } from './session.ts';
+import { MessageShape } from './shape.ts';
 
 const PUBLISH = METHODS.get(M.BASIC_PUBLISH)!;
 
@@ -27,7 +27,7 @@ const PUBLISH_IMMEDIATE = 2;
 /** The least arguments of basic.publish: a short, two empty strings, an octet of flags. */
 const PUBLISH_MIN = 5;
 
-export class Publisher {
+export class Publisher implements MessageSink {
   /** Messages of the client, whole ones. */
   published = 0;
   private readonly session: Session;
@@ -37,8 +37,7 @@ export class Publisher {
   private readonly discarded: DiscardedContent;
   /** Has bytes of earlier frames scanned again. */
   private readonly rewind: (bytes: Buffer) => void;
-  /** Bytes of incomplete messages, in all channels: those held back and those that their headers announce. */
-  private readonly reserved = new Reserved();
+  private readonly incomplete: IncompleteMessages;
   // the message in the chunk at hand that is not complete yet
   private messageOf: ClientChannel | null = null;
   private messageStart = 0;
@@ -54,6 +53,7 @@ export class Publisher {
     rewind: (bytes: Buffer) => void,
   ) {
     this.session = session;
+    this.incomplete = new IncompleteMessages(session);
     this.channels = channels;
     this.promotion = promotion;
     this.runs = runs;
@@ -66,9 +66,50 @@ export class Publisher {
     return this.session.state === 'running' ? AGAIN : NEXT;
   }
 
+  /** Whole messages like the one before them on their channel, at once: see MessageSink. */
+  messages(buf: Buffer, at: number, end: number, maxBody: number): number {
+    const { session, promotion } = this;
+    if (this.messageOf !== null || session.state !== 'running') return at;
+    const channel = this.channels.get((buf[at + 1] << 8) | buf[at + 2]);
+    if (channel === undefined) return at;
+    const { message, lease } = channel;
+    const { shape } = message;
+    if (shape === null || lease === null || message.expect !== METHOD || !this.goesOver(lease)) return at;
+    const { upstream, channel: up } = lease;
+    if (shape.headerSize > upstream.frameMax) return at;
+    const room =
+      promotion.upstream === upstream
+        ? maxBody
+        : session.config.messageBuffer - this.incomplete.pending - shape.headerSize;
+    const most = Math.min(maxBody, room);
+    let to = at;
+    let count = 0;
+    for (;;) {
+      const next = shape.endOf(buf, to, end, most);
+      if (next === 0) break;
+      shape.renumber(buf, to, up.id);
+      to = next;
+      count++;
+    }
+    if (count > 0) {
+      message.lease = lease;
+      this.count(lease, count);
+      this.runs.forward(upstream, buf, at, to);
+    }
+    return to;
+  }
+
+  /** Nothing is to be decided about where the next message goes. */
+  private goesOver(lease: Lease): boolean {
+    const { upstream } = this.promotion;
+    if (upstream === null ? lease.purpose === 'consume' : upstream !== lease.upstream) return false;
+    return !this.channels.tenancy.restless && !this.session.pool.alarm;
+  }
+
   publish(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
     const { message } = channel;
-    if (size < PUBLISH_MIN + 4 || !sameBytes(message.checkedPublish, buf, at + 11, size - 4)) {
+    message.repeats = size >= PUBLISH_MIN + 4 && sameBytes(message.checkedPublish, buf, at + 11, size - 4);
+    if (!message.repeats) {
       if (argumentFault(PUBLISH.args, buf, at + 11, at + 7 + size) !== null)
         return this.session.offend(offences.badArguments(PUBLISH, buf, at + 11, at + 7 + size)!);
       if (buf[at + 6 + size] & PUBLISH_IMMEDIATE) {
@@ -79,21 +120,11 @@ export class Publisher {
         this.promotion.spend();
       }
       message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
+      message.shape = null;
     }
-    if (
-      (channel.lease === null || this.promotion.upstream !== null || this.channels.tenancy.restless) &&
-      !this.channels.attach(channel, 'publish')
-    )
-      return this.waiting();
-    let lease = channel.lease!;
-    if (lease.purpose === 'consume' && lease.upstream !== this.promotion.upstream) {
-      if (!this.channels.openLane(channel)) return this.waiting();
-      lease = channel.lane!.lease!;
-    }
-    if (this.session.pool.alarm) {
-      if (!this.mayPublish(channel, lease)) return this.waiting();
-      if (lease.over) lease = channel.lease!; // it has moved
-    }
+    let { lease } = channel;
+    if (lease === null || !this.goesOver(lease)) lease = this.channels.publishLease(channel);
+    if (lease === null) return this.waiting();
     message.lease = lease;
     buf[at + 1] = lease.channel.id >>> 8;
     buf[at + 2] = lease.channel.id;
@@ -101,19 +132,6 @@ export class Publisher {
     this.messageStart = at;
     message.expect = HEADER;
     return NEXT;
-  }
-
-  /**
-   * During an alarm the broker stops reading the connections that publish. So who publishes goes to one that it has stopped
-   * reading anyway.
-   */
-  private mayPublish(channel: ClientChannel, { upstream, purpose }: Lease): boolean {
-    if (upstream.blocked !== null) {
-      upstream.tell(this.session);
-      return true;
-    }
-    if (purpose === 'publish' || upstream === this.promotion.upstream) return true;
-    return this.channels.toMove(channel) && this.channels.attach(channel, 'publish');
   }
 
   header(channel: ClientChannel, buf: Buffer, at: number, size: number): Verdict {
@@ -126,13 +144,15 @@ export class Publisher {
     if (size < 14 || !sameBytes(message.checkedProperties, buf, at + 19, size - 12)) {
       if (!isProperties(buf, at + 19, end)) return session.offend(offences.INTERNAL_ERROR);
       message.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
+      message.repeats = false;
+      message.shape = null;
     }
     const { upstream, channel: up } = message.lease!;
     if (size > upstream.frameMax)
       return session.offend(offences.tooLarge(frames.FRAME_HEADER, size, upstream));
     const bodySize = readTag(buf, at + 11);
     const { messageBuffer } = session.config;
-    if (this.promotion.upstream !== upstream && this.reserved.pending + size + bodySize > messageBuffer) {
+    if (this.promotion.upstream !== upstream && this.incomplete.pending + size + bodySize > messageBuffer) {
       if (!channel.rooted) return this.promoteMessage(channel, buf, at);
       this.drop(channel);
       message.bodyLeft = bodySize;
@@ -153,7 +173,7 @@ export class Publisher {
     const { message } = channel;
     // many small frames are more than the bodies that their headers announced
     if (
-      this.reserved.pending > 2 * this.session.config.messageBuffer &&
+      this.incomplete.pending > 2 * this.session.config.messageBuffer &&
       message.bodyLeft > 0 &&
       message.lease!.upstream !== this.promotion.upstream &&
       !channel.rooted
@@ -243,9 +263,9 @@ export class Publisher {
     const complete = message.bodyLeft === 0;
     if (complete) {
       message.expect = METHOD;
-      this.session.stats.messagesIn++;
-      this.published++;
-      lease.countPublish();
+      this.count(lease, 1);
+      if (message.repeats && message.shape === null && message.reserved === 0)
+        message.shape = MessageShape.of(buf, this.messageStart, end, channel.id);
     } else if (this.promotion.upstream !== lease.upstream) return;
     lease.streaming = !complete;
     if (message.reserved > 0) this.sendHeld(channel, lease);
@@ -253,45 +273,29 @@ export class Publisher {
     this.messageOf = null;
   }
 
-  private sendHeld(channel: ClientChannel, { upstream }: Lease): void {
+  private count(lease: Lease, messages: number): void {
+    this.session.stats.messagesIn += messages;
+    this.published += messages;
+    lease.countPublished(messages);
+  }
+
+  private sendHeld({ message }: ClientChannel, { upstream }: Lease): void {
     this.runs.send();
-    const { message } = channel;
-    if (message.held !== null)
-      for (const piece of message.held.take()) {
-        upstream.forward(piece, this.session.frameMax);
-        release(piece);
-      }
-    message.held = null;
-    this.reserve(channel, 0);
+    this.incomplete.send(message, upstream);
   }
 
   /** Keeps the incomplete message of this chunk, up to `end`, for later. */
   private hold(buf: Buffer, end: number): void {
-    const channel = this.messageOf!;
+    const { message } = this.messageOf!;
     this.messageOf = null;
-    if (end === this.messageStart) return;
-    const { message } = channel;
-    message.held ??= new Held();
-    message.held.add(buf.subarray(this.messageStart, end));
-    this.reserve(channel, message.held.bytes + (message.expect === BODY ? message.bodyLeft : 0));
-  }
-
-  /** Counts `bytes` for the incomplete message of a channel. */
-  private reserve({ message }: ClientChannel, bytes: number): void {
-    const { reserved, session } = this;
-    if (bytes > 0 && reserved.pending === 0) session.stats.messages.add(reserved);
-    reserved.pending += bytes - message.reserved;
-    message.reserved = bytes;
-    if (reserved.pending === 0) session.stats.messages.delete(reserved);
+    this.incomplete.hold(message, buf, this.messageStart, end);
   }
 
   /** A message too large to hold back goes over a private upstream, frame by frame: scanned again from its publish on. */
   private promoteMessage(channel: ClientChannel, buf: Buffer, at: number): Verdict {
     if (this.messageOf === channel) this.hold(buf, at);
     const { message } = channel;
-    const begun = message.held === null ? Buffer.alloc(0) : message.held.takeWhole();
-    message.held = null;
-    this.reserve(channel, 0);
+    const begun = this.incomplete.take(message);
     message.expect = METHOD;
     frames.renumber(begun, channel.id);
     this.rewind(begun);
@@ -304,9 +308,7 @@ export class Publisher {
     if (this.messageOf === channel) this.messageOf = null;
     const { message, state } = channel;
     if (state.is === 'closing' && state.rest !== null) this.sendHeld(channel, state.rest);
-    message.held?.drop();
-    message.held = null;
-    if (message.reserved > 0) this.reserve(channel, 0);
+    this.incomplete.drop(message);
     // the rest of it may still come, and will be discarded; of its last frame the scanner takes care
     if (message.expect === BODY && message.bodyLeft === 0) message.expect = METHOD;
   }

@@ -9,7 +9,7 @@ import { sectionsOf, settingsIn } from './sections.ts';
 /** What is taken already: an address and port, or a path, and by whom. */
 interface Taken {
   host: string;
-  port: number;
+  port: number | null;
   by: string;
 }
 
@@ -75,7 +75,7 @@ function checkSection(config: Config, section: NamedSection, report: Report): vo
       `cannot be set in ${where}: sockets called so are for [listen] itself`,
       section,
     );
-  if (own.listenSocket && own.listenPort !== undefined)
+  if (own.listenSocket && own.listenPort != null)
     report('listenPort', `is one place, socket another: give each a section of its own`, section);
   if (!own.listenSocket)
     for (const key of ['listenSocketMode', 'listenSocketGroup'] as const)

@@ -5,7 +5,7 @@ import { listenersOf } from './listeners.ts';
 import type { Config, OptionName } from './options.ts';
 import { checkAuthorities, checkKey } from './pem.ts';
 import type { Report } from './report.ts';
-import { unreachable } from './routes.ts';
+import { taken, unreachable } from './routes.ts';
 import { heading, sectionsOf, settingsIn } from './sections.ts';
 
 interface TcpPlace {
@@ -45,6 +45,10 @@ function checkRoutes(config: Config, places: TcpPlace[], report: Report): void {
     const name = section.own.routeVhosts?.length || !section.own.routeUsers ? 'routeVhosts' : 'routeUsers';
     report(name, `can never be reached: ${takers} before it takes all that`, section);
   }
+  const dead = new Set(unreachable(config).map(({ section }) => section));
+  for (const { section, key, name, by } of taken(config))
+    if (!dead.has(section))
+      report(key, `has ${name}, which [${heading(by)}] (${by.place}) before it takes already`, section);
 }
 
 /** Keys that are judged together. */

@@ -7,7 +7,7 @@ import { printable } from './types.ts';
 
 export interface CommandLine {
   /** What it asks for besides running. */
-  asks: 'help' | 'version' | 'check-config' | 'connect' | null;
+  asks: 'help' | 'version' | 'particulars' | 'check-config' | 'connect' | null;
   /** Values of options, not yet checked. */
   flags: Partial<Record<OptionName, string>>;
   /** --config */
@@ -94,7 +94,10 @@ export function parseCommandLine(args: string[]): CommandLine {
 
   const known = new Set(['_', '$0', ...FLAGS.flatMap(({ flag, letter }) => [flag, letter ?? flag])]);
   for (const name of Object.keys(argv)) if (!known.has(name)) throw unknownFlag(name);
-  if (argv.help || argv.version) return { asks: argv.help ? 'help' : 'version', flags: {}, file: undefined };
+  if (argv.help || argv.version) {
+    const asks = argv.help ? 'help' : argv.verbose ? 'particulars' : 'version';
+    return { asks, flags: {}, file: undefined };
+  }
   if (failure !== '') {
     const missing = /^Not enough arguments following: (.+)$/.exec(failure)?.[1];
     throw new UsageError(missing ? `${missing.length === 1 ? '-' : '--'}${missing} needs a value` : failure);
@@ -113,6 +116,7 @@ export function parseCommandLine(args: string[]): CommandLine {
       `one AMQP_URL is taken, there are ${urls.length}: ${urls.map(printable).join(' ')} (several brokers: separate them with commas)`,
     );
   if (urls.length === 1) flags.upstream = urls[0];
+  if (argv.verbose) throw new UsageError('--verbose goes with --version: it prints what amqproxy runs on');
   if (argv.connect && !argv['check-config'])
     throw new UsageError('--connect goes with --check-config: it connects to each broker once');
   if (argv.as !== undefined && !argv['check-config'])

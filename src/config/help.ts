@@ -22,6 +22,10 @@ export const OTHER_FLAGS = [
   { flag: 'debug', letter: 'd', help: 'The same as --log-level debug.' },
   { flag: 'help', letter: 'h', help: 'Show this help.' },
   { flag: 'version', letter: 'v', help: 'Show the version.' },
+  {
+    flag: 'verbose',
+    help: 'With --version: also what it runs on, and which of its parts have to do without something.',
+  },
 ] as const;
 
 /** A space that is no place to break a line. */
@@ -58,6 +62,7 @@ export function helpText(width: number): string {
   const columns = Math.max(80, Math.min(width, 100));
   const lines = [
     'Usage: amqproxy [options] [AMQP_URL]',
+    '       amqproxy COMMAND [options]',
     '',
     wrap(
       'Connection pool for AMQP 0-9-1: clients connect to it as to RabbitMQ, and share a few long-lived connections to the broker.',

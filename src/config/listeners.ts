@@ -24,18 +24,24 @@ export const RESERVED = ['amqp', 'amqps', 'http', 'admin', 'unknown'] as const;
 
 function placeOf(
   { listenSocket, listenAddress, listenSocketMode, listenSocketGroup }: Config,
-  port?: number,
+  port: number | null = null,
 ) {
   if (listenSocket !== '')
     return { path: listenSocket, mode: listenSocketMode, group: listenSocketGroup } as const;
-  return port === undefined ? null : ({ host: listenAddress, port } as const);
+  return port === null ? null : ({ host: listenAddress, port } as const);
 }
 
 export function listenersOf(config: Config): ListenerSettings[] {
   const { listenAddress: host, listenPort, listenTlsPort } = config;
   const heading = 'listen';
   return [
-    { name: 'amqp', heading, place: { host, port: listenPort }, tls: false, config },
+    {
+      name: 'amqp',
+      heading,
+      place: listenPort === null ? null : { host, port: listenPort },
+      tls: false,
+      config,
+    },
     {
       name: 'amqps',
       heading,
@@ -54,4 +60,14 @@ export function listenersOf(config: Config): ListenerSettings[] {
       };
     }),
   ];
+}
+
+/** Why no client can come in where nothing listens. */
+export const NO_PLACE = '[listen] has neither port nor tls_port, there is no section [listen NAME]';
+
+/** What is to be said of settings that name no place, if they name none. A socket that is handed over may make up for it. */
+export function placeAdvice(config: Config): string | undefined {
+  if (config.listenPort !== null || config.listenTlsPort > 0 || sectionsOf(config, 'listen').length > 0)
+    return undefined;
+  return `no client can come in by these settings alone: ${NO_PLACE}. A socket unit has to hand one over`;
 }

@@ -37,8 +37,11 @@ export function unknownKey(section: string, key: string): string {
     ...KINDS.map(kind => `${kind} NAME`),
   ];
   if (!sections.includes(section)) {
-    const near = nearest(section, sections);
-    return `unknown section [${printable(section)}]: ${near ? `did you mean [${near}]? ` : ''}Allowed are [${sections.join('] and [')}]`;
+    const [kind, ...name] = section.split(/\s+/);
+    const named = name.length === 0 ? undefined : nearest(kind, KINDS);
+    const near = named === undefined ? nearest(section, sections) : [named, ...name].join(' ');
+    const all = sections.map(one => `[${one}]`);
+    return `unknown section [${printable(section)}]: ${near ? `did you mean [${printable(near)}]? ` : ''}there are ${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
   }
   const options = optionNames.map(optionOf);
   const elsewhere = options.find(option => option.key === key);

@@ -8,7 +8,7 @@ import {
   optionOf,
   show,
 } from './options.ts';
-import { heading } from './sections.ts';
+import { heading, isLiveIn } from './sections.ts';
 
 export interface Reloaded {
   /** The settings to run with from now on. */
@@ -58,9 +58,9 @@ function reloadSections(
     for (const name of namesIn(section.kind)) {
       const [a, b] = [was.own[name], section.own[name]];
       if (same(a, b)) continue;
-      const { key, live } = optionOf(name);
+      const { key } = optionOf(name);
       const [from, to] = [a, b].map(value => (value === undefined ? '' : show(name, value)) || '(none)');
-      if (live) changed.push(`[${called}] ${key} ${from} -> ${to}`);
+      if (isLiveIn(section, name)) changed.push(`[${called}] ${key} ${from} -> ${to}`);
       else {
         waiting.push(`[${called}] ${key} changes at the next restart only (${from} -> ${to})`);
         if (a === undefined) delete own[name];

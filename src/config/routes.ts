@@ -1,5 +1,5 @@
 /** Which route a user and a vhost take, and which routes nobody can take. */
-import { type Config, type NamedSection, show } from './options.ts';
+import { type Config, type NamedSection, optionOf, show } from './options.ts';
 import { heading, sectionsOf, settingsIn } from './sections.ts';
 
 const ALL = ['*'];
@@ -104,7 +104,50 @@ export function unreachable(config: Config): { section: NamedSection; by: NamedS
   });
 }
 
+/** Whether a route takes nobody but whom the other would take as well. */
+const within = (narrow: Rule, wide: Rule): boolean => pairs(narrow).every(pair => takes(wide, pair));
+
+type Key = 'routeVhosts' | 'routeUsers';
+
+/** Names in a route that it can never be reached by, since one before it takes them, where others are left. */
+export function taken(config: Config): { section: NamedSection; key: Key; name: string; by: NamedSection }[] {
+  const rules = sectionsOf(config, 'route').map(ruleOf);
+  return rules.flatMap((rule, at) => {
+    // a narrow route before a wide one is what the order is for
+    const before = rules.slice(0, at).filter(other => !within(other, rule));
+    const dead = (key: Key, name: string, those: [vhost: string, user: string][]) => {
+      const taker = before.find(other => those.every(pair => takes(other, pair)));
+      return taker === undefined ? [] : [{ section: rule.section, key, name, by: taker.section }];
+    };
+    const { vhosts, users } = rule;
+    const found = [
+      ...vhosts.flatMap(vhost =>
+        dead(
+          'routeVhosts',
+          vhost,
+          users.map(user => [vhost, user]),
+        ),
+      ),
+      ...users.flatMap(user =>
+        dead(
+          'routeUsers',
+          user,
+          vhosts.map(vhost => [vhost, user]),
+        ),
+      ),
+    ];
+    return found.length === vhosts.length + users.length ? [] : found;
+  });
+}
+
 const named = (section: NamedSection): string => `[${heading(section)}]`;
+
+/** `vhosts = a-*` of a route, where that is what narrows it; the place of it. */
+function condition(section: NamedSection, vhost: string, user: string): { text: string; place: string } {
+  const key: Key = vhost === '*' && user !== '*' ? 'routeUsers' : 'routeVhosts';
+  const text = `${optionOf(key).key} = ${key === 'routeUsers' ? user : vhost}`;
+  return { text: `${text} of ${named(section)}`, place: section.sources[key] ?? section.place };
+}
 
 /**
  * What is taken, but may not be meant: routes of which each takes some that the other would take, and more. A narrow route
@@ -114,14 +157,16 @@ export function overlaps(config: Config): string[] {
   const rules = sectionsOf(config, 'route').map(ruleOf);
   return rules.flatMap((later, at) =>
     rules.slice(0, at).flatMap(earlier => {
-      const within = pairs(earlier).every(pair => takes(later, pair));
-      const shared = pairs(later).find(([vhost, user]) =>
-        pairs(earlier).some(([v, u]) => meet(v, vhost) && meet(u, user)),
-      );
-      if (within || shared === undefined) return [];
-      return [
-        `${later.section.place}: ${named(later.section)} and ${named(earlier.section)} both fit some users and vhosts: those take ${named(earlier.section)}, which comes first`,
-      ];
+      if (within(earlier, later)) return [];
+      for (const mine of pairs(later)) {
+        const theirs = pairs(earlier).find(pair => meet(pair[0], mine[0]) && meet(pair[1], mine[1]));
+        if (theirs === undefined) continue;
+        const [a, b] = [condition(later.section, ...mine), condition(earlier.section, ...theirs)];
+        return [
+          `${a.place}: ${a.text} and ${b.text} (${b.place}) both fit some: those take ${named(earlier.section)}, which comes first`,
+        ];
+      }
+      return [];
     }),
   );
 }

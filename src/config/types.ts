@@ -58,6 +58,14 @@ export function integer(min: number, max: number, placeholder = 'NUMBER'): Type<
 
 export const port: Type<number> = { ...integer(0, 65535, 'PORT'), allowed: 'a port, 0 to 65535' };
 
+/** A port, or null where it is left empty. */
+export const portOrNone: Type<number | null> = {
+  parse: text => (text.trim() === '' ? null : port.parse(text)),
+  show: value => (value === null ? '' : String(value)),
+  allowed: `${port.allowed}; empty for none`,
+  placeholder: port.placeholder,
+};
+
 const UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 function showSize(bytes: number): string {

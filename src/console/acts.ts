@@ -4,7 +4,16 @@ import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
 import { cutOver, drainBroker, holders, letGo, pauseIn, resumeIn, settled } from './cutover.ts';
 import { clientRow, waysOf } from './rows.ts';
-import { brokerNamed, clientsOn, matcher, Refusal, scopeName, scopeNamed, upstreamsIn } from './scope.ts';
+import {
+  brokerNamed,
+  clientsOn,
+  matcher,
+  Refusal,
+  routeNamed,
+  scopeName,
+  scopeNamed,
+  upstreamsIn,
+} from './scope.ts';
 import type { Outcome, Settings } from './settings.ts';
 import type { COMMANDS, CommandName } from './table.ts';
 
@@ -132,8 +141,10 @@ export const ACTS: Record<ActName, (subject: Subject, request: Request) => strin
   switch({ proxy, settings }, request) {
     const [url] = request.args;
     if (url === undefined) throw new Refusal('to which broker? AMQP_URL');
-    return cutOver(proxy, config => settings.put(config, 'upstream'), {
+    const route = routeNamed(proxy, request.options.get('route') ?? 'main');
+    return cutOver(proxy, config => settings.put(config, route.name === 'main' ? 'upstream' : null), {
       url,
+      route,
       timeout: secondsOf(request, SWITCH_SECONDS),
       force: request.options.has('force') ? reasonOf(request) : null,
       signal: request.signal,

@@ -137,7 +137,10 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return await (commandOf(line.command).kind === 'act' ? act(line) : show(line));
   } catch (error) {
     if (error instanceof Misuse) {
-      stderr.write(`amqproxy: ${error.message}. Try: amqproxy ${args[0]} --help\n`);
+      const { message } = error;
+      stderr.write(
+        `amqproxy: ${message}${message.endsWith('?') ? '' : '.'} Try: amqproxy ${args[0]} --help\n`,
+      );
       return USAGE;
     }
     if (!(error instanceof Unasked)) throw error;

@@ -1,6 +1,9 @@
 /** Pausing: new leases wait, those under way end; and what is done while nothing is under way. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '../client/client.ts';
+import { checkTogether } from '../config/check.ts';
+import { type Config, optionOf } from '../config/options.ts';
+import { sectionsOf } from '../config/sections.ts';
 import { brokers } from '../config/types.ts';
 import { connectBrokers } from '../connect-check.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -9,7 +12,17 @@ import type { Route } from '../proxy/route.ts';
 import type { Broker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { brokersOf } from './rows.ts';
-import { clientsOn, Refusal, type Scope, scopeName, upstreamsIn } from './scope.ts';
+import {
+  clientsOn,
+  type Place,
+  poolIn,
+  Refusal,
+  routeName,
+  type Scope,
+  scopeName,
+  upstreamsIn,
+} from './scope.ts';
+import { BY_CONSOLE } from './settings.ts';
 
 /** Milliseconds between two looks at what is under way. */
 const LOOK_MS = 20;
@@ -20,7 +33,7 @@ const NAMED = 5;
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-export function pauseIn(proxy: Proxy, scope: Scope): void {
+export function pauseIn(proxy: Proxy, scope: Place): void {
   if (scope === null) proxy.registry.pause();
   else if ('pool' in scope) scope.pool.waiters.hold();
   else {
@@ -32,7 +45,7 @@ export function pauseIn(proxy: Proxy, scope: Scope): void {
   }
 }
 
-export function resumeIn(proxy: Proxy, scope: Scope): void {
+export function resumeIn(proxy: Proxy, scope: Place): void {
   if (scope !== null && 'pool' in scope) {
     if (proxy.registry.paused) throw new Refusal('everything is paused: amqproxy resume');
     proxy.registry.resumePool(scope.pool);
@@ -108,15 +121,38 @@ export function holders(clients: readonly Client[]): string {
 }
 
 /** Those whom a change of brokers would cost something: what they use, or what they have declared and the other one lacks. */
-function stakeholders(proxy: Proxy): Client[] {
-  const using = new Set(clientsOn(proxy, null));
-  return proxy.clientList.filter(
-    client => using.has(client) || client.negotiated.pool?.topologies.has(client) === true,
-  );
+function stakeholders(proxy: Proxy, scope: Scope): Client[] {
+  const using = new Set(clientsOn(proxy, scope));
+  return proxy.clientList.filter(client => {
+    const { pool } = client.negotiated;
+    return using.has(client) || (pool !== null && poolIn(scope, pool) && pool.topologies.has(client));
+  });
+}
+
+/** Who goes where a route goes: those that have their brokers from [main] go with it. Null when that is everybody. */
+function whoGoesWith({ routes, config }: Proxy, route: Route): Scope {
+  const found = new Set([route]);
+  if (route === routes.main)
+    for (const { name, own } of sectionsOf(config, 'route'))
+      if (own.upstream === undefined) found.add(routes.named(name)!);
+  return found.size === routes.all.length ? null : { routes: found };
+}
+
+/** The settings in effect, with other brokers for a route. */
+function withBrokers(config: Config, { name }: Route, upstream: Config['upstream']): Config {
+  if (name === 'main') return { ...config, upstream };
+  const sections = config.sections.map(section => {
+    if (section.kind !== 'route' || section.name !== name) return section;
+    const sources = { ...section.sources, upstream: BY_CONSOLE };
+    return { ...section, own: { ...section.own, upstream }, sources };
+  });
+  return { ...config, sections };
 }
 
 export interface Cutover {
   url: string;
+  /** The one that gets other brokers. */
+  route: Route;
   /** Seconds those who are in the middle of something have to end it. */
   timeout: number;
   /** Those who do not are closed with these words; null leaves all as it was. */
@@ -127,10 +163,11 @@ export interface Cutover {
 /** Goes to other brokers while nothing is under way; `take` takes over the configuration. @throws Refusal */
 export async function cutOver(
   proxy: Proxy,
-  take: (config: Proxy['config']) => void,
-  { url, timeout, force, signal }: Cutover,
+  take: (config: Config) => void,
+  { url, route, timeout, force, signal }: Cutover,
 ): Promise<string> {
-  let upstream: Proxy['config']['upstream'];
+  const { registry } = proxy;
+  let upstream: Config['upstream'];
   try {
     upstream = brokers.parse(url);
   } catch (error) {
@@ -138,28 +175,37 @@ export async function cutOver(
       `${url.includes('@') ? 'the URL' : url} ${(error as Error).message}: allowed is ${brokers.allowed}`,
     );
   }
-  if (isDeepStrictEqual(upstream, proxy.config.upstream))
+  if (isDeepStrictEqual(upstream, route.config.upstream))
     throw new Refusal('that is where it is connected to');
-  if (proxy.registry.paused) throw new Refusal('it is paused already: amqproxy resume, then switch');
-  const config = { ...proxy.config, upstream };
-  const found = await connectBrokers(config);
+  if (registry.paused) throw new Refusal('it is paused already: amqproxy resume, then switch');
+  const problems: string[] = [];
+  checkTogether(withBrokers(proxy.config, route, upstream), (name, what) =>
+    problems.push(`${optionOf(name).key} ${what}`),
+  );
+  if (problems.length > 0) throw new Refusal(problems.join('\n'));
+  const found = await connectBrokers({ ...route.config, upstream });
   if (!found.ok)
     throw new Refusal(`no broker can be reached: ${found.lines.join('; ')}; nothing has changed`);
   const began = performance.now();
-  proxy.registry.pause();
+  const scope = whoGoesWith(proxy, route);
+  const only = scope !== null && 'routes' in scope ? scope.routes : null;
+  registry.pause(only);
   try {
-    const quiet = await settled(proxy, null, timeout, signal);
-    const left = stakeholders(proxy);
+    const quiet = await settled(proxy, scope, timeout, signal);
+    const left = stakeholders(proxy, scope);
     if (signal.aborted) throw new Refusal('nobody waits for the answer any more; nothing has changed');
+    if (proxy.routes.named(route.name) !== route)
+      throw new Refusal(`${routeName(route)} has gone meanwhile; nothing has changed`);
     if (force === null && (!quiet || left.length > 0))
       throw new Refusal(`${holders(left)}; nothing has changed (--force closes them)`);
     if (force !== null) for (const client of left) client.ending.kill(force);
-    take(config);
+    take(withBrokers(proxy.config, route, upstream));
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
-    const waited = [...proxy.registry.pools].reduce((n, pool) => n + pool.waiters.length, 0);
+    const pools = [...registry.pools].filter(pool => poolIn(scope, pool));
+    const waited = pools.reduce((n, pool) => n + pool.waiters.length, 0);
     const closed = force !== null && left.length > 0 ? `, ${left.length} closed` : '';
-    return `${brokers.show(upstream)} is in use: ${scopeName(null)} was paused for ${seconds} s, ${waited} waited${closed}. Write it into the settings: the next reload goes by them`;
+    return `${brokers.show(upstream)} is in use: ${scopeName(scope)} was paused for ${seconds} s, ${waited} waited${closed}. Write it into the settings: the next reload goes by them`;
   } finally {
-    proxy.registry.resume();
+    registry.resume(only);
   }
 }

@@ -2,7 +2,7 @@
 import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
 import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
-import { heading } from '../config/sections.ts';
+import { heading, isLiveIn } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -57,6 +57,7 @@ export function clientRow(client: Client, ways: ReadonlyMap<string, string>): Ro
   return {
     id: client.name,
     pool: `${negotiated.user}@${negotiated.vhost}`,
+    route: negotiated.pool?.way.route.name ?? '',
     user: negotiated.user,
     vhost: negotiated.vhost,
     address: transport.peer,
@@ -165,6 +166,7 @@ function upstreamRow(pool: Pool, upstream: Upstream, why: (client: string) => st
   return {
     id: upstream.name,
     pool: poolName(pool),
+    route: pool.way.route.name,
     broker: upstream.address,
     port: transport.localPort ?? 0,
     state: upstreamState(upstream),
@@ -264,7 +266,7 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
             key: `${heading(section)}.${optionOf(name).key}`,
             value: show(name, section.own[name]),
             source: section.sources[name] ?? section.place,
-            live: optionOf(name).live ? 'live' : 'restart',
+            live: isLiveIn(section, name) ? 'live' : 'restart',
           };
       return;
     case 'events':

@@ -2,6 +2,7 @@
 import type { Client } from '../client/client.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
+import type { Route } from '../proxy/route.ts';
 import type { Broker as AnyBroker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Row } from './history.ts';
@@ -12,15 +13,24 @@ type Broker = AnyBroker<Upstream>;
 /** A command that cannot be done as it stands: the answer says why. */
 export class Refusal extends Error {}
 
-/** Where a command acts: a pool, a broker, or everywhere. */
-export type Scope = { pool: Pool } | { broker: Broker } | null;
+/** What POOL|BROKER stands for; null is everywhere. */
+export type Place = { pool: Pool } | { broker: Broker } | null;
+/** Where a command acts. */
+export type Scope = Place | { routes: ReadonlySet<Route> };
 
-export const scopeName = (scope: Scope): string =>
-  scope === null
-    ? 'everything'
-    : 'pool' in scope
-      ? `pool ${poolName(scope.pool)}`
-      : `broker ${scope.broker.name}`;
+export const routeName = ({ name }: Route): string => (name === 'main' ? '[main]' : `[route ${name}]`);
+
+export function scopeName(scope: Scope): string {
+  if (scope === null) return 'everything';
+  if ('pool' in scope) return `pool ${poolName(scope.pool)}`;
+  return 'routes' in scope ? [...scope.routes].map(routeName).join(', ') : `broker ${scope.broker.name}`;
+}
+
+/** Whether a pool is there, if only by upstreams of its. */
+export function poolIn(scope: Scope, pool: Pool): boolean {
+  if (scope !== null && 'pool' in scope) return scope.pool === pool;
+  return scope === null || 'broker' in scope || (scope.routes as ReadonlySet<object>).has(pool.way.route);
+}
 
 export function brokerNamed(proxy: Proxy, name: string): Broker {
   const brokers = brokersOf(proxy);
@@ -29,7 +39,13 @@ export function brokerNamed(proxy: Proxy, name: string): Broker {
   throw new Refusal(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
 }
 
-export function scopeNamed(proxy: Proxy, name: string | undefined): Scope {
+export function routeNamed({ routes }: Proxy, name: string): Route {
+  const found = routes.named(name);
+  if (found !== undefined) return found;
+  throw new Refusal(`there is no route ${name}: there are ${routes.all.map(route => route.name).join(', ')}`);
+}
+
+export function scopeNamed(proxy: Proxy, name: string | undefined): Place {
   if (name === undefined) return null;
   for (const pool of proxy.registry.pools) if (poolName(pool) === name) return { pool };
   if (name.includes('@')) throw new Refusal(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
@@ -38,11 +54,11 @@ export function scopeNamed(proxy: Proxy, name: string | undefined): Scope {
 
 /** All upstreams there, whatever carries them. */
 export function* upstreamsIn(proxy: Proxy, scope: Scope): Generator<Upstream> {
-  for (const pool of proxy.registry.pools) {
-    if (scope !== null && 'pool' in scope && scope.pool !== pool) continue;
-    for (const upstream of pool.upstreams)
-      if (scope === null || 'pool' in scope || scope.broker.name === upstream.address) yield upstream;
-  }
+  const address = scope !== null && 'broker' in scope ? scope.broker.name : null;
+  for (const pool of proxy.registry.pools)
+    if (poolIn(scope, pool))
+      for (const upstream of pool.upstreams)
+        if (address === null || address === upstream.address) yield upstream;
 }
 
 /** The clients that use something there. */

@@ -14,6 +14,9 @@ export interface Outcome {
   lines: string[];
 }
 
+/** Where a setting comes from that the console has changed. */
+export const BY_CONSOLE = 'console, until the next reload';
+
 const failed = (lines: string[]): Outcome => ({ done: false, lines });
 
 export class Settings {
@@ -104,10 +107,10 @@ export class Settings {
     };
   }
 
-  /** Takes over a configuration that differs from the one in effect in one setting. */
-  put(config: Proxy['config'], name: OptionName): void {
+  /** Takes over a configuration that differs from the one in effect in one setting; null is one of a section with a name. */
+  put(config: Proxy['config'], name: OptionName | null): void {
     this.proxy.reload(config);
     this.proxy.log.level = config.logLevel;
-    this.sources = { ...this.sources, [name]: 'console, until the next reload' };
+    if (name !== null) this.sources = { ...this.sources, [name]: BY_CONSOLE };
   }
 }

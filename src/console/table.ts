@@ -88,7 +88,16 @@ export const COMMANDS = {
     args: 'AMQP_URL',
     kind: 'act',
     help: 'Pauses, goes to another broker when nothing is under way, and resumes: clients notice one longer wait. Where some hold on, nothing is changed.',
-    options: [TIMEOUT, { flag: 'force', help: 'Close those who hold on, with 320, and go on.' }, REASON],
+    options: [
+      {
+        flag: 'route',
+        value: 'NAME',
+        help: 'For a [route NAME] alone; else for [main], and routes that have their brokers from it.',
+      },
+      TIMEOUT,
+      { flag: 'force', help: 'Close those who hold on, with 320, and go on.' },
+      REASON,
+    ],
   },
   set: {
     args: 'KEY VALUE',
@@ -122,6 +131,8 @@ export interface Column {
   rank: number;
   /** Its sum stands below. */
   total?: boolean;
+  /** It is left out where no row has anything else there. */
+  unless?: string;
 }
 
 export interface View {
@@ -141,6 +152,9 @@ const n = (key: string, rank: number, title = key): Column => ({
 });
 const of = (form: Form, key: string, rank: number, title = key): Column => ({ key, title, form, rank });
 
+/** Of interest only where there are routes. */
+const ROUTE: Column = { ...text('route', 3), unless: 'main' };
+
 export const VIEWS = {
   clients: {
     help: 'Who is connected, what they do and wait for.',
@@ -148,6 +162,7 @@ export const VIEWS = {
     columns: [
       text('id', 0),
       text('pool', 0),
+      ROUTE,
       text('address', 1),
       text('state', 0),
       of('seconds', 'waiting', 0, 'waits'),
@@ -170,7 +185,7 @@ export const VIEWS = {
     order: ['waiting', 'clients'],
     columns: [
       text('id', 0),
-      text('route', 3),
+      ROUTE,
       text('state', 0),
       n('clients', 0),
       n('waiting', 0, 'wait'),
@@ -194,6 +209,7 @@ export const VIEWS = {
     columns: [
       text('id', 0),
       text('pool', 0),
+      ROUTE,
       text('broker', 0),
       of('number', 'port', 3),
       text('state', 0),
@@ -219,7 +235,7 @@ export const VIEWS = {
     order: ['failures'],
     columns: [
       text('id', 0),
-      text('route', 3),
+      ROUTE,
       text('state', 0),
       of('seconds', 'for', 0),
       n('upstreams', 0),

@@ -114,7 +114,11 @@ const isRight = ({ form }: Column): boolean => form !== 'text' && form !== 'time
 
 /** The lines of a table: its head, a row each, and totals where there are some. */
 export function table(view: View, rows: readonly Row[], columnsThere: number): string[] {
-  const all = view.columns;
+  const all = view.columns.filter(
+    ({ key, unless }) =>
+      unless === undefined ||
+      rows.some(row => ![unless, '', undefined].includes(row[key] as string | undefined)),
+  );
   const head = all.map(({ title }) => title.toUpperCase());
   const body = rows.map(row => all.map(({ form, key }) => cell(form, row[key])));
   const hasTotals = rows.length > 1 && all.some(({ total }) => total);

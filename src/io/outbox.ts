@@ -1,6 +1,6 @@
 /**
  * The way out to one socket. Everything written in one turn of the event loop goes out together, in one system call, or in
- * several when it is much.
+ * several when it is much; what answers a read goes out when that has been handled.
  */
 import { keep, READ_SIZE, release } from '../memory.ts';
 import type { Traffic } from '../stats.ts';
@@ -29,6 +29,8 @@ export class Outbox {
   private pieces: Buffer[] = [];
   private bytes = 0;
   private marked = false;
+  /** What was read from the same socket is being handled. */
+  private answering = false;
   /** What the kernel has not taken yet, oldest first, each with the value of `total` when it was written. */
   private unwritten: { pieces: Buffer[]; total: number }[] = [];
   private readonly onWritten = (): void => this.written();
@@ -51,7 +53,7 @@ export class Outbox {
   write(piece: Buffer): void {
     this.pieces.push(piece);
     this.bytes += piece.length;
-    if (!this.marked) {
+    if (!this.marked && !this.answering) {
       this.marked = true;
       dirty.push(this);
       if (!scheduled) {
@@ -60,6 +62,16 @@ export class Outbox {
       }
     }
     if (this.bytes >= FLUSH_AT) this.flush();
+  }
+
+  /** What is written from here on, up to `answered`, answers what was read from this socket. */
+  answers(): void {
+    this.answering = true;
+  }
+
+  answered(): void {
+    this.answering = false;
+    if (this.bytes > 0) this.flush();
   }
 
   /** Bytes that the kernel has not taken yet. */

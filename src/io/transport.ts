@@ -148,7 +148,10 @@ export class Transport implements Reader {
     this.heartbeat.lastRead = clock.now;
     this.traffic.bytesIn += chunk.length;
     this.bytesIn += chunk.length;
-    this.user?.received(chunk);
+    const { out, user } = this;
+    out.answers();
+    user?.received(chunk);
+    out.answered();
   }
 
   // ---- told by the socket

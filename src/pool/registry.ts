@@ -7,13 +7,13 @@ import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
 import type { Route as AnyRoute, PoolContext, Routes } from './context.ts';
-import { Denied, leaseTimeout, SHUTDOWN } from './denial.ts';
+import { SHUTDOWN } from './denial.ts';
+import { Logins } from './logins.ts';
 import { Places } from './places.ts';
 import { Pool } from './pool.ts';
 import { countsUser, SETTLE_MS } from './quota.ts';
 import { loginKey } from './secrets.ts';
 import { idlest } from './upkeep.ts';
-import { Waiters } from './waiters.ts';
 import { Ways } from './ways.ts';
 
 type Route = AnyRoute<Account>;
@@ -34,20 +34,25 @@ export class Registry implements PoolContext<Pool> {
   private readonly ways: Ways;
   readonly pools = new Set<Pool>();
   private readonly waitingPools = new Set<Pool>();
-  /** Logins that wait for a place for their upstream. */
-  private readonly logins = new Waiters(() => {});
+  private readonly logins: Logins;
   /** The vhost each user asked for last: the likely one of its next login. */
   private readonly lastVhost = new Map<string, string>();
   private readonly places = new Places<Route>();
   private givingWay = false;
-  /** By the operator's wish nothing is lent, and nobody logged in upstream, for now. */
-  private isPaused = false;
+  /** By the operator's wish nothing is lent there, and nobody logged in upstream, for now; null is everywhere. */
+  private readonly pausedOn = new Set<Route | null>();
   private serving = false;
 
   constructor(context: RegistryContext, routes: Routes<Account>) {
     this.context = context;
     this.routes = routes;
     this.ways = new Ways(routes);
+    this.logins = new Logins({
+      get seconds() {
+        return context.config.leaseTimeout;
+      },
+      reserveOn: route => this.reserveOn(route),
+    });
   }
 
   get config(): Config {
@@ -81,7 +86,7 @@ export class Registry implements PoolContext<Pool> {
     const likely = vhost ?? this.lastVhost.get(account.user) ?? '/';
     return account.prove(route, likely, async () => {
       const pool = account.pools.get(likely) ?? null;
-      const placed = await this.placeOn(route, pool, () => account.provenAt(route));
+      const placed = await this.logins.place(route, pool, () => account.provenAt(route));
       return placed ? route.opener.authenticate(account, likely, ownTitle(title, account)) : null;
     });
   }
@@ -89,7 +94,7 @@ export class Registry implements PoolContext<Pool> {
   /** What the broker says to a login, and to a tune-ok, that the proxy cannot hand on; rejects with it, if it says anything. */
   async judge(login: RawLogin, tuneOk: Buffer | null): Promise<void> {
     const { greeting } = this.routes;
-    if (await this.placeOn(greeting, null, () => false)) await greeting.opener.imitate(login, tuneOk);
+    if (await this.logins.place(greeting, null, () => false)) await greeting.opener.imitate(login, tuneOk);
   }
 
   pool(proven: Account<Pool>, vhost: string): Pool {
@@ -99,7 +104,7 @@ export class Registry implements PoolContext<Pool> {
     let pool = account.pools.get(vhost);
     if (pool === undefined) {
       pool = new Pool(this, account, vhost, this.ways.to(account.user, vhost));
-      if (this.isPaused) pool.waiters.hold();
+      if (this.isPausedOn(pool.way.route)) pool.waiters.hold();
       account.pools.set(vhost, pool);
       this.pools.add(pool);
       this.stats.pools++;
@@ -153,7 +158,7 @@ export class Registry implements PoolContext<Pool> {
   }
 
   reserveOn(route: Route): boolean {
-    if (this.isPaused) return false;
+    if (this.isPausedOn(route)) return false;
     const full = this.places.full(route, this.config.maxUpstreamsTotal);
     if (full !== undefined) {
       this.askToGiveWay(full);
@@ -186,21 +191,7 @@ export class Registry implements PoolContext<Pool> {
   }
 
   place(pool: Pool, needless: () => boolean): Promise<boolean> {
-    return this.placeOn(pool.way.route, pool, needless);
-  }
-
-  private placeOn(route: Route, pool: Pool | null, needless: () => boolean): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const take = (): { placed: boolean } | null => {
-        if (needless()) return { placed: false };
-        if (pool?.waiters.held) return null;
-        return (pool === null || pool.mayGrow()) && this.reserveOn(route) ? { placed: true } : null;
-      };
-      this.logins.wait('login', this.config.leaseTimeout, take, outcome =>
-        outcome.ok ? resolve(outcome.value.placed) : reject(new Denied(outcome)),
-      );
-      this.logins.serve();
-    });
+    return this.logins.place(pool.way.route, pool, needless);
   }
 
   /** There is room: logins and pools get it in their order. */
@@ -245,8 +236,7 @@ export class Registry implements PoolContext<Pool> {
 
   /** `now` as of the coarse clock. */
   maintain(now: number): void {
-    const text = `no upstream could be had within ${this.config.leaseTimeout} s (lease_timeout): as many are open as max_upstreams or max_upstreams_total allow`;
-    if (!this.anyPaused) this.logins.expire(now, leaseTimeout(text));
+    if (!this.anyPaused) this.logins.expire(now);
     for (const [key, account] of this.accounts) {
       // tokens and signed passwords are used once: another has come since
       const usedOnce = account.uses === 1 && this.newest.get(account.user) !== account;
@@ -276,7 +266,10 @@ export class Registry implements PoolContext<Pool> {
   reroute(): void {
     for (const pool of this.pools) {
       const way = this.ways.to(pool.user, pool.vhost);
-      if (way.route !== pool.way.route) pool.reroute(way);
+      const { route } = pool.way;
+      if (way.route === route) continue;
+      pool.reroute(way);
+      if (this.pausedOn.has(route) && !this.isPausedOn(way.route)) this.resumePool(pool);
     }
     this.ways.prune();
   }
@@ -285,34 +278,34 @@ export class Registry implements PoolContext<Pool> {
 
   /** Whether all pools are paused, those to come too. */
   get paused(): boolean {
-    return this.isPaused;
+    return this.pausedOn.has(null);
+  }
+
+  private isPausedOn(route: Route): boolean {
+    return this.paused || this.pausedOn.has(route);
   }
 
   private get anyPaused(): boolean {
-    return this.isPaused || [...this.pools].some(({ waiters }) => waiters.held);
+    return this.pausedOn.size > 0 || [...this.pools].some(({ waiters }) => waiters.held);
   }
 
-  pause(): void {
-    this.isPaused = true;
-    for (const pool of this.pools) pool.waiters.hold();
+  /** All pools, or those on some routes. */
+  pause(only: ReadonlySet<Route> | null = null): void {
+    for (const route of only ?? [null]) this.pausedOn.add(route);
+    for (const pool of this.pools) if (only?.has(pool.way.route) !== false) pool.waiters.hold();
   }
 
-  resume(): void {
-    this.isPaused = false;
-    for (const pool of [...this.pools]) this.resumePool(pool);
-    this.loginsGoOn();
+  resume(only: ReadonlySet<Route> | null = null): void {
+    for (const route of only ?? [...this.pausedOn]) this.pausedOn.delete(route);
+    for (const pool of [...this.pools]) if (only?.has(pool.way.route) !== false) this.resumePool(pool);
+    this.logins.goOn();
   }
 
   /** Those who have waited meanwhile have all their time again. */
   resumePool(pool: Pool): void {
     pool.waiters.goOn(this.config.leaseTimeout);
     pool.serve();
-    this.loginsGoOn();
-  }
-
-  private loginsGoOn(): void {
-    this.logins.goOn(this.config.leaseTimeout);
-    this.logins.serve();
+    this.logins.goOn();
   }
 
   /** Upstreams to this broker, on all routes or one, end with their last lease. True if there were some. */

@@ -2,6 +2,7 @@
 import { chmodSync, chownSync, readFileSync } from 'node:fs';
 import { type AddressInfo, BlockList, createServer, isIPv4, type Server } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { clock } from '../clock.ts';
 import type { ListenerSettings, Place } from '../config/listeners.ts';
@@ -45,14 +46,25 @@ export class Listener {
     this.balancers = balancersOf(settings);
   }
 
-  /** Takes over other settings: they hold for who comes from now on. Where it listens is not among them. */
-  reload(settings: ListenerSettings): void {
+  /** Whether it can take these over as it is: where it listens does not change. */
+  fits({ place, tls }: ListenerSettings): boolean {
+    return this.given || (isDeepStrictEqual(place, this.settings.place) && tls === this.settings.tls);
+  }
+
+  /** Takes over other settings: they hold for who comes from now on. */
+  reload(wanted: ListenerSettings): void {
+    const { tls } = this.settings;
+    if (wanted.tls !== tls)
+      this.context.log.warn(
+        `[${wanted.heading}] tls changes at the next restart only: its socket is the service manager's`,
+      );
+    const settings = { ...wanted, tls };
     this.settings = settings;
     this.balancers = balancersOf(settings);
     try {
       this.tls = secured(settings);
     } catch (error) {
-      // a section that is to end its TLS at the next restart, or a file that was taken away since it was checked
+      // a file that was taken away since it was checked, or that a socket handed over still needs
       this.context.log.warn(`[${settings.heading}] keeps its certificate: ${inWords(error as Error)}`);
     }
   }

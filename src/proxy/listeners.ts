@@ -1,12 +1,12 @@
 /** The places where clients come in: those of the settings, or sockets that were handed over. */
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { type ListenerSettings, listenersOf } from '../config/listeners.ts';
+import { type ListenerSettings, listenersOf, NO_PLACE } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
+import { listenFailure } from '../exit.ts';
 import type { Arrival } from '../io/arrival.ts';
 import { bareSockets } from '../io/bare-socket.ts';
 import type { Stats } from '../stats.ts';
-import { inWords } from '../words.ts';
 import { Introductions } from './introductions.ts';
 import { BACKLOG, Listener } from './listener.ts';
 
@@ -15,6 +15,9 @@ export interface GivenSocket {
   name: string;
   fd: number;
 }
+
+/** Nothing that clients could come in by. */
+export class NoListener extends Error {}
 
 /** A listener that could not be opened, and its settings. */
 export class ListenError extends Error {
@@ -67,12 +70,16 @@ export class Listeners {
     this.context.accept(arrival);
   }
 
-  /** Listens; rejects with ListenError. `given` sockets win over the addresses configured. */
+  /** Listens; rejects with ListenError or NoListener. `given` sockets win over the addresses configured. */
   async listen(given: readonly GivenSocket[]): Promise<void> {
     this.given = given;
     if (!bareSockets)
       this.log.info('Clients are served over net.Socket, which costs more: the runtime is not the one known');
     for (const settings of listenersOf(this.context.config)) await this.open(settings);
+    if (this.list.length === 0)
+      throw new NoListener(
+        `no client could come in: ${NO_PLACE}, and the service manager hands over no socket. Set one of them`,
+      );
   }
 
   private async open(settings: ListenerSettings): Promise<void> {
@@ -110,12 +117,12 @@ export class Listeners {
     });
   }
 
-  /** Takes over the settings: sections that are new listen from now on, those that have gone do so no more. */
+  /** Takes over the settings: sections that are new or moved listen there from now on, those that have gone do so no more. */
   reload(): void {
     const wanted = listenersOf(this.context.config);
     this.list = this.list.filter(listener => {
       const settings = wanted.find(({ name }) => name === listener.settings.name);
-      if (settings !== undefined) {
+      if (settings !== undefined && (isDefault(settings) || listener.fits(settings))) {
         listener.reload(settings);
         return true;
       }
@@ -129,9 +136,10 @@ export class Listeners {
       const there = this.list.some(listener => listener.settings.name === settings.name);
       if (there || isDefault(settings)) continue;
       this.open(settings).catch((error: ListenError) =>
-        this.log.warn(`[${settings.heading}] does not listen: ${inWords(error.cause as Error)}`),
+        this.log.warn(`[${settings.heading}] does not listen: ${listenFailure(error).text}`),
       );
     }
+    if (this.list.length === 0) this.log.warn(`No client can come in any more: ${NO_PLACE}`);
   }
 
   /** Closes them; who has connected already is taken in before, where the kernel would hang up on him. */

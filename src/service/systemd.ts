@@ -14,6 +14,9 @@ interface SdNotify {
   sendState(state: string): void;
 }
 
+/** @throws where it was not built, or for another system. */
+export const notifyAddon = (): SdNotify => createRequire(import.meta.url)('sd-notify') as SdNotify;
+
 /** First descriptor that the service manager hands over (SD_LISTEN_FDS_START). */
 const FIRST_FD = 3;
 /** While draining: the stop timeout is pushed this far ahead, this often. */
@@ -33,7 +36,7 @@ export class Systemd {
   constructor(
     log: Logger,
     env: NodeJS.ProcessEnv = process.env,
-    load: () => SdNotify = () => createRequire(import.meta.url)('sd-notify'),
+    load: () => SdNotify = notifyAddon,
     tool: (state: string) => Promise<void> = systemdNotify,
   ) {
     const sender = env.NOTIFY_SOCKET ? senderFor(log, load, tool) : NOBODY;

@@ -10,7 +10,7 @@ import type { Delivery } from './delivery.ts';
 import type { Lease } from './lease.ts';
 
 /** The upstream, as far as its channels' methods go. */
-interface Receiver {
+export interface Receiver {
   readonly stats: Stats;
   readonly delivery: Delivery;
   readonly answers: Answers;
@@ -28,8 +28,7 @@ export function channelMethod(
   if (!channel.opened && key !== M.CHANNEL_OPEN_OK) return false;
   switch (key) {
     case M.BASIC_DELIVER:
-      countDelivery(upstream, channel);
-      if (lease !== null) renumberDelivery(lease, buf, at + 12 + buf[at + 11]);
+      delivered(upstream, channel, buf, at);
       return true;
     case M.BASIC_GET_OK:
       countDelivery(upstream, channel);
@@ -82,6 +81,12 @@ export function channelMethod(
   }
   lease?.answered();
   return true;
+}
+
+/** basic.deliver at buf[at] has come. */
+export function delivered(upstream: Receiver, channel: UpstreamChannel, buf: Buffer, at: number): void {
+  countDelivery(upstream, channel);
+  if (channel.lease !== null) renumberDelivery(channel.lease, buf, at + 12 + buf[at + 11]);
 }
 
 function countDelivery(upstream: Receiver, channel: UpstreamChannel): void {

@@ -24,7 +24,7 @@ export class Delivery {
     this.upstream = upstream;
   }
 
-  /** A whole frame at buf[at]; gets the client's channel number. */
+  /** A whole frame at buf[at], or several of which this is the first; it gets the client's channel number. */
   frame(lease: Lease, buf: Buffer, at: number, end: number): void {
     buf[at + 1] = lease.id >>> 8;
     buf[at + 2] = lease.id;

@@ -104,13 +104,13 @@ export class Lease {
 
   // ---- what goes over it
 
-  /** A whole message has gone over it. */
-  countPublish(): void {
+  /** So many whole messages have gone over it. */
+  countPublished(messages: number): void {
     const { confirms } = this.channel;
-    this.channel.published++;
+    this.channel.published += messages;
     if (confirms === null) this.publishedPlain = true;
     else {
-      confirms.published++;
+      confirms.published += messages;
       this.asked = false;
     }
   }

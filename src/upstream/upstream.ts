@@ -17,6 +17,7 @@ import { Blockage } from './blockage.ts';
 import type { Holder, Peer, UpstreamOwner } from './carrier.ts';
 import { channelMethod } from './channel-methods.ts';
 import { type ChannelsOwner, UpstreamChannels } from './channels.ts';
+import { Deliveries } from './deliveries.ts';
 import { Delivery } from './delivery.ts';
 import { Drain } from './drain.ts';
 import { Refused, UpstreamHandshake } from './handshake.ts';
@@ -83,8 +84,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.channels = new UpstreamChannels(this, stats);
     this.handshake = new UpstreamHandshake(transport.out, broker.profile, broker.heartbeat);
     this.drain = new Drain(transport.out);
-    this.scanner = new FrameScanner(this, 131072);
     this.delivery = new Delivery(this);
+    this.scanner = new FrameScanner(this, 131072, new Deliveries(this, this.channels));
     transport.start(this);
   }
 
@@ -189,9 +190,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
       if (type === frames.FRAME_METHOD) this.barrierProbe?.method(buf, at);
       return NEXT;
     }
-    if (type === frames.FRAME_METHOD) {
-      if (!channelMethod(this, channel, buf, at)) return NEXT;
-    } else if (channel.dropping) return NEXT;
+    if (type === frames.FRAME_METHOD ? !channelMethod(this, channel, buf, at) : channel.dropping) return NEXT;
     const { lease } = channel;
     if (lease === null) return NEXT;
     if (type === frames.FRAME_BODY && size > lease.peer.framePayload)

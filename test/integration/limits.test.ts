@@ -149,6 +149,20 @@ describe('An upstream that has been alive for max_lifetime', () => {
   });
 });
 
+describe('A login that waits for an upstream of its pool (max_upstreams = 1)', () => {
+  const to = relayed(['max_upstreams = 1', 'lease_timeout = 10', 'max_lifetime = 0.5'], true);
+
+  it('holds up nobody of another pool', async () => {
+    const holds = await holder(to);
+    await sleep(1500); // its login proves nothing any more
+    const [waits, answer] = await loginWaiter(to);
+    await to.client(queueName('other'), ALICE);
+    expect(waits.frames.map(say)).to.deep.equal([]);
+    await holds.call(f.connectionClose(), 'connection.close-ok');
+    expect(await answer).to.equal('connection.open-ok');
+  });
+});
+
 describe('One upstream in all pools (max_upstreams_total = 1)', () => {
   const to = relayed(['max_upstreams_total = 1', 'lease_timeout = 5'], true);
 

@@ -137,6 +137,58 @@ describe('Sections [listen NAME]', () => {
       expect(said[0]).to.match(line);
     });
 
+  describe('where [listen] has an empty port', () => {
+    /** No flag names a port: what the file says holds. */
+    const run = async (...lines: string[]): Promise<AmqProxy> => {
+      configure(`upstream = ${(await peopledBroker()).url}`, ...lines);
+      proxy = AmqProxy.spawn(['-b', '0', '-c', file]);
+      return proxy;
+    };
+
+    it('are the only places; when a reload takes the last one away, that is told', async () => {
+      const port = await freePort();
+      const section = ['[listen a]', 'address = 127.0.0.1', `port = ${port}`];
+      await run('[listen]', 'port =', ...section);
+      await until('it to listen', () =>
+        proxy.log.includes(`Proxy listening on 127.0.0.1:${port} ([listen a])`),
+      );
+      expect(await login(await dial(port))).to.equal(IN);
+      expect(proxy.log.match(/Proxy listening/g)).to.have.length(1);
+      configure(`upstream = ${(await peopledBroker()).url}`, '[listen]', 'port =');
+      proxy.signal('SIGHUP');
+      await until('the warning', () =>
+        /^WARN No client can come in any more: .*\[listen NAME\]/m.test(proxy.log),
+      );
+      configure(`upstream = ${(await peopledBroker()).url}`, '[listen]', 'port =', ...section);
+      proxy.signal('SIGHUP');
+      await until('it to listen again', () => proxy.log.match(/Proxy listening/g)?.length === 2);
+      expect(await login(await dial(port))).to.equal(IN);
+    });
+
+    it('nothing starts without one of them: 78 and what to do', async () => {
+      await run('[listen]', 'port =');
+      expect(await proxy.exited()).to.equal(78);
+      expect(proxy.log.split('\n').filter(text => text.startsWith('amqproxy: '))).to.deep.equal([
+        'amqproxy: no client could come in: [listen] has neither port nor tls_port, there is no section [listen NAME], and the service manager hands over no socket. Set one of them',
+      ]);
+    });
+
+    it('the sockets of the service manager count', async () => {
+      const tcp = new BoundSocket({ host: '127.0.0.1' });
+      configure(`upstream = ${(await peopledBroker()).url}`, '[listen]', 'port =');
+      proxy = await AmqProxy.onSockets([tcp.fd()], ['amqp'], null, ['-p', '', '-c', file]);
+      expect(await login(await dial(tcp.address().port))).to.equal(IN);
+    });
+
+    it('--check-config says that these settings alone let nobody in', async () => {
+      configure('upstream = amqp://127.0.0.1:1', '[listen]', 'port =');
+      proxy = AmqProxy.spawn(['--check-config', '-c', file]);
+      expect(await proxy.exited()).to.equal(0);
+      expect(proxy.log).to.match(/^amqproxy: no client can come in by these settings alone: .*socket unit/m);
+      expect(proxy.log).to.match(/^port = +; .*:4$/m);
+    });
+  });
+
   it('come and go with a reload; clients that are in stay, and one that cannot listen is told', async () => {
     const [a, b] = [await freePort(), await freePort()];
     await start('[listen a]', `port = ${a}`);
@@ -145,7 +197,11 @@ describe('Sections [listen NAME]', () => {
     await reload('[listen b]', `port = ${b}`, '[listen c]', `port = ${proxy.port}`);
     expect(proxy.log).to.include('Reloaded: [listen b] is new, [listen c] is new, [listen a] is gone');
     await until('b to listen', () => proxy.log.includes('([listen b])'));
-    await until('the line', () => /WARN \[listen c\] does not listen: the port is in use/.test(proxy.log));
+    await until('the line', () =>
+      /WARN \[listen c\] does not listen: cannot listen on 127\.0\.0\.1:\d+: the port is in use\. Stop what listens there .*choose another with port in \[listen c\]/.test(
+        proxy.log,
+      ),
+    );
     expect(await login(await dial(b))).to.equal(IN);
     expect(
       await dial(a).then(
@@ -155,10 +211,39 @@ describe('Sections [listen NAME]', () => {
     ).to.equal('closed');
     expect(inside.destroyed).to.equal(false);
     expect(await shown()).to.have.length(2);
-    await reload('[listen b]', `port = ${a}`);
+  });
+
+  it('move to another place with a reload: clients that are in stay, and what could not listen is mended', async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const path = join(dir, 'moved.sock');
+    await start('[listen a]', `port = ${a}`, '[listen b]', `port = ${b}`);
+    const inside = await dial(a);
+    expect(await login(inside)).to.equal(IN);
+    const outcome = (line: string) => until(line, () => proxy.log.includes(line));
+    await reload('[listen a]', `socket = ${path}`, '[listen b]', `port = ${proxy.port}`);
     expect(proxy.log).to.include(
-      `WARN Reload: [listen b] port changes at the next restart only (${b} -> ${a})`,
+      `Reloaded: [listen a] port ${a} -> (none), [listen a] socket (none) -> ${path}, [listen b] port ${b} -> ${proxy.port}\n`,
     );
+    await outcome(`INFO Proxy listening on ${path} ([listen a])`);
+    await outcome('WARN [listen b] does not listen: ');
+    expect(await login(await onPath(path))).to.equal(IN);
+    for (const port of [a, b])
+      expect(
+        await dial(port).then(
+          () => 'open',
+          () => 'closed',
+        ),
+      ).to.equal('closed');
+    expect(inside.destroyed).to.equal(false);
+    // what is as before stays as it is; what does not listen tries again
+    await reload('[listen a]', `socket = ${path}`, '[listen b]', `port = ${a}`);
+    await outcome(`INFO Proxy listening on 127.0.0.1:${a} ([listen b])`);
+    expect(proxy.log.split(`Proxy listening on ${path}`)).to.have.length(2);
+    expect(await login(await dial(a))).to.equal(IN);
+    expect(await login(await onPath(path))).to.equal(IN);
+    await reload('[listen a]', `socket = ${path}`, 'socket_mode = 0600', '[listen b]', `port = ${a}`);
+    await until('the mode', () => existsSync(path) && (statSync(path).mode & 0o777) === 0o600);
+    expect(await login(await onPath(path))).to.equal(IN);
   });
 
   it('have the sockets that the service manager hands over by their names', async () => {
@@ -178,6 +263,15 @@ describe('Sections [listen NAME]', () => {
         () => 'closed',
       ),
     ).to.equal('closed');
+    // what is spoken on a socket that is there cannot change: that of the settings can be closed and made anew
+    const { cert, key } = new Authority().sign('given', 'DNS:localhost');
+    await reload('[listen extra]', 'tls = yes', `tls_cert = ${cert}`, `tls_key = ${key}`);
+    await until('the warning', () =>
+      proxy.log.includes(
+        "WARN [listen extra] tls changes at the next restart only: its socket is the service manager's",
+      ),
+    );
+    expect(await login(await dial(tcp.address().port))).to.equal(IN);
     tcp.close();
   });
 

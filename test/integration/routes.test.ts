@@ -1,7 +1,8 @@
 /** Routes: one proxy before two clusters, of which each knows vhosts and users of its own. */
 import { expect } from 'chai';
+import * as f from '../differential/frames.ts';
 import { Crowd } from '../support/crowd.ts';
-import { peopledBroker, proxyOnly, settingsFile, writeSettings } from '../support/fixture.ts';
+import { peopledBroker, proxyOnly, queueName, settingsFile, writeSettings } from '../support/fixture.ts';
 import { Operator } from '../support/operator.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { freePort, RabbitMQ, until } from '../support/rabbitmq.ts';
@@ -182,6 +183,25 @@ describe('Routes', () => {
     const elsewhere = await RawClient.start(proxy.port, { ...alice, vhost: '/' });
     for (const client of [first, second, elsewhere]) client.destroy();
     await until('room', async () => (await login({ ...alice, vhost: 'one' })) === 'welcome');
+  });
+
+  it('of which one is full: who waits for it to have room holds up nobody on another', async () => {
+    await start([`upstream = ${here.url}`], '[route one]', 'vhosts = one', 'max_upstreams_total = 1');
+    const consumer = await RawClient.start(proxy.port, { user: 'alice', secret: 'wonder', vhost: 'one' });
+    await consumer.open(1);
+    const queue = queueName();
+    await consumer.call(f.declare(1, queue), 'queue.declare-ok');
+    await consumer.call(f.consume(1, queue), 'basic.consume-ok');
+    let waits = true;
+    const waiting = login({ user: 'bob', secret: 'builder', vhost: 'one' }).then(said => {
+      waits = false;
+      return said;
+    });
+    await until('bob to wait', async () => (await operator.rows('clients', 'user=bob')).length === 1);
+    expect(await login({ user: 'alice', secret: 'wonder', vhost: '/' })).to.equal('welcome');
+    expect(waits).to.equal(true);
+    expect(await waiting).to.match(/max_upstreams_total/);
+    consumer.destroy();
   });
 
   it('that come with a reload take their clients over, and give them back: none is lost', async () => {

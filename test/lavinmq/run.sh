@@ -8,5 +8,9 @@ if [ -z "${LAVINMQ:-}${LAVINMQ_URL:-}" ]; then
   echo "0 passed, 0 failed, 1 skipped"
   exit 0
 fi
+if [ "${LAVINMQ:-}" ] && ! [ -x "$LAVINMQ" ]; then
+  echo "test-lavinmq: LAVINMQ=$LAVINMQ is no program that can be run" >&2
+  exit 1
+fi
 exec "$NODE" node_modules/mocha/bin/mocha.js --no-config --require test/support/hooks.ts \
   --timeout 60000 --slow 5000 --exit test/integration/differential.test.ts

@@ -1,6 +1,6 @@
 /** A broker that is no RabbitMQ: the LavinMQ whose binary LAVINMQ names, or one that runs, at LAVINMQ_URL. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit, tempDir } from './cleanup.ts';
 import { freePort, until } from './rabbitmq.ts';
@@ -11,10 +11,13 @@ const { LAVINMQ: binary = '', LAVINMQ_URL: url = '' } = process.env;
 export class OtherBroker {
   readonly port: number;
   private readonly server: ChildProcess | null;
+  /** File with what it prints. */
+  private readonly output: string;
 
-  private constructor(port: number, server: ChildProcess | null) {
+  private constructor(port: number, server: ChildProcess | null, output = '') {
     this.port = port;
     this.server = server;
+    this.output = output;
   }
 
   /** Somebody wants one. */
@@ -42,17 +45,22 @@ export class OtherBroker {
         ...['[mqtt]', 'bind = 127.0.0.1', `port = ${mqtt}`, ''],
       ].join('\n'),
     );
-    const server = spawn(binary, ['--config', file], { stdio: 'ignore' });
+    const output = join(dir, 'output');
+    const fd = openSync(output, 'w');
+    const server = spawn(binary, ['--config', file], { stdio: ['ignore', fd, fd] });
+    closeSync(fd);
     server.on('error', error => {
       throw new Error(`${binary} cannot be run: ${error.message}`);
     });
     atExit(() => server.kill('SIGKILL'));
-    return new OtherBroker(port, server);
+    return new OtherBroker(port, server, output);
   }
 
   private async takesLogins(): Promise<boolean> {
     if (this.server !== null && this.server.exitCode !== null)
-      throw new Error(`${binary} has ended with ${this.server.exitCode}`);
+      throw new Error(
+        `${binary} has ended with ${this.server.exitCode}:\n${readFileSync(this.output, 'utf8').slice(-2000)}`,
+      );
     try {
       (await RawClient.start(this.port)).destroy();
       return true;

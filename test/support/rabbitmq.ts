@@ -136,6 +136,8 @@ export class RabbitMQ {
     const fd = openSync(output, 'w');
     const server = spawn(...program(join(SBIN, 'rabbitmq-server')), {
       env: this.env,
+      // where Mnesia leaves a core of a node that is killed as it starts
+      cwd: this.dir,
       stdio: ['ignore', fd, fd],
       detached: true,
     });

@@ -31,6 +31,15 @@ describe('Sections [listen NAME]', () => {
     expect(given.place).to.equal(null);
   });
 
+  it('are all there is where [listen] has an empty port', () => {
+    const [plain, tls, a] = listeners('[listen]\nport =\n[listen a]\nport = 5673\naddress = 127.0.0.1\n');
+    expect([plain.place, tls.place]).to.deep.equal([null, null]);
+    expect(a.place).to.deep.equal({ host: '127.0.0.1', port: 5673 });
+    // an empty one of its own is none either
+    const [, , given] = listeners('[listen given]\nport =\n');
+    expect(given.place).to.equal(null);
+  });
+
   it('have certificates and load balancers from [listen], unless they have their own', () => {
     const text = `[listen]\ntls_cert = ${cert}\ntls_key = ${key}\nproxy_protocol = yes\nproxy_from = 10.0.0.0/8, 2001:db8::1\n`;
     const [, , a, b] = listeners(
@@ -155,18 +164,23 @@ describe('Sections [listen NAME]', () => {
     expect(own[0]).to.match(/is the proxy itself, which listens on localhost:5680/);
   });
 
-  it('come, go and change what is live with a reload; another place waits for a restart', () => {
+  it('come, go and change with a reload, another place and all; that of [listen] waits for a restart', () => {
     const { config } = settings.load('[listen a]\nport = 1\n[listen b]\nport = 2\n');
     const next = settings.load(
       '[listen a]\nport = 3\nproxy_protocol = yes\nproxy_from = 10.0.0.1\n[listen c]\nport = 4\n',
     );
     const { changed, waiting } = reloadedConfig(config, next.config);
     expect(changed).to.deep.equal([
+      '[listen a] port 1 -> 3',
       '[listen a] proxy_protocol (none) -> yes',
       '[listen a] proxy_from (none) -> 10.0.0.1',
       '[listen c] is new',
       '[listen b] is gone',
     ]);
-    expect(waiting).to.deep.equal(['[listen a] port changes at the next restart only (1 -> 3)']);
+    expect(waiting).to.deep.equal([]);
+    const none = settings.load('[listen]\nport =\n[listen a]\nport = 1\n[listen b]\nport = 2\n');
+    expect(reloadedConfig(config, none.config).waiting).to.deep.equal([
+      'port changes at the next restart only (5673 -> (none))',
+    ]);
   });
 });

@@ -163,14 +163,19 @@ describe('The file', () => {
       'an unknown section',
       '[man]\nport = 5',
       [
-        /^2: unknown section \[man\]: did you mean \[main\]\? Allowed are \[main\] and \[listen\] and \[admin\] and \[route NAME\] and \[listen NAME\]$/,
+        /^2: unknown section \[man\]: did you mean \[main\]\? there are \[main\], \[listen\], \[admin\], \[route NAME\] and \[listen NAME\]$/,
       ],
     ],
-    ['a section like none', '[server]\nx = 5', [/^2: unknown section \[server\]: Allowed are/]],
+    [
+      'an unknown kind of section',
+      '[lisen app]\nport = 1',
+      [/^2: unknown section \[lisen app\]: did you mean \[listen app\]\? there are/],
+    ],
+    ['a section like none', '[server]\nx = 5', [/^2: unknown section \[server\]: there are \[main\], /]],
     [
       'a wrong type',
       '[listen]\nport = abc',
-      [/^2: port = "abc" is not a number: allowed is a port, 0 to 65535$/],
+      [/^2: port = "abc" is not a number: allowed is a port, 0 to 65535; empty for none$/],
     ],
     [
       'a value out of range',

@@ -74,13 +74,44 @@ describe('Routes', () => {
     ]);
   });
 
+  for (const [what, text, told] of [
+    [
+      'a vhost',
+      '[route one]\nvhosts = a, b\n[route two]\nvhosts = b, c\n',
+      '6: vhosts = "b,c" has b, which [route one] (3) before it takes already',
+    ],
+    [
+      'a pattern',
+      '[route one]\nvhosts = a-*\n[route two]\nvhosts = c, a-b-*\n',
+      '6: vhosts = "c,a-b-*" has a-b-*, which [route one] (3) before it takes already',
+    ],
+    [
+      'a user',
+      '[route one]\nusers = a, b\n[route two]\nvhosts = x, y\nusers = b, c\n',
+      '7: users = "b,c" has b, which [route one] (3) before it takes already',
+    ],
+  ])
+    it(`with ${what} that an earlier one has taken are told with file, line and key`, () => {
+      expect(problems(MAIN + text)).to.deep.equal([told]);
+    });
+
+  it('may name again in a wide one what a narrow one before it takes', () => {
+    for (const text of [
+      '[route one]\nvhosts = a\n[route two]\nvhosts = a, b\n',
+      '[route one]\nvhosts = a\nusers = x\n[route two]\nvhosts = a, b\n',
+    ])
+      expect(load(MAIN + text).warnings, text).to.deep.equal([]);
+  });
+
   it('that overlap in part are a warning, a narrow one before a wide one is none', () => {
     const { warnings } = load(`${MAIN}[route one]\nvhosts = a-*\n[route two]\nvhosts = *-b\n`);
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.match(
-      /:5: \[route two\] and \[route one\] both fit some users and vhosts: those take \[route one\]/,
+      /:6: vhosts = \*-b of \[route two\] and vhosts = a-\* of \[route one\] \(.*:4\) both fit some: those take \[route one\], which comes first$/,
     );
-    expect(load(`${MAIN}[route one]\nvhosts = a\n[route two]\nusers = bob\n`).warnings).to.have.length(1);
+    expect(load(`${MAIN}[route one]\nvhosts = a\n[route two]\nusers = bob\n`).warnings[0]).to.match(
+      /:6: users = bob of \[route two\] and vhosts = a of \[route one\] \(.*:4\) both fit some: those take \[route one\], which comes first$/,
+    );
     expect(load(`${MAIN}[route one]\nvhosts = a-b\n[route two]\nvhosts = a-*\n`).warnings).to.deep.equal([]);
     expect(load(`${MAIN}[route one]\nvhosts = a\n[route two]\nvhosts = b\n`).warnings).to.deep.equal([]);
   });

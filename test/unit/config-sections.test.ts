@@ -30,8 +30,12 @@ describe('Sections with a name', () => {
 
   for (const [what, text, why] of [
     ['without a name', '[route]\n', /^3: \[route\] needs a name: \[route NAME\]$/],
-    ['with a name that no label can be', '[route a b]\n', /^3: its name may have letters/],
-    ['named main', '[route main]\n', /^3: main is the name of/],
+    ['with a name that no label can be', '[route a b]\n', /^3: \[route a b\]: a name may have letters/],
+    [
+      'named main',
+      '[route main]\n',
+      /^3: \[route main\]: main is what is in no section of this kind, choose another name/,
+    ],
     [
       'with an unknown key',
       '[route eu]\nvhost = a\n',

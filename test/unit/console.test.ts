@@ -28,6 +28,21 @@ describe('A table', () => {
     expect(table(viewOf('pools'), rows.slice(0, 1), 200)).to.have.length(2);
   });
 
+  it('has no column for routes where all is on that of [main]', () => {
+    for (const view of ['pools', 'clients', 'upstreams', 'brokers'] as const) {
+      const head = (...routes: (string | undefined)[]): string =>
+        table(
+          viewOf(view),
+          routes.map(route => ({ id: 'x', ...(route === undefined ? {} : { route }) })),
+          300,
+        )[0];
+      expect(head('main', 'main'), view).not.to.include('ROUTE');
+      // who is logging in is on none yet
+      expect(head('main', '', undefined), view).not.to.include('ROUTE');
+      expect(head('main', 'eu'), view).to.include('ROUTE');
+    }
+  });
+
   it('counts the columns of wide letters, and cuts between letters', () => {
     expect(width('用户')).to.equal(4);
     expect(cut('用户名', 5)).to.equal('用户…');

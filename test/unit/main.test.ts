@@ -1,7 +1,7 @@
 /** The program as a process: what it prints, how it ends, and with which code. No broker is needed for this. */
 import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { VERSION } from '../../src/version.ts';
@@ -58,6 +58,31 @@ describe('The program', () => {
     expect(checked.out).to.match(/^port = 7 +; .*amqproxy\.ini:2$/m);
   });
 
+  it('says with --verbose what it runs on, and which of its parts have to do without', () => {
+    const facts = (env: NodeJS.ProcessEnv = {}): Record<string, string> => {
+      const { code, out, err } = run(['--version', '--verbose'], env);
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+      const [first, ...rest] = out.trimEnd().split('\n');
+      expect(first).to.equal(`amqproxy ${VERSION}`);
+      return Object.fromEntries(rest.map(line => /^([\w ]+): +(.+)$/.exec(line)!.slice(1)));
+    };
+    const known = facts();
+    expect(Object.keys(known)).to.deep.equal(['runtime', 'TLS', 'clients', 'journal', 'notifications']);
+    expect(known.runtime).to.equal(`node ${process.versions.node}, linux ${process.arch}`);
+    expect(known.TLS).to.equal(`OpenSSL ${process.versions.openssl}`);
+    expect(known.clients).to.equal("the runtime's own handles");
+    expect(facts({ AMQPROXY_NET_SOCKETS: '1' }).clients).to.match(
+      /^net\.Socket, which costs more: .*AMQPROXY_NET_SOCKETS/,
+    );
+    expect(known.journal).to.match(/^(journal\.node|lines with a priority on standard output: )/);
+    expect(known.notifications).to.match(/^(sd-notify|systemd-notify\(1\): )/);
+    expect(run(['--verbose', URL])).to.deep.equal({
+      code: 64,
+      out: '',
+      err: 'amqproxy: --verbose goes with --version: it prints what amqproxy runs on. Try: amqproxy --help\n',
+    });
+  });
+
   /** The modules that a command line has the runtime load. */
   const loaded = (...args: string[]): string[] => {
     const hook = `import { registerHooks } from 'node:module';
@@ -95,6 +120,18 @@ describe('The program', () => {
       64,
       () => ['--prot', '1', URL],
       /unknown flag --prot: did you mean --port\? Try: amqproxy --help$/,
+    ],
+    [
+      'a command that there is not',
+      64,
+      () => ['shwo', 'clients'],
+      /^amqproxy: there is no command shwo: did you mean show\? Try: amqproxy --help$/,
+    ],
+    [
+      'a flag that a command has not',
+      64,
+      () => ['pause', '--timeot', '3'],
+      /unknown flag --timeot of pause: did you mean --timeout\? Try: amqproxy pause --help$/,
     ],
     ['two brokers without comma', 64, () => [URL, URL], /one AMQP_URL is taken, there are 2/],
     ['no broker', 78, () => [], /no broker is named/],
@@ -230,6 +267,28 @@ describe('The program', () => {
       'WARN environment AMQP_URL: user, password and vhost are ignored: each client brings its own. Write amqp://127.0.0.1:1',
     ]);
     expect(proxy.log).not.to.include('hunter2');
+  });
+
+  it('says what somebody speaks who is at the wrong port', async () => {
+    const proxy = AmqProxy.spawn([...ANYWHERE, URL]);
+    const port = await until('it listens', () => /listening on 127\.0\.0\.1:(\d+)/.exec(proxy.log)?.[1]);
+    for (const [bytes, line] of [
+      [
+        Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]),
+        'it speaks TLS, which this port does not. Have it use amqp:// ',
+      ],
+      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'it speaks HTTP, which http_port is for'],
+      [Buffer.from('AMQP\0\x01\0\0', 'latin1'), 'it speaks AMQP 1.0, which cannot be pooled here'],
+      [Buffer.from('AMQP\0\0\x0a\0', 'latin1'), 'it speaks another version of AMQP than 0-9-1'],
+      [Buffer.from('nonsense'), 'its protocol header is not AMQP 0-9-1'],
+    ] as const) {
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(bytes));
+      socket.on('error', () => {});
+      await until(line, () => proxy.log.includes(`Client refused: ${line}`));
+      socket.destroy();
+    }
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited()).to.equal(0);
   });
 
   it('says where HTTP is when only the address for clients was changed', async () => {

@@ -3,6 +3,8 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { expect } from 'chai';
 import { KINDS, namesIn, optionNames, optionOf } from '../../src/config/options.ts';
+import { Authority } from '../support/certs.ts';
+import { Settings } from '../support/settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = ['README.md', ...globSync('packaging/doc/*.md', { cwd: root })];
@@ -31,6 +33,24 @@ describe('Each page', () => {
         if (!target.startsWith('http'))
           expect(existsSync(resolve(root, dirname(page), target)), target).to.equal(true);
     });
+
+  it('has settings as examples that a start takes, without a warning', () => {
+    const settings = new Settings({});
+    try {
+      const { ca } = new Authority().sign('example', 'DNS:localhost');
+      const examples = pages.flatMap(page =>
+        [...text(page).matchAll(/^```ini\n(.*?)^```$/gms)].map(([, block]) => block),
+      );
+      expect(examples).to.have.length.above(1);
+      for (const example of examples) {
+        // a file that this machine does not have
+        const { warnings } = settings.load(example.replace(/^(tls_ca = ).*$/m, `$1${ca}`));
+        expect(warnings, example).to.deep.equal([]);
+      }
+    } finally {
+      settings.end();
+    }
+  });
 
   it('names only settings that exist', () => {
     const keys = new Set([...optionNames, ...KINDS.flatMap(namesIn)].map(name => optionOf(name).key));

@@ -1,6 +1,6 @@
 /** The section [listen]: where clients come in, and the HTTP server of the group "Monitoring". */
 import { listen } from '../option.ts';
-import { address, boolean, networks, pemFile, port } from '../types.ts';
+import { address, boolean, networks, pemFile, port, portOrNone } from '../types.ts';
 
 export const LISTEN = {
   listenAddress: listen('address', {
@@ -18,13 +18,14 @@ export const LISTEN = {
   listenPort: listen('port', {
     alsoIn: ['listen'],
     group: 'Listen',
-    type: port,
+    type: portOrNone,
     default: 5673,
     env: 'LISTEN_PORT',
     flag: 'port',
     letter: 'p',
     live: false,
-    help: 'Port to listen on; 0 for any that is free.',
+    help: 'Port to listen on; 0 for any that is free, empty for none.',
+    more: 'Empty in [listen], clients come in by tls_port, sections [listen NAME] and the sockets of the service manager only.',
   }),
   listenTlsPort: listen('tls_port', {
     group: 'Listen',

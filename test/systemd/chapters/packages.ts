@@ -20,14 +20,17 @@ import {
 
 export async function installation(): Promise<void> {
   await step('apt installs the package; it is neither enabled nor started', async () => {
-    const said = await machine.do(`apt-get install -y --no-install-recommends ${machine.bring(deb)}`);
+    const told = await machine.do(`apt-get install -y --no-install-recommends ${machine.bring(deb)}`);
     assert.match(
-      said,
+      told,
       /^amqproxy: name the broker in \/etc\/amqproxy\.ini .*systemctl enable --now amqproxy$/m,
     );
     assert.equal(await active(), false);
     assert.equal((await machine.run('systemctl is-enabled amqproxy')).output, 'disabled');
-    assert.match(await machine.do('amqproxy --version'), /^amqproxy \d/);
+    const said = await machine.do('amqproxy --version --verbose');
+    assert.match(said, /^amqproxy \d/);
+    // nothing in the package has to do without something
+    assert.match(said, /^journal: +journal\.node\nnotifications: sd-notify$/m);
     assert.match(await machine.do('zcat /usr/share/man/man5/amqproxy.ini.5.gz'), /max_clients/);
   });
   await fromTheReadme();
