@@ -84,7 +84,8 @@ export class ClientChannels {
       const leaves = upstream === null && this.leaves(lease);
       if (leaves && !lease.confirmed) return false;
       if (lease.upstream === upstream || !channel.movable) return true;
-      if (upstream === null && !leaves && (purpose === 'publish' || !channel.leavesBlocked)) return true;
+      if (upstream === null && !leaves && (purpose === 'publish' || !this.leavesBlocked(channel)))
+        return true;
       if (leaves) this.session.stats.moves++;
       channel.move(); // it was in the middle of something when the client was promoted
       if (channel.state.is !== 'unbound') return false;
@@ -135,6 +136,11 @@ export class ClientChannels {
     }
     if (purpose === 'publish' || upstream === this.promotion.upstream) return true;
     return this.toMove(channel) && this.attach(channel, 'publish');
+  }
+
+  /** It need not wait for an alarm to end that has nothing to do with it. */
+  private leavesBlocked(channel: ClientChannel): boolean {
+    return channel.leavesBlocked && this.session.pool.hasUnblocked;
   }
 
   /** Another upstream is better for what is published: true when the lease is to end, once all is confirmed. */

@@ -12,10 +12,10 @@ import { type Denial, leaseTimeout, SHUTDOWN } from './denial.ts';
 import { type Grower, Growth } from './growth.ts';
 import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
-import { Relief } from './relief.ts';
+import { isShared, Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
 import { mayHaveRestarted, outdated } from './upkeep.ts';
-import { type Done, NO_WAIT, type Wait, Waiters } from './waiters.ts';
+import { type Done, NO_WAIT, type Take, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
   readonly account: Account;
@@ -82,7 +82,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   /** The same, waiting up to lease_timeout. */
   waitForLease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, done: Done<Lease>): Wait {
-    const take = (): Lease | Denial | null => this.take(holder, purpose, confirm) ?? this.overQuota();
+    const take: Take<Lease> = () => this.take(holder, purpose, confirm) ?? this.overQuota();
     return this.wait(`${confirm ? 'confirm' : 'plain'}, ${purpose}`, take, done);
   }
 
@@ -94,8 +94,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     confirm: boolean,
     done: Done<Lease>,
   ): Wait {
-    const take = (): Lease | Denial | null =>
-      this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
+    const take: Take<Lease> = () => this.leaseOn(upstream, holder, purpose, confirm) ?? this.overQuota();
     return this.wait(`on ${upstream.name}`, take, done);
   }
 
@@ -115,6 +114,11 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   /** One more upstream can be had soon. */
   private get opensMore(): boolean {
     return this.growth.soon && !this.context.full(this);
+  }
+
+  /** The broker reads one, or will read a new one: who is on one that it has blocked is better off there. */
+  get hasUnblocked(): boolean {
+    return this.growth.soon || this.upstreams.some(isShared);
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
@@ -161,12 +165,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   // ---- waiting
 
-  private wait<T extends object>(
-    kind: string,
-    take: () => T | Denial | null,
-    done: Done<T>,
-    title = '',
-  ): Wait {
+  private wait<T extends object>(kind: string, take: Take<T>, done: Done<T>, title = ''): Wait {
     const wait = this.waiters.ask(kind, this.context.config.leaseTimeout, take, done, title);
     if (wait !== NO_WAIT) this.serve();
     return wait;

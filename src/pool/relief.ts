@@ -156,7 +156,7 @@ export class Relief {
 }
 
 /** It may have leases of many clients. */
-const isShared = ({ holder, retired, unsettled, state, blocked }: Upstream): boolean =>
+export const isShared = ({ holder, retired, unsettled, state, blocked }: Upstream): boolean =>
   holder === null && !retired && !unsettled && state === 'live' && blocked === null;
 
 /** Nobody waits there. */

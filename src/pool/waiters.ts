@@ -8,6 +8,9 @@ import { type Denial, isDenial } from './denial.ts';
 /** What a waiter gets. */
 export type Outcome<T> = { ok: true; value: T } | ({ ok: false } & Denial);
 
+/** What is waited for; null when there is none now. */
+export type Take<T> = () => T | Denial | null;
+
 /** Told what came of it. */
 export type Done<T> = (outcome: Outcome<T>) => void;
 
@@ -48,13 +51,7 @@ export class Waiters {
   }
 
   /** Waits up to `seconds` for what `take` gives; `done` may be called at once. */
-  wait<T extends object>(
-    kind: string,
-    seconds: number,
-    take: () => T | Denial | null,
-    done: Done<T>,
-    title = '',
-  ): Wait {
+  wait<T extends object>(kind: string, seconds: number, take: Take<T>, done: Done<T>, title = ''): Wait {
     const since = performance.now();
     const deadline = clock.now + seconds * 1000;
     const waiter = { kind, title, take, done, since, deadline } as unknown as Waiter;
@@ -72,13 +69,7 @@ export class Waiters {
   }
 
   /** The same for what may be there already: who need not wait for others is served at once (NO_WAIT). */
-  ask<T extends object>(
-    kind: string,
-    seconds: number,
-    take: () => T | Denial | null,
-    done: Done<T>,
-    title: string,
-  ): Wait {
+  ask<T extends object>(kind: string, seconds: number, take: Take<T>, done: Done<T>, title: string): Wait {
     const value = this.length === 0 ? take() : null;
     if (value === null || isDenial(value)) return this.wait(kind, seconds, take, done, title);
     this.served(0);

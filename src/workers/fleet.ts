@@ -10,6 +10,7 @@ import { type GivenSocket, isDefault } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import { EX, ServiceError } from '../service/errors.ts';
 import type { Standing } from '../service/status.ts';
+import { VERSION } from '../version.ts';
 import type { Whole } from '../whole.ts';
 import { count } from '../words.ts';
 import { Acts } from './acts.ts';
@@ -104,6 +105,7 @@ export class Fleet implements Whole {
     seat.member = member;
     const { config } = this;
     const order = {
+      version: VERSION,
       index,
       count: this.seats.length,
       config: this.forWorkers(config),

@@ -191,3 +191,26 @@ describe('connection.blocked', () => {
     }
   });
 });
+
+describe('A client on an upstream that the broker has blocked, where there can be no other', () => {
+  const to = relayed(['max_upstreams = 1', 'lease_timeout = 3'], true);
+
+  it('takes one channel for all that it does there', async () => {
+    const queue = queueName('nowhere');
+    const client = await to.client(queue);
+    const [link] = to.relay.links;
+    to.relay.fromProxy = (_frame, { number }) => (number === link.number ? 'hold' : 'pass');
+    link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
+    await until('the alarm', async () => {
+      const { port } = to.relay;
+      return (await to.proxy.metric(`upstreams_blocked{upstream="127.0.0.1:${port}"}`)) === 1;
+    });
+    const before = await to.proxy.metric('channels_opened_total');
+    for (let n = 0; n < 50; n++) client.send(f.declare(1, `${queue}-${n}`, f.DURABLE | f.NO_WAIT));
+    await to.login();
+    expect(await to.proxy.metric('channels_opened_total')).to.be.at.most(before + 1);
+    to.relay.release();
+    link.toProxy(f.method(0, 10, 61));
+    for (const n of [0, 49]) await client.ask(f.declare(1, `${queue}-${n}`, f.PASSIVE), 'queue.declare-ok');
+  });
+});

@@ -17,8 +17,8 @@ describe('Frames of every kind from a neighbour', () => {
       const settings = [`consumers = ${mode}`];
       const { failure, scripts, steps, rss } = await campaign(broker, {
         seed: 20261125,
-        runs: 600,
-        seconds: 60,
+        runs: 400,
+        seconds: 180,
         settings,
       });
       const [warm, end] = rss.map(bytes => Math.round(bytes / 1048576));

@@ -27,6 +27,8 @@ const DESCRIPTORS = 6;
 const PERSISTENT: [number, Buffer] = [0x1000, Buffer.from([2])];
 /** Milliseconds between two mishaps, at most. */
 const PAUSE_MS = 2000;
+/** Seconds within which every answer comes: lease_timeout is 10. */
+const ANSWER_S = 15;
 /** Seconds for a handshake, and for whoever comes to the TLS listener and does not complete one. */
 const HANDSHAKE_S = 5;
 const MODES = [
@@ -72,8 +74,8 @@ async function reside(port: number, stay: Kept, goesOn: () => boolean, pause: ()
   };
   try {
     await client.open(1);
-    await client.call(f.declare(1, stay.queue, f.DURABLE), 'queue.declare-ok');
-    await client.call(f.confirmSelect(1), 'confirm.select-ok');
+    await client.ask(f.declare(1, stay.queue, f.DURABLE), 'queue.declare-ok', ANSWER_S);
+    await client.ask(f.confirmSelect(1), 'confirm.select-ok', ANSWER_S);
     while (goesOn()) {
       client.send(f.publish(1, stay.queue, 'kept', { properties: PERSISTENT }));
       const name = await next();
@@ -103,8 +105,7 @@ async function wake(client: RawClient): Promise<void> {
   const told = client.frames.map(frame => frame.name).filter(name => name !== 'heartbeat');
   if (told.length > 0 || client.ended) throw new Error(`was told ${told.join() || 'nothing, and cut off'}`);
   await client.open(1);
-  const answer = await client.call(f.declare(1, queueName('idle'), f.AUTO_DELETE), 'queue.declare-ok');
-  if (answer === null) throw new Error('lost its connection with the first request');
+  await client.ask(f.declare(1, queueName('idle'), f.AUTO_DELETE), 'queue.declare-ok', ANSWER_S);
   client.destroy();
 }
 

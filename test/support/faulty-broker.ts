@@ -1,5 +1,6 @@
 /** Brokers that fail: they accept connections, and that is nearly all. */
 import { createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './ports.ts';
 
 /** What one does with a connection: nothing at all, or hang up. */
 export type Fault = 'silent' | 'closes';
@@ -22,13 +23,13 @@ export class FaultyBroker {
     });
   }
 
-  static async start(fault: Fault, at = 0, host = '127.0.0.1'): Promise<FaultyBroker> {
+  static async start(fault: Fault, at?: number, host = '127.0.0.1'): Promise<FaultyBroker> {
     const broker = new FaultyBroker(fault);
+    broker.port = at ?? (await freePort());
     await new Promise<void>((resolve, reject) => {
       broker.server.once('error', reject);
-      broker.server.listen(at, host, resolve);
+      broker.server.listen(broker.port, host, resolve);
     });
-    broker.port = (broker.server.address() as { port: number }).port;
     return broker;
   }
 

@@ -15,6 +15,7 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Frame, FrameReader } from './frame.ts';
+import { freePort } from './ports.ts';
 
 /**
  * What becomes of a frame. `hold` keeps this frame, and no other, until `release`: what comes after it overtakes it unless
@@ -113,11 +114,14 @@ export class FrameRelay {
     });
   }
 
-  /** Passes on to port `to` what comes to port `at` (0: any that is free). */
-  static async start(to: number, at = 0): Promise<FrameRelay> {
+  /** Passes on to port `to` what comes to port `at` (one of its own unless given). */
+  static async start(to: number, at?: number): Promise<FrameRelay> {
     const relay = new FrameRelay(to);
-    await new Promise<void>(resolve => relay.server.listen(at, '127.0.0.1', resolve));
-    relay.port = (relay.server.address() as { port: number }).port;
+    relay.port = at ?? (await freePort());
+    await new Promise<void>((resolve, reject) => {
+      relay.server.once('error', reject);
+      relay.server.listen(relay.port, '127.0.0.1', resolve);
+    });
     return relay;
   }
 

@@ -214,6 +214,11 @@ export class RabbitMQ {
   /** Begins or ends its memory alarm. */
   async alarm(on: boolean): Promise<void> {
     await this.ctl('set_vm_memory_high_watermark', on ? '0.0000001' : '0.4');
+    // connections have been told when it is in the list
+    await until(on ? 'an alarm' : 'the end of the alarm', async () => {
+      const alarms = await this.ctl('eval', 'rabbit_alarm:get_alarms().');
+      return alarms.includes('memory') === on;
+    });
   }
 
   get pid(): number {

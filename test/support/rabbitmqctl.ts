@@ -20,7 +20,7 @@ const START = `
  */
 const LOOP = (dir: string): string => `
   Dir = "${dir}",
-  case filelib:is_regular(Dir ++ "/Elixir.RabbitMQCtl.beam") of
+  case filelib:is_regular(Dir ++ "/rabbitmqctl_escript.beam") of
     true -> ok;
     false ->
       {ok, Sections} = escript:extract(os:getenv("ESCRIPT_DIR") ++ "/rabbitmqctl", []),
@@ -32,7 +32,7 @@ const LOOP = (dir: string): string => `
         {error, _} -> file:del_dir_r(Own)
       end
   end,
-  code:add_patha(Dir),
+  code:add_pathsa([Dir | filelib:wildcard(Dir ++ "/*/ebin")]),
   {ok, _} = application:ensure_all_started(elixir),
   {ok, _} = application:ensure_all_started(rabbitmqctl),
   logger:set_primary_config(level, none),
@@ -135,7 +135,8 @@ export class Rabbitmqctl {
       else this.waiting.set(number, resolve);
     });
     this.shell.stdin.write(`${[number, ...words].join(' ')}\n`);
-    const said = this.errors.length;
+    // what it said before it ended says why
+    const said = this.over ? 0 : this.errors.length;
     const { status, output } = await answer;
     if (status !== 0)
       throw new Error(`rabbitmqctl ${args.join(' ')}: ${status}\n${output}${this.errors.slice(said)}`);

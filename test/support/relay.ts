@@ -1,5 +1,6 @@
 /** A stretch of network between the proxy and a broker, that a test can stop or cut. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './ports.ts';
 
 export class Relay {
   port = 0;
@@ -27,14 +28,14 @@ export class Relay {
     });
   }
 
-  /** Passes on to port `to` what comes to port `at` (0: any that is free) of a loopback address. */
-  static async start(to: number, at = 0, host = '127.0.0.1'): Promise<Relay> {
+  /** Passes on to port `to` what comes to port `at` (one of its own unless given) of a loopback address. */
+  static async start(to: number, at?: number, host = '127.0.0.1'): Promise<Relay> {
     const relay = new Relay(to);
+    relay.port = at ?? (await freePort());
     await new Promise<void>((resolve, reject) => {
       relay.server.once('error', reject);
-      relay.server.listen(at, host, resolve);
+      relay.server.listen(relay.port, host, resolve);
     });
-    relay.port = (relay.server.address() as { port: number }).port;
     return relay;
   }
 

@@ -1,6 +1,7 @@
 /** The packages as apt and rpm see them: install, upgrade, downgrade, remove, purge. */
 import { strict as assert } from 'node:assert';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { until } from '../../support/rabbitmq.ts';
 import {
   active,
@@ -17,6 +18,7 @@ import {
   step,
   write,
 } from '../machine.ts';
+import { inDirectory, run } from '../tools.ts';
 
 export async function installation(): Promise<void> {
   await step('apt installs the package; it is neither enabled nor started', async () => {
@@ -188,8 +190,71 @@ export async function theOther(): Promise<void> {
   });
 }
 
+/** The same as an .rpm, made in `dir`; its scripts do what the macros of Fedora write. */
+async function standInRpm(dir: string): Promise<string> {
+  const root = '%{buildroot}';
+  const spec = join(dir, 'theirs.spec');
+  writeFileSync(
+    spec,
+    [
+      ...['Name: amqproxy', 'Version: 3.1.3', 'Release: 1', 'Summary: x', 'License: x', 'BuildArch: noarch'],
+      ...[
+        '%description',
+        'x',
+        '%install',
+        `mkdir -p ${root}/etc ${root}/usr/bin ${root}/usr/lib/systemd/system`,
+      ],
+      `printf '[main]\\nupstream = amqp://localhost:5672\\n' >${root}/etc/amqproxy.ini`,
+      `printf '#!/bin/sh\\nexec sleep 3600\\n' >${root}/usr/bin/amqproxy`,
+      `printf '[Service]\\nExecStart=/usr/bin/amqproxy\\n[Install]\\nWantedBy=multi-user.target\\n' >${root}/usr/lib/systemd/system/amqproxy.service`,
+      ...[
+        '%preun',
+        '[ $1 != 0 ] || systemctl disable --now amqproxy',
+        '%postun',
+        'systemctl daemon-reload',
+        '[ $1 -lt 1 ] || systemctl try-restart amqproxy',
+      ],
+      ...['%files', '%config(noreplace) /etc/amqproxy.ini', '%attr(755,root,root) /usr/bin/amqproxy'],
+      ...['/usr/lib/systemd/system/amqproxy.service', ''],
+    ].join('\n'),
+  );
+  await run('rpmbuild', ['-bb', '--define', `_topdir ${dir}`, '--define', `_rpmdir ${dir}`, spec]);
+  return machine.bring(join(dir, 'noarch/amqproxy-3.1.3-1.noarch.rpm'));
+}
+
+async function theOtherRpm(): Promise<void> {
+  await inDirectory(async dir => {
+    const theirs = await standInRpm(dir);
+
+    await step(
+      'over AMQProxy 3.1.3 as an .rpm: an upgrade, the edited file and the service stay',
+      async () => {
+        await machine.do(`rpm -i --nodeps ${theirs} && systemctl daemon-reload`);
+        await configure();
+        await machine.do('systemctl enable --now amqproxy');
+        const edited = await machine.do('cat /etc/amqproxy.ini');
+        // no --oldpackage
+        await machine.do(`rpm -U --nodeps ${machine.bring(rpm)}`);
+        assert.equal(await machine.do('cat /etc/amqproxy.ini'), edited);
+        assert.equal(await property('UnitFileState'), 'enabled');
+        await until('it to serve', async () => (await http('/readyz').catch(() => null))?.ok);
+        await publish('story');
+      },
+    );
+
+    await step('and back: where it is asked for', async () => {
+      assert.match((await machine.run(`rpm -U --nodeps ${theirs}`)).output, /newer than amqproxy-3\.1\.3/);
+      await machine.do(`rpm -U --nodeps --oldpackage ${theirs}`);
+      assert.equal(await machine.do('rpm -q amqproxy'), 'amqproxy-3.1.3-1.noarch');
+      await machine.do('rpm -e amqproxy; rm -f /etc/amqproxy.ini*; systemctl daemon-reload');
+    });
+  });
+}
+
 export async function theRpm(): Promise<void> {
   const file = (): string => machine.bring(rpm);
+
+  await theOtherRpm();
 
   await step('rpm installs and starts the .rpm', async () => {
     // rpm on Debian knows none of Debian's packages
