@@ -15,7 +15,7 @@ import type { Whole } from '../whole.ts';
 import { count } from '../words.ts';
 import { Acts } from './acts.ts';
 import { Allotment } from './allotment.ts';
-import { Gone, within } from './link.ts';
+import { ANSWER_MS, Gone, within } from './link.ts';
 import { Member } from './member.ts';
 import { mergedBuffers, mergedRoutes, mergedStanding } from './merge.ts';
 import { Metrics } from './metrics.ts';
@@ -30,8 +30,6 @@ const SILENT_MS = 5000;
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 const SHORT_LIFE_MS = 10_000;
-/** Milliseconds that one who asks for metrics waits for a worker. */
-const METRICS_MS = 2000;
 /** Milliseconds that workers have to end when they are to end at once. */
 const ABORT_MS = 1000;
 /** So many numbers are left out behind the last that a lost worker has told of: it may have given out more. */
@@ -217,7 +215,7 @@ export class Fleet implements Whole {
     this.measured ??= new Metrics(this, async () => {
       const answers = this.members.map(async ({ index, link }): Promise<[number, string][]> => {
         // one that is stuck, or has just ended, is shown as it was
-        const json = await within(METRICS_MS, link.ask('metrics', null)).catch(() => null);
+        const json = await within(ANSWER_MS, link.ask('metrics', null)).catch(() => null);
         return json === null ? [] : [[index, json]];
       });
       return (await Promise.all(answers)).flat();
@@ -244,8 +242,8 @@ export class Fleet implements Whole {
           `[${settings.heading}] listens there after the next restart only: there are several workers`,
         );
     const answers = this.members.map(({ link }) =>
-      link.ask('configure', this.forWorkers(config)).catch((error: Error) => {
-        // one that ends now has it from its start when it is there again
+      within(ANSWER_MS, link.ask('configure', this.forWorkers(config))).catch((error: Error) => {
+        // one that ends now has it from its start when it is there again, one that is stuck when it goes on
         if (!(error instanceof Gone)) throw error;
       }),
     );
