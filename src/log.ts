@@ -93,18 +93,24 @@ export function styleFor(format: LogFormat, terminal: boolean, env: NodeJS.Proce
 }
 
 /** Where a terminal's last line is a status that must be cleared before anything is logged. */
-export const statusLine = { shown: false };
+export const statusLine = {
+  shown: false,
+  /** Another process writes it to the same terminal. */
+  foreign: false,
+};
 
 interface LoggerOptions {
   output?: Output;
   env?: NodeJS.ProcessEnv;
+  /** Facts of every record that its text leaves out. */
+  facts?: object | undefined;
   /** Called when not even the first line can be written, with the system's error. */
   onUnwritable?: (code: string) => void;
 }
 
 /** Levels as pino's, and `silent`. Setting the level of the logger sets that of its children. */
 export function createLogger(level: string, wanted: LogFormat, options: LoggerOptions = {}): Logger {
-  const { output = stdout, env = process.env, onUnwritable } = options;
+  const { output = stdout, env = process.env, facts, onUnwritable } = options;
   const terminal = isatty(output.fd);
   // Node makes a pipe non-blocking when it is first looked at: a reader that hangs must not hang the proxy
   if (output.fd === 1) void process.stdout;
@@ -125,6 +131,7 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
   };
 
   const emit = (record: LogRecord): void => {
+    if (facts !== undefined) record.journal = { ...facts, ...(record.journal as object | undefined) };
     events.add(record);
     if (journal !== null) {
       const facts = { ...factsOf(record), ...(record.journal as object | undefined) };
@@ -133,7 +140,7 @@ export function createLogger(level: string, wanted: LogFormat, options: LoggerOp
         return;
       }
     }
-    if (statusLine.shown) {
+    if (statusLine.shown || statusLine.foreign) {
       statusLine.shown = false;
       output.write('\r\x1b[K');
     }

@@ -10,7 +10,7 @@ const CLASSES = 128;
 export class Spread {
   readonly counts: Float64Array;
 
-  constructor(counts = new Float64Array(CLASSES)) {
+  constructor(counts: Float64Array = new Float64Array(CLASSES)) {
     this.counts = counts;
   }
 

@@ -58,6 +58,32 @@ export class Stats {
   }
 }
 
+/** What people are told of: of one process, or of all workers together. */
+export type Counted = Readonly<
+  Pick<
+    Stats,
+    | 'clients'
+    | 'clientsPeak'
+    | 'upstreams'
+    | 'upstreamsShared'
+    | 'upstreamsPrivate'
+    | 'upstreamsBusy'
+    | 'clientsApart'
+    | 'channelsParked'
+    | 'logins'
+    | 'loginsReused'
+    | 'leases'
+    | 'messagesIn'
+    | 'messagesOut'
+  >
+> & {
+  readonly clientTraffic: Readonly<Pick<Traffic, 'bytesIn' | 'bytesOut'>>;
+  readonly refused: ReadonlyMap<string, number>;
+} & Readonly<Record<'loginSeconds' | 'leaseWaitSeconds' | 'barrierSeconds', Timed>>;
+
+/** Durations as they are read. */
+export type Timed = Pick<Samples, 'spread' | 'quantile' | 'clear'>;
+
 /** What has happened in the pools of one user and vhost, whatever their secrets. */
 export class PoolTotals {
   readonly user: string;

@@ -10,6 +10,7 @@ import type { Config } from '../config/options.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Denial } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
+import { clientNumbers, share } from '../share.ts';
 import type { Stats } from '../stats.ts';
 import type { Carrier } from '../upstream/carrier.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -44,11 +45,10 @@ export interface ClientContext extends HandshakeContext {
 const INPUT_MAX = 65_536;
 /** The largest frame before the tune: long enough for any token in start-ok (RabbitMQ's initial_frame_max). */
 const HANDSHAKE_FRAME_MAX = 65_536;
-let made = 0;
 
 export class Client implements Connection, Newcomer, TransportUser {
   /** By which the operator and the log know it. */
-  readonly name = `c${++made}`;
+  readonly name = `c${share.number(clientNumbers.next())}`;
   readonly transport: Transport;
   readonly out: Transport['out'];
   readonly negotiated = new Negotiated();

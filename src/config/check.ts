@@ -78,7 +78,18 @@ function isHere(host: string, address: string): boolean {
   return onLoopback && sameFamily && !otherLoopback;
 }
 
+/** Each worker has a part of the limits on all together. */
+function checkWorkers({ workers, maxClients, maxUpstreamsTotal }: Config, report: Report): void {
+  for (const [key, most] of [
+    ['max_clients', maxClients],
+    ['max_upstreams_total', maxUpstreamsTotal],
+  ] as const)
+    if (most > 0 && workers > most)
+      report('workers', `is more than ${key} (${most}), of which each worker has one at least`);
+}
+
 export function checkTogether(config: Config, report: Report): void {
+  checkWorkers(config, report);
   const { listenPort, listenTlsPort, httpPort, listenAddress, httpAddress } = config;
   if (listenTlsPort > 0 && config.tlsCert === '') report('listenTlsPort', 'needs tls_cert in [listen]');
   if ((listenTlsPort > 0 || config.tlsCert !== '') && config.tlsKey === '')

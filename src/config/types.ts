@@ -56,6 +56,17 @@ export function integer(min: number, max: number, placeholder = 'NUMBER'): Type<
   };
 }
 
+/** How many; 0 stands for auto. */
+export function numberOrAuto(min: number, max: number): Type<number> {
+  const number = integer(min, max);
+  return {
+    parse: text => (text.trim().toLowerCase() === 'auto' ? 0 : number.parse(text)),
+    show: value => (value === 0 ? 'auto' : String(value)),
+    allowed: `auto, or ${number.allowed}`,
+    placeholder: 'NUMBER|auto',
+  };
+}
+
 export const port: Type<number> = { ...integer(0, 65535, 'PORT'), allowed: 'a port, 0 to 65535' };
 
 /** A port, or null where it is left empty. */

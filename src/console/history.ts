@@ -1,7 +1,7 @@
 /** What was counted every ten seconds for an hour: rates and waits of a span, and the lines of the page. */
 
 import type { Spread } from '../spread.ts';
-import type { PoolTotals, Stats } from '../stats.ts';
+import type { Counted, PoolTotals } from '../stats.ts';
 
 const EVERY_MS = 10_000;
 const KEPT = 361;
@@ -39,7 +39,7 @@ export interface PoolCounts {
 export type Row = Record<string, string | number | boolean | null | object>;
 
 interface Source {
-  readonly stats: Stats;
+  readonly stats: Counted;
 }
 
 export class History {

@@ -1,10 +1,11 @@
 /** The rows of what can be shown: plain values with names, no secret among them. */
 import type { Client } from '../client/client.ts';
 import { clock } from '../clock.ts';
-import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
+import { type Config, type OptionName, optionNames, optionOf, show } from '../config/options.ts';
 import { heading, isLiveIn } from '../config/sections.ts';
 import { events } from '../events.ts';
 import { factsOf } from '../log.ts';
+import { poolName } from '../pool/context.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { PoolTotals } from '../stats.ts';
@@ -13,15 +14,14 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { History, PoolCounts, Row } from './history.ts';
 import type { ViewName } from './table.ts';
 
+/** What each process shows of itself; the others are shown of all together. */
+export type LiveView = Exclude<ViewName, 'stats' | 'config'>;
+
 /** What the rows are of. */
-export interface Sources {
+interface Sources {
   readonly proxy: Proxy;
   readonly history: History;
-  /** Where each setting comes from. */
-  readonly settingSources: Record<OptionName, string>;
 }
-
-export const poolName = ({ user, vhost }: { user: string; vhost: string }): string => `${user}@${vhost}`;
 
 const seconds = (ms: number): number => Math.max(0, Math.round(ms) / 1000);
 /** A moment of the coarse clock on the wall's. */
@@ -215,8 +215,29 @@ function brokerRow(route: string, broker: Broker<Upstream>, upstreams: Upstream[
 export const brokersOf = ({ routes }: Proxy): Broker<Upstream>[] =>
   routes.all.flatMap(({ dialer }) => [...dialer.brokers]);
 
+/** `sources`: where each setting comes from. */
+export function* settingRows(config: Config, sources: Record<OptionName, string>): Generator<Row> {
+  for (const name of optionNames) {
+    const { section, key, live } = optionOf(name);
+    yield {
+      key: `${section}.${key}`,
+      value: show(name, config[name]),
+      source: sources[name],
+      live: live ? 'live' : 'restart',
+    };
+  }
+  for (const section of config.sections)
+    for (const name of Object.keys(section.own) as OptionName[])
+      yield {
+        key: `${heading(section)}.${optionOf(name).key}`,
+        value: show(name, section.own[name]),
+        source: section.sources[name] ?? section.place,
+        live: isLiveIn(section, name) ? 'live' : 'restart',
+      };
+}
+
 /** Gives the rows one by one: there may be ten thousand of them, and the proxy works on between. */
-export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sources): Generator<Row> {
+export function* rowsOf(view: LiveView, { proxy, history }: Sources): Generator<Row> {
   const { registry } = proxy;
   switch (view) {
     case 'clients': {
@@ -247,33 +268,15 @@ export function* rowsOf(view: ViewName, { proxy, history, settingSources }: Sour
       }
       return;
     }
-    case 'stats':
-      yield* history.spans();
-      return;
-    case 'config':
-      for (const name of optionNames) {
-        const { section, key, live } = optionOf(name);
-        yield {
-          key: `${section}.${key}`,
-          value: show(name, proxy.config[name]),
-          source: settingSources[name],
-          live: live ? 'live' : 'restart',
-        };
-      }
-      for (const section of proxy.config.sections)
-        for (const name of Object.keys(section.own) as OptionName[])
-          yield {
-            key: `${heading(section)}.${optionOf(name).key}`,
-            value: show(name, section.own[name]),
-            source: section.sources[name] ?? section.place,
-            live: isLiveIn(section, name) ? 'live' : 'restart',
-          };
-      return;
     case 'events':
-      for (const record of [...events]) {
-        const { time, level, msg, journal } = record;
-        const facts = { ...factsOf(record), ...(journal as object | undefined) };
-        yield { time: String(time), level: String(level), message: String(msg), facts };
-      }
+      yield* eventRows();
+  }
+}
+
+export function* eventRows(): Generator<Row> {
+  for (const record of [...events]) {
+    const { time, level, msg, journal } = record;
+    const facts = { ...factsOf(record), ...(journal as object | undefined) };
+    yield { time: String(time), level: String(level), message: String(msg), facts };
   }
 }

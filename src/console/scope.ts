@@ -1,17 +1,21 @@
 /** What an operator means by the words of a command: clients, pools, brokers. */
 import type { Client } from '../client/client.ts';
+import { poolName } from '../pool/context.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Broker as AnyBroker } from '../upstream/broker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Row } from './history.ts';
-import { brokersOf, poolName } from './rows.ts';
+import { brokersOf } from './rows.ts';
 
 type Broker = AnyBroker<Upstream>;
 
 /** A command that cannot be done as it stands: the answer says why. */
 export class Refusal extends Error {}
+
+/** What it names is not there. */
+export class Absent extends Refusal {}
 
 /** What POOL|BROKER stands for; null is everywhere. */
 export type Place = { pool: Pool } | { broker: Broker } | null;
@@ -36,7 +40,7 @@ export function brokerNamed(proxy: Proxy, name: string): Broker {
   const brokers = brokersOf(proxy);
   const found = brokers.find(broker => broker.name === name || broker.name.replace(/:\d+$/, '') === name);
   if (found !== undefined) return found;
-  throw new Refusal(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
+  throw new Absent(`there is no broker ${name}: there are ${brokers.map(broker => broker.name).join(', ')}`);
 }
 
 export function routeNamed({ routes }: Proxy, name: string): Route {
@@ -48,7 +52,7 @@ export function routeNamed({ routes }: Proxy, name: string): Route {
 export function scopeNamed(proxy: Proxy, name: string | undefined): Place {
   if (name === undefined) return null;
   for (const pool of proxy.registry.pools) if (poolName(pool) === name) return { pool };
-  if (name.includes('@')) throw new Refusal(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
+  if (name.includes('@')) throw new Absent(`there is no pool ${name} (USER@VHOST, see amqproxy show pools)`);
   return { broker: brokerNamed(proxy, name) };
 }
 

@@ -6,30 +6,77 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { printable } from '../config/types.ts';
-import { ACTS, type ActName, type Subject } from './acts.ts';
-import { History } from './history.ts';
+import { type Request, type StepName, stepOf } from './acts.ts';
+import type { History } from './history.ts';
 import { Most } from './order.ts';
 import { PAGE, PAGE_HEADERS } from './page.ts';
-import { poolCounts, rowsOf } from './rows.ts';
+import { settingRows } from './rows.ts';
 import { matcher, Refusal } from './scope.ts';
-import { commandOf, isCommand, isView, type ViewName, viewNames, viewOf } from './table.ts';
+import type { Outcome, Settings } from './settings.ts';
+import type { Query, Rows, Subject } from './subject.ts';
+import { switchTo } from './switch.ts';
+import { type COMMANDS, commandOf, isCommand, isView, type ViewName, viewNames, viewOf } from './table.ts';
 
 /** Rows that are made before the event loop has its turn: a fraction of a millisecond. */
 const SLICE = 100;
 
+type ActName = {
+  [K in keyof typeof COMMANDS]: (typeof COMMANDS)[K]['kind'] extends 'act' ? K : never;
+}[keyof typeof COMMANDS];
+
+/** Acts on the settings, which are those of all processes. */
+const ON_SETTINGS: Record<
+  Exclude<ActName, StepName>,
+  (subject: Subject, settings: Settings, request: Request) => Promise<string>
+> = {
+  switch: switchTo,
+  async set(_, settings, { args: [key, value] }) {
+    if (key === undefined || value === undefined) throw new Refusal('set KEY VALUE');
+    return outcome(await settings.set(key, value));
+  },
+  reload: async (_, settings) => outcome(await settings.reload()),
+  check: async (_, settings) => outcome(settings.check()),
+};
+
+function outcome({ done, lines }: Outcome): string {
+  if (!done) throw new Refusal(lines.join('\n'));
+  return lines.join('\n');
+}
+
 export class Console {
   private readonly subject: Subject;
+  private readonly settings: Settings;
   private readonly log: Logger;
-  readonly history: History;
   readonly page = PAGE;
   readonly pageHeaders = PAGE_HEADERS;
 
-  constructor(subject: Subject, log: Logger) {
+  constructor(subject: Subject, settings: Settings) {
     this.subject = subject;
-    this.log = log;
-    const { proxy } = subject;
-    this.history = new History(proxy, () => poolCounts(proxy));
+    this.settings = settings;
+    this.log = subject.log;
     this.history.start();
+  }
+
+  private get history(): History {
+    return this.subject.history;
+  }
+
+  private rows(view: ViewName, query: Query): Rows {
+    switch (view) {
+      case 'stats':
+        return this.history.spans();
+      case 'config':
+        return settingRows(this.subject.config, this.settings.sources);
+      default:
+        return this.subject.rows(view, query);
+    }
+  }
+
+  private async done(name: ActName, request: Request): Promise<string> {
+    if (name in ON_SETTINGS)
+      return ON_SETTINGS[name as keyof typeof ON_SETTINGS](this.subject, this.settings, request);
+    const step = name as StepName;
+    return stepOf(step).told(await this.subject.each(step, request), request);
   }
 
   /** Answers a request for /show/…; false when it is for something else. */
@@ -59,16 +106,16 @@ export class Console {
     response: ServerResponse,
     headOnly: boolean,
   ): Promise<void> {
-    const matches = matcher(query.getAll('filter'));
+    const filters = query.getAll('filter');
+    const matches = matcher(filters);
     const limit = Math.max(0, Number(query.get('limit') ?? Number.POSITIVE_INFINITY)) || 0;
     const most = Number.isFinite(limit) && limit > 0 ? new Most(limit, viewOf(view).order) : null;
-    const { proxy, settings } = this.subject;
-    const rows = rowsOf(view, { proxy, history: this.history, settingSources: settings.sources });
+    const rows = this.rows(view, { filters, limit: most === null ? Number.POSITIVE_INFINITY : limit });
     let head = '{"rows":[';
     let text = '';
     let n = 0;
     let matched = 0;
-    for (const row of rows) {
+    for await (const row of rows) {
       // a filter that names no column is told before the answer begins
       if (matches(row)) {
         if (most !== null) most.add(row);
@@ -81,7 +128,8 @@ export class Console {
     }
     if (most !== null) text = most.rows.map(row => JSON.stringify(row)).join(',\n');
     this.begin(response);
-    response.end(headOnly ? undefined : `${head}${text}],"total":${matched}}\n`);
+    const total = matched + (rows.leftOut ?? 0);
+    response.end(headOnly ? undefined : `${head}${text}],"total":${total}}\n`);
   }
 
   private begin(response: ServerResponse): void {
@@ -126,7 +174,7 @@ export class Console {
     };
     if (name === 'pause' || name === 'switch') this.log.info(facts, `Console: ${name} begins`);
     try {
-      const text = await ACTS[name as ActName](this.subject, { args, options, signal: abort.signal });
+      const text = await this.done(name as ActName, { args, options, signal: abort.signal });
       this.log.info(facts, `Console: ${name}: ${text}`);
       this.sendJson(response, 200, { text });
     } catch (error) {

@@ -1,17 +1,24 @@
 /** The settings of a running proxy: read again, checked, or changed one by one, with what there is to say of it. */
 
+import type { Logger } from 'pino';
 import { checkTogether } from '../config/check.ts';
 import { ConfigError, type Loaded } from '../config/load.ts';
-import { type OptionName, optionNames, optionOf, show } from '../config/options.ts';
+import { type Config, type OptionName, optionNames, optionOf, show } from '../config/options.ts';
 import { reloadedConfig } from '../config/reload.ts';
 import { nearest } from '../config/suggest.ts';
 import { printable } from '../config/types.ts';
-import type { Proxy } from '../proxy/proxy.ts';
 
 /** What came of it, in sentences. */
 export interface Outcome {
   done: boolean;
   lines: string[];
+}
+
+/** Who goes by the settings. */
+export interface Configured {
+  readonly config: Config;
+  readonly log: Logger;
+  reload(config: Config): void | Promise<void>;
 }
 
 /** Where a setting comes from that the console has changed. */
@@ -20,22 +27,22 @@ export const BY_CONSOLE = 'console, until the next reload';
 const failed = (lines: string[]): Outcome => ({ done: false, lines });
 
 export class Settings {
-  private readonly proxy: Proxy;
+  private readonly subject: Configured;
   private readonly read: () => Loaded;
   /** Where each setting comes from. */
   sources: Record<OptionName, string>;
 
   /** `read` reads the files, the environment and the command line again; it throws ConfigError. */
-  constructor(proxy: Proxy, loaded: Loaded, read: () => Loaded) {
-    this.proxy = proxy;
+  constructor(subject: Configured, loaded: Loaded, read: () => Loaded) {
+    this.subject = subject;
     this.read = read;
     this.sources = loaded.sources;
   }
 
   /** Takes over what can change live; what cannot is named in a warning; a mistake changes nothing. */
-  reload(): Outcome {
-    const { proxy } = this;
-    const { log } = proxy;
+  async reload(): Promise<Outcome> {
+    const { subject } = this;
+    const { log } = subject;
     const next = this.attempt();
     if (next instanceof ConfigError) {
       const lines = next.message.split('\n');
@@ -43,9 +50,9 @@ export class Settings {
       return failed(lines);
     }
     for (const warning of next.warnings) log.warn(warning);
-    const { config, changed, waiting } = reloadedConfig(proxy.config, next.config);
+    const { config, changed, waiting } = reloadedConfig(subject.config, next.config);
     for (const change of waiting) log.warn(`Reload: ${change}`);
-    proxy.reload(config);
+    await subject.reload(config);
     this.sources = next.sources;
     log.level = config.logLevel;
     const nothing = `nothing ${waiting.length > 0 ? 'else ' : ''}has changed`;
@@ -58,7 +65,7 @@ export class Settings {
   check(): Outcome {
     const next = this.attempt();
     if (next instanceof ConfigError) return failed(next.message.split('\n'));
-    const { changed, waiting } = reloadedConfig(this.proxy.config, next.config);
+    const { changed, waiting } = reloadedConfig(this.subject.config, next.config);
     const change = `A reload would change ${changed.length === 0 ? 'nothing' : changed.join(', ')}`;
     return { done: true, lines: [...next.warnings, ...waiting, change] };
   }
@@ -73,8 +80,8 @@ export class Settings {
   }
 
   /** Changes a setting until the next reload. */
-  set(key: string, text: string): Outcome {
-    const { proxy } = this;
+  async set(key: string, text: string): Promise<Outcome> {
+    const { subject } = this;
     const name = optionNames.find(name => {
       const option = optionOf(name);
       return key === option.key || key === `${option.section}.${option.key}`;
@@ -88,7 +95,7 @@ export class Settings {
     }
     const { live, type } = optionOf(name);
     if (!live) return failed([`${key} changes at the next restart only: write it into the file`]);
-    const config = { ...proxy.config };
+    const config = { ...subject.config };
     try {
       (config as Record<OptionName, unknown>)[name] = type.parse(text);
     } catch (error) {
@@ -99,8 +106,8 @@ export class Settings {
     const problems: string[] = [];
     checkTogether(config, (other, what) => problems.push(`${optionOf(other).key} ${what}`));
     if (problems.length > 0) return failed(problems);
-    const [before, after] = [show(name, proxy.config[name]), show(name, config[name])];
-    this.put(config, name);
+    const [before, after] = [show(name, subject.config[name]), show(name, config[name])];
+    await this.put(config, name);
     return {
       done: true,
       lines: [`${key} ${before || '(none)'} -> ${after || '(none)'}, until the next reload`],
@@ -108,9 +115,9 @@ export class Settings {
   }
 
   /** Takes over a configuration that differs from the one in effect in one setting; null is one of a section with a name. */
-  put(config: Proxy['config'], name: OptionName | null): void {
-    this.proxy.reload(config);
-    this.proxy.log.level = config.logLevel;
+  async put(config: Config, name: OptionName | null): Promise<void> {
+    await this.subject.reload(config);
+    this.subject.log.level = config.logLevel;
     if (name !== null) this.sources = { ...this.sources, [name]: BY_CONSOLE };
   }
 }

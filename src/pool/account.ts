@@ -5,6 +5,7 @@
  *
  * The secret is kept in memory as long as there are pools: each further upstream needs it to log in.
  */
+import { share } from '../share.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { expiryOf } from './secrets.ts';
 
@@ -55,7 +56,7 @@ export class Account<P extends AccountPool = AccountPool> {
   nextNumber(vhost: string): number {
     const number = (this.sequences.get(vhost) ?? 0) + 1;
     this.sequences.set(vhost, number);
-    return number;
+    return share.number(number);
   }
 
   /**

@@ -68,3 +68,6 @@ export interface PoolContext<Pool> {
   waitingChanged(pool: Pool): void;
   report(level: 'debug' | 'info' | 'warn', pool: Pool, message: string, facts?: object): void;
 }
+
+/** By which the operator and the log know a pool; those of a user with several secrets share it. */
+export const poolName = ({ user, vhost }: { user: string; vhost: string }): string => `${user}@${vhost}`;

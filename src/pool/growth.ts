@@ -2,6 +2,7 @@
 import type { CloseReason } from '../amqp/errors.ts';
 import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
+import { share } from '../share.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -80,7 +81,7 @@ export class Growth {
 
   /** Whether the pool may have one more upstream. */
   get possible(): boolean {
-    const max = this.pool.way.route.config.maxUpstreams || Number.POSITIVE_INFINITY;
+    const max = share.of(this.pool.way.route.config.maxUpstreams) || Number.POSITIVE_INFINITY;
     return !this.closed && this.size < max && this.refusal === null;
   }
 

@@ -1,4 +1,5 @@
 /** Connections to brokers, from before the dial to their end: as many as max_upstreams_total allows, in all and by route. */
+import { share } from '../share.ts';
 
 interface Route {
   readonly config: { readonly maxUpstreamsTotal: number };
@@ -10,8 +11,8 @@ export class Places<R extends Route> {
 
   /** Where there is no place for one more on this route: everywhere (null), or there only; undefined when there is one. */
   full(route: R, max: number): R | null | undefined {
-    if (max > 0 && this.total >= max) return null;
-    const { maxUpstreamsTotal } = route.config;
+    if (max > 0 && this.total >= share.of(max)) return null;
+    const maxUpstreamsTotal = share.of(route.config.maxUpstreamsTotal);
     return maxUpstreamsTotal > 0 && this.taken(route) >= maxUpstreamsTotal ? route : undefined;
   }
 

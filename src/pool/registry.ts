@@ -6,7 +6,7 @@ import type { Stats } from '../stats.ts';
 import { ownTitle } from '../upstream/title.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Account } from './account.ts';
-import type { Route as AnyRoute, PoolContext, Routes } from './context.ts';
+import { type Route as AnyRoute, type PoolContext, poolName, type Routes } from './context.ts';
 import { SHUTDOWN } from './denial.ts';
 import { Logins } from './logins.ts';
 import { Places } from './places.ts';
@@ -41,6 +41,8 @@ export class Registry implements PoolContext<Pool> {
   private givingWay = false;
   /** By the operator's wish nothing is lent there, and nobody logged in upstream, for now; null is everywhere. */
   private readonly pausedOn = new Set<Route | null>();
+  /** The same for pools of a name, those included that are still to come. */
+  readonly pausedPools = new Set<string>();
   private serving = false;
 
   constructor(context: RegistryContext, routes: Routes<Account>) {
@@ -104,7 +106,7 @@ export class Registry implements PoolContext<Pool> {
     let pool = account.pools.get(vhost);
     if (pool === undefined) {
       pool = new Pool(this, account, vhost, this.ways.to(account.user, vhost));
-      if (this.isPausedOn(pool.way.route)) pool.waiters.hold();
+      if (this.isPausedOn(pool.way.route) || this.pausedPools.has(poolName(pool))) pool.waiters.hold();
       account.pools.set(vhost, pool);
       this.pools.add(pool);
       this.stats.pools++;
@@ -297,6 +299,7 @@ export class Registry implements PoolContext<Pool> {
 
   resume(only: ReadonlySet<Route> | null = null): void {
     for (const route of only ?? [...this.pausedOn]) this.pausedOn.delete(route);
+    if (only === null) this.pausedPools.clear();
     for (const pool of [...this.pools]) if (only?.has(pool.way.route) !== false) this.resumePool(pool);
     this.logins.goOn();
   }

@@ -1,5 +1,6 @@
 /** A route's own limits on clients; those of [main] hold for all together. */
 import { reason } from '../amqp/errors.ts';
+import { share } from '../share.ts';
 import type { Denial } from './denial.ts';
 import type { Pool } from './pool.ts';
 
@@ -18,9 +19,9 @@ export function routeIsFull(pools: Iterable<Pool>, { way: { route }, user }: Poo
     cause,
     why: reason('NOT_ALLOWED', `${text} clients already`),
   });
-  if (maxClients > 0 && all >= maxClients)
+  if (maxClients > 0 && all >= share.of(maxClients))
     return deny('max_clients', `[route ${route.name}] has max_clients (${maxClients})`);
-  if (maxClientsPerUser > 0 && mine >= maxClientsPerUser)
+  if (maxClientsPerUser > 0 && mine >= share.of(maxClientsPerUser))
     return deny(
       'max_clients_per_user',
       `user '${user}' has max_clients_per_user (${maxClientsPerUser}) of [route ${route.name}]`,

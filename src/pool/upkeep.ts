@@ -1,6 +1,7 @@
 /** Which upstreams of a pool have been idle, or alive, for too long, and what the loss of one means. Pure. */
 import { type CloseReason, REPLY } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
+import { share } from '../share.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** Seconds that an upstream is kept for a secret that was used once, after the same user has come with another … */
@@ -39,7 +40,7 @@ export function outdated<T extends Kept>(
   const { maxLifetime, idleConnectionTimeout, minUpstreams } = config;
   const idleMax = once ? Math.min(idleConnectionTimeout || USED_ONCE_S, USED_ONCE_S) : idleConnectionTimeout;
   // the last one tells whether the broker, and with it what clients have declared, is still there
-  const least = Math.max(once ? 0 : minUpstreams, declared ? 1 : 0);
+  const least = Math.max(once ? 0 : share.of(minUpstreams), declared ? 1 : 0);
   const current = upstreams.filter(({ retired }) => !retired);
   // those that were opened together are not closed together
   const lifetime = ({ id }: Kept): number => maxLifetime * (1000 - 10 * (id % 10));

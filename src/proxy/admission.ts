@@ -3,6 +3,7 @@ import { type ReplyName, reason } from '../amqp/errors.ts';
 import type { Client } from '../client/client.ts';
 import type { Config } from '../config/options.ts';
 import type { Denial } from '../pool/denial.ts';
+import { share } from '../share.ts';
 import type { Stats } from '../stats.ts';
 
 interface AdmissionContext {
@@ -32,7 +33,8 @@ export class Admission {
    */
   hasRoom(waiting = 0): boolean {
     const { maxClients } = this.context.config;
-    if (maxClients === 0 || this.list.length + waiting < maxClients * 2 + 100) return true;
+    const here = share.ofClients(maxClients);
+    if (maxClients === 0 || this.list.length + waiting < here * 2 + 100) return true;
     // but not more than as many again may wait to be told
     this.context.stats.refuse('max_clients');
     return false;
@@ -77,13 +79,13 @@ export class Admission {
       cause,
       why: reason(code, text),
     });
-    if (config.maxClients > 0 && this.list.length > config.maxClients)
+    if (config.maxClients > 0 && this.list.length > share.ofClients(config.maxClients))
       return deny(
         'max_clients',
         'NOT_ALLOWED',
         `amqproxy has max_clients (${config.maxClients}) clients already`,
       );
-    if (config.maxClientsPerUser > 0 && mine > config.maxClientsPerUser)
+    if (config.maxClientsPerUser > 0 && mine > share.of(config.maxClientsPerUser))
       return deny(
         'max_clients_per_user',
         'NOT_ALLOWED',

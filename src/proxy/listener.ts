@@ -1,5 +1,5 @@
 /** One place where clients come in: its sockets, and how who comes there is received. */
-import { chmodSync, chownSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, BlockList, createServer, isIPv4, type Server } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
@@ -8,7 +8,7 @@ import { clock } from '../clock.ts';
 import type { ListenerSettings, Place } from '../config/listeners.ts';
 import type { Arrival, Origin, ServerTls } from '../io/arrival.ts';
 import { type Accepted, acceptBare, BareSocket } from '../io/bare-socket.ts';
-import { inItsPlace } from '../io/unix-socket.ts';
+import { asFile } from '../io/unix-socket.ts';
 import { inWords } from '../words.ts';
 import type { Introductions } from './introductions.ts';
 
@@ -16,18 +16,22 @@ export const BACKLOG = 4096;
 
 export interface ListenerContext {
   readonly log: Logger;
+  /** Whether it says where it listens. */
+  readonly tells: boolean;
   readonly introductions: Introductions;
   /** Whether one more may come; it is counted if not. */
   hasRoom(): boolean;
   accept(arrival: Arrival): void;
 }
 
-type Where = { fd: number } | { host: string; port: number } | { path: string };
+/** Where its sockets come from: opened here, handed over by a service manager, or inherited from the main process. */
+export type Source = 'opened' | 'given' | 'inherited';
+
+type Where = { fd: number; known: string | null } | { host: string; port: number } | { path: string };
 
 export class Listener {
   settings: ListenerSettings;
-  /** Its sockets were handed over: who has connected and was not accepted waits there for the next process. */
-  readonly given: boolean;
+  private readonly sockets: Source;
   /** Where it listens, or has listened. */
   readonly addresses: AddressInfo[] = [];
   accepted = 0;
@@ -38,17 +42,25 @@ export class Listener {
   /** Whom it believes who comes; null: it speaks no PROXY protocol. */
   private balancers: BlockList | null;
 
-  constructor(settings: ListenerSettings, context: ListenerContext, given: boolean) {
+  constructor(settings: ListenerSettings, context: ListenerContext, sockets: Source) {
     this.settings = settings;
     this.context = context;
-    this.given = given;
+    this.sockets = sockets;
     this.tls = secured(settings);
     this.balancers = balancersOf(settings);
   }
 
+  /** Who has connected and was not accepted waits there for the next process. */
+  get given(): boolean {
+    return this.sockets === 'given';
+  }
+
   /** Whether it can take these over as it is: where it listens does not change. */
   fits({ place, tls }: ListenerSettings): boolean {
-    return this.given || (isDeepStrictEqual(place, this.settings.place) && tls === this.settings.tls);
+    return (
+      this.sockets !== 'opened' ||
+      (isDeepStrictEqual(place, this.settings.place) && tls === this.settings.tls)
+    );
   }
 
   /** Takes over other settings: they hold for who comes from now on. */
@@ -56,7 +68,7 @@ export class Listener {
     const { tls } = this.settings;
     if (wanted.tls !== tls)
       this.context.log.warn(
-        `[${wanted.heading}] tls changes at the next restart only: its socket is the service manager's`,
+        `[${wanted.heading}] tls changes at the next restart only: its socket is ${this.given ? "the service manager's" : 'that of all workers'}`,
       );
     const settings = { ...wanted, tls };
     this.settings = settings;
@@ -71,8 +83,9 @@ export class Listener {
 
   // ---- where
 
-  listenOn(fd: number): Promise<number> {
-    return this.serve({ fd });
+  /** `path`: of a Unix socket, where it is known. */
+  listenOn(fd: number, path: string | null): Promise<number> {
+    return this.serve({ fd, known: path });
   }
 
   /** Rejects with the system's error (EADDRINUSE, EACCES …). */
@@ -89,20 +102,14 @@ export class Listener {
   }
 
   private async listenOnPath(place: Extract<Place, { path: string }>): Promise<void> {
-    const { path, mode, group } = place;
-    // nobody for the moment between bind and chmod
-    await inItsPlace(path, async () => {
-      const mask = process.umask(0o177);
-      const listening = this.serve({ path });
-      process.umask(mask);
-      await listening;
-    });
-    if (group !== '') chownSync(path, process.getuid!(), groupId(group));
-    chmodSync(path, mode);
+    const { path } = place;
+    await asFile(place, async () => void (await this.serve({ path })));
   }
 
   private serve(where: Where): Promise<number> {
-    const { log } = this.context;
+    const { log, tells } = this.context;
+    const tell = (text: string): void => log[tells ? 'info' : 'debug'](text);
+    const known = 'fd' in where ? where.known : null;
     /** Of a Unix socket, or the name of one that was handed over: its path is not told then. */
     let path: string | null = null;
     const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, socket =>
@@ -130,19 +137,19 @@ export class Listener {
         const address = server.address() as AddressInfo | string | null;
         const name = heading === 'listen' ? '' : ` ([${heading}])`;
         if (address === null || typeof address === 'string') {
-          path = address || this.settings.name;
-          log.info(`Proxy listening on ${address || 'a Unix socket that was handed over'}${name}`);
+          path = address || known || this.settings.name;
+          tell(`Proxy listening on ${address || known || 'a Unix socket that was handed over'}${name}`);
           resolve(0);
           return;
         }
         this.addresses.push(address);
         const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-        log.info(`Proxy listening on ${host}:${address.port}${name}`);
+        tell(`Proxy listening on ${host}:${address.port}${name}`);
         resolve(address.port);
       };
       if ('path' in where) server.listen(where.path, BACKLOG, heard);
       // as an argument: among the options node does not see it for a descriptor, and would cut the socket unit's to 511
-      else server.listen(where, BACKLOG, heard);
+      else server.listen('fd' in where ? { fd: where.fd } : where, BACKLOG, heard);
     });
   }
 
@@ -203,13 +210,3 @@ function balancersOf({ config: { proxyProtocol, proxyFrom } }: ListenerSettings)
 /** An address that has been lost already is nobody's. */
 const isAmong = (list: BlockList, address: string | undefined): boolean =>
   address !== undefined && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
-
-/** The number of a group. @throws Error where there is none of this name. */
-function groupId(group: string): number {
-  if (/^\d+$/.test(group)) return Number(group);
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find(line => line.startsWith(`${group}:`));
-  if (line === undefined) throw new Error(`there is no group ${group}`);
-  return Number(line.split(':')[2]);
-}

@@ -8,12 +8,14 @@ import type { Arrival } from '../io/arrival.ts';
 import { bareSockets } from '../io/bare-socket.ts';
 import type { Stats } from '../stats.ts';
 import { Introductions } from './introductions.ts';
-import { BACKLOG, Listener } from './listener.ts';
+import { BACKLOG, Listener, type Source } from './listener.ts';
 
 /** A listening socket handed over by systemd: `amqp`, `amqps`, `http`, `admin`, or the name of a section [listen NAME]. */
 export interface GivenSocket {
   name: string;
   fd: number;
+  /** It comes from the main process of several workers, which has opened it; of a Unix socket it knows the path. */
+  own?: { path: string | null };
 }
 
 /** Nothing that clients could come in by. */
@@ -43,13 +45,20 @@ interface ListenersContext {
 }
 
 /** The sockets of [listen] itself. */
-const isDefault = ({ name }: { name: string }): boolean => name === 'amqp' || name === 'amqps';
+export const isDefault = ({ name }: { name: string }): boolean => name === 'amqp' || name === 'amqps';
+
+const sourceOf = (given: readonly GivenSocket[]): Source => {
+  if (given.length === 0) return 'opened';
+  return given.some(({ own }) => own === undefined) ? 'given' : 'inherited';
+};
 
 export class Listeners {
   readonly introductions: Introductions;
   private readonly context: ListenersContext;
   private list: Listener[] = [];
   private given: readonly GivenSocket[] = [];
+  /** Whether it says where it listens. */
+  tells = true;
   /** Where those listened that a reload has ended. */
   private readonly former: AddressInfo[] = [];
 
@@ -71,9 +80,10 @@ export class Listeners {
   }
 
   /** Listens; rejects with ListenError or NoListener. `given` sockets win over the addresses configured. */
-  async listen(given: readonly GivenSocket[]): Promise<void> {
+  async listen(given: readonly GivenSocket[], tells: boolean): Promise<void> {
     this.given = given;
-    if (!bareSockets)
+    this.tells = tells;
+    if (!bareSockets && tells)
       this.log.info('Clients are served over net.Socket, which costs more: the runtime is not the one known');
     for (const settings of listenersOf(this.context.config)) await this.open(settings);
     if (this.list.length === 0)
@@ -92,10 +102,10 @@ export class Listeners {
         throw new Error(
           `it has neither port nor socket, and the service manager hands over no socket named ${settings.name}`,
         );
-      const listener = new Listener(settings, this, mine.length > 0);
+      const listener = new Listener(settings, this, sourceOf(mine));
       this.list.push(listener);
       try {
-        if (mine.length > 0) for (const { fd } of mine) await listener.listenOn(fd);
+        if (mine.length > 0) for (const { fd, own } of mine) await listener.listenOn(fd, own?.path ?? null);
         else await listener.listen(place!);
       } catch (error) {
         listener.close();
@@ -128,7 +138,7 @@ export class Listeners {
       }
       this.former.push(...listener.addresses);
       // closed as well: their numbers may be those of other files soon
-      if (listener.given) this.given = this.given.filter(({ name }) => name !== listener.settings.name);
+      this.given = this.given.filter(({ name }) => name !== listener.settings.name);
       listener.close();
       return false;
     });

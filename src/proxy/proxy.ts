@@ -26,6 +26,8 @@ export interface Fill {
   limit: number;
 }
 
+export type Buffers = Record<'client_buffer' | 'upstream_buffer' | 'message_buffer', Fill>;
+
 /** A client that has come less than this many milliseconds ago, and waits for no messages, may well leave by itself … */
 const PASSING_MS = 5000;
 /** … within this many seconds: it hears no 320 for being a moment too late. */
@@ -78,7 +80,7 @@ export class Proxy implements ClientContext, RouteOwner {
   }
 
   /** The buffers by the settings that bound them. */
-  get buffers(): Record<'client_buffer' | 'upstream_buffer' | 'message_buffer', Fill> {
+  get buffers(): Buffers {
     const { stats, config } = this;
     return {
       client_buffer: { ...stats.clientTraffic.backlog.fill, limit: config.clientBuffer },
@@ -104,8 +106,15 @@ export class Proxy implements ClientContext, RouteOwner {
     return this.routes.greeting.profile;
   }
 
-  /** Listens; rejects with the system's error (EADDRINUSE, EACCES …). */
-  async listen(given: GivenSocket[] = []): Promise<void> {
+  /** Listens; rejects with ListenError. `tells`: it says where, and to whom it leads. */
+  async listen(given: readonly GivenSocket[] = [], tells = true): Promise<void> {
+    if (tells) this.tellWays();
+    await this.listeners.listen(given, tells);
+    this.janitor.start();
+    for (const route of this.routes.all) route.begin();
+  }
+
+  private tellWays(): void {
     for (const { name, addresses, trustsAnybody } of this.routes.all) {
       const way = name === 'main' ? '' : ` by [route ${name}]`;
       for (const address of addresses) this.log.info(`Proxy upstream: ${address}${way}`);
@@ -114,9 +123,6 @@ export class Proxy implements ClientContext, RouteOwner {
           `tls_verify = no${way}: the broker’s certificate is not checked, anybody on the way can read and change everything`,
         );
     }
-    await this.listeners.listen(given);
-    this.janitor.start();
-    for (const route of this.routes.all) route.begin();
   }
 
   hasRoom(waiting: number): boolean {

@@ -1,18 +1,30 @@
 /** What the outside world sees of a running proxy: service manager, journal, stats line, metrics, HTTP. */
 import type { Logger } from 'pino';
+import type { Config } from '../config/options.ts';
 import { sectionsOf } from '../config/sections.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
-import type { Proxy } from '../proxy/proxy.ts';
 import { count } from '../words.ts';
-import { type Shows, startHttp } from './http.ts';
-import { labelRows } from './label-rows.ts';
+import { type HttpSources, type Shows, startHttp } from './http.ts';
 import { checkOpenFiles } from './limits.ts';
-import { createMetrics } from './metrics.ts';
-import { StatsLine } from './stats-line.ts';
-import { statusLine } from './status.ts';
+import { StatsLine, type Watched } from './stats-line.ts';
+import { type Standing, statusLine } from './status.ts';
 import { listenFds, Systemd } from './systemd.ts';
 
 export { ServiceError } from './errors.ts';
+
+/** What is shown: one process, or several workers as one. */
+export interface Served extends Watched {
+  readonly config: Config;
+  readonly standing: Standing;
+  /** What else the status says. */
+  readonly remarks: readonly string[];
+  /** False while some worker makes no progress. */
+  readonly alive: boolean;
+  ready(): boolean;
+  readyRoutes(): Map<string, boolean>;
+  /** Called once, where they are wanted. */
+  metrics(): HttpSources['metrics'];
+}
 
 export interface Service {
   /** Listening sockets handed over by the service manager, for the proxy: `amqp`, `amqps`, or for a section [listen NAME]. */
@@ -36,22 +48,22 @@ const DRAIN_STATUS_MS = 1000;
  * Starts HTTP, and finds the sockets that were handed over. The proxy does not listen yet.
  * @throws ServiceError with an exit code: unknown socket name, HTTP port in use.
  */
-export async function startService(proxy: Proxy, log: Logger, console: Shows): Promise<Service> {
+export async function startService(served: Served, log: Logger, console: Shows): Promise<Service> {
   const systemd = new Systemd(log);
-  const { config } = proxy;
+  const { config } = served;
   const sections = sectionsOf(config, 'listen').map(({ name }) => name);
   const given = listenFds(process.env, sections);
   const sockets = given.filter(({ name }) => name !== 'http' && name !== 'admin');
   const httpSockets = given.filter(socket => socket.name === 'http');
   checkOpenFiles(config, log);
-  const stats = new StatsLine(proxy, log);
+  const stats = new StatsLine(served, log);
 
   let listening = false;
   if (config.httpPort > 0 || httpSockets.length > 0) {
     const sources = {
-      metrics: createMetrics(proxy, labelRows(proxy)),
-      ready: () => listening && proxy.ready(),
-      routes: () => proxy.readyRoutes(),
+      metrics: served.metrics(),
+      ready: () => listening && served.ready(),
+      routes: () => served.readyRoutes(),
       console,
     };
     for (const { fd } of httpSockets) await startHttp({ fd }, sources, log);
@@ -75,14 +87,14 @@ export async function startService(proxy: Proxy, log: Logger, console: Shows): P
     ownHttp: httpSockets.length === 0,
     ready() {
       listening = true;
-      stats.start(rates => systemd.status(statusLine(proxy, rates)));
-      systemd.ready();
+      stats.start(rates => systemd.status(statusLine(served, rates)));
+      systemd.ready(() => served.alive);
     },
     reloading: () => systemd.reloading(),
     stopping() {
       stats.stop();
       systemd.stopping();
-      const tell = (): void => systemd.status(`Draining: ${count(proxy.clientCount, 'client')} left`);
+      const tell = (): void => systemd.status(`Draining: ${count(served.stats.clients, 'client')} left`);
       tell();
       drain = setInterval(tell, DRAIN_STATUS_MS).unref();
     },

@@ -2,13 +2,13 @@
  * Metrics with labels: by pool (user and vhost), for as many pools as metrics_pools allows, the rest together as `other`.
  * Counted when somebody asks.
  */
-import { Counter, Gauge, type Registry } from 'prom-client';
-import { poolLabels, type Row, type Rows } from './label-rows.ts';
+import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client';
+import { poolLabels, type Rows } from './label-rows.ts';
 
-const POOL_GAUGES: [name: string, help: string, key: string][] = [
+const POOL_GAUGES: [name: string, help: string, key: string, aggregator?: Aggregator][] = [
   ['pool_clients', 'Clients that are logged in', 'clients'],
   ['pool_waiting', 'Waits for an upstream channel or an upstream', 'waiting'],
-  ['pool_longest_wait_seconds', 'How long the one that has waited longest waits', 'longest_wait'],
+  ['pool_longest_wait_seconds', 'How long the one that has waited longest waits', 'longest_wait', 'max'],
   ['pool_channels_leased', 'Upstream channels in use', 'leased'],
 ];
 const POOL_COUNTERS: [name: string, help: string, key: string][] = [
@@ -20,8 +20,18 @@ const POOL_COUNTERS: [name: string, help: string, key: string][] = [
   ['pool_refused', 'Clients refused or closed by the proxy', 'refused'],
 ];
 export function addLabelled(registers: Registry[], rows: Rows): void {
-  for (const [name, help, key] of POOL_GAUGES)
-    gauge(registers, name, help, ['user', 'vhost'], rows.pools, key, poolLabels);
+  for (const [name, help, key, aggregator = 'sum'] of POOL_GAUGES)
+    new Gauge({
+      name: `amqproxy_${name}`,
+      help,
+      labelNames: ['user', 'vhost'],
+      registers,
+      aggregator,
+      collect() {
+        this.reset();
+        for (const row of rows.pools()) this.set(poolLabels(row), Number(row[key]));
+      },
+    });
   new Gauge({
     name: 'amqproxy_pool_upstreams',
     help: 'Upstream connections, by kind: shared or private',
@@ -34,49 +44,14 @@ export function addLabelled(registers: Registry[], rows: Rows): void {
     },
   });
   for (const [name, help, key] of POOL_COUNTERS)
-    counter(registers, name, help, ['user', 'vhost'], rows.pools, key, poolLabels);
-}
-
-type Labels = (row: Row) => Record<string, string>;
-
-function gauge(
-  registers: Registry[],
-  name: string,
-  help: string,
-  labelNames: string[],
-  rows: () => Row[],
-  key: string,
-  labels: Labels,
-): void {
-  new Gauge({
-    name: `amqproxy_${name}`,
-    help,
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const row of rows()) this.set(labels(row), Number(row[key]));
-    },
-  });
-}
-
-function counter(
-  registers: Registry[],
-  name: string,
-  help: string,
-  labelNames: string[],
-  rows: () => Row[],
-  key: string,
-  labels: Labels,
-): void {
-  new Counter({
-    name: `amqproxy_${name}_total`,
-    help,
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const row of rows()) this.inc(labels(row), Number(row[key]));
-    },
-  });
+    new Counter({
+      name: `amqproxy_${name}_total`,
+      help,
+      labelNames: ['user', 'vhost'],
+      registers,
+      collect() {
+        this.reset();
+        for (const row of rows.pools()) this.inc(poolLabels(row), Number(row[key]));
+      },
+    });
 }

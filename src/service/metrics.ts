@@ -4,17 +4,21 @@
  * Values are read from the plain counters when somebody asks, so the hot path knows nothing of this.
  */
 import { hostname } from 'node:os';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Config } from '../config/options.ts';
-import type { BrokerStatus, Fill } from '../proxy/proxy.ts';
+import type { BrokerStatus, Buffers, Fill } from '../proxy/proxy.ts';
 import type { Samples, Stats } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Rows } from './label-rows.ts';
 import { addLabelled } from './labelled.ts';
-import type { Watched } from './stats-line.ts';
 
 /** What the metrics need of the proxy. */
-export type Measured = Watched & { brokers(): BrokerStatus[] };
+export interface Measured {
+  readonly config: Config;
+  readonly stats: Stats;
+  readonly buffers: Buffers;
+  brokers(): BrokerStatus[];
+}
 
 /** 0 for none. */
 const LIMITS: [name: string, help: string, read: (config: Config) => number][] = [
@@ -27,7 +31,8 @@ const BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-const GAUGES: [name: string, help: string, read: (stats: Stats) => number][] = [
+/** `aggregator`: how the values of several workers become one; the sum where it is not said. */
+const GAUGES: [name: string, help: string, read: (stats: Stats) => number, aggregator?: Aggregator][] = [
   ['client_connections', 'Number of client connections', s => s.clients],
   ['client_connections_peak', 'Most client connections at a time since the start', s => s.clientsPeak],
   ['upstream_connections', 'Number of upstream connections', s => s.upstreams],
@@ -43,16 +48,16 @@ const GAUGES: [name: string, help: string, read: (stats: Stats) => number][] = [
   ],
   ['upstreams_busy', 'Upstreams on which one waits behind the bytes of others', s => s.upstreamsBusy],
   ['clients_apart', 'Clients that have an upstream for what they publish', s => s.clientsApart],
-  ['pools', 'Pools: sets of user, secret and vhost', s => s.pools],
+  ['pools', 'Pools: sets of user, secret and vhost', s => s.pools, 'max'],
   ['channels_leased', 'Upstream channels in use', s => s.channelsLeased],
   ['channels_parked', 'Upstream channels that are open and wait for a lease', s => s.channelsParked],
 ];
 
 /** By the setting that bounds them, as label `buffer`. */
-const BUFFERS: [name: string, help: string, read: (fill: Fill) => number][] = [
-  ['buffered_bytes', 'Bytes that wait in all buffers of a kind', fill => fill.total],
-  ['buffered_largest_bytes', 'Bytes that wait in the fullest buffer of a kind', fill => fill.largest],
-  ['buffer_limit_bytes', 'What one buffer of a kind may hold', fill => fill.limit],
+const BUFFERS: [name: string, help: string, read: (fill: Fill) => number, aggregator: Aggregator][] = [
+  ['buffered_bytes', 'Bytes that wait in all buffers of a kind', fill => fill.total, 'sum'],
+  ['buffered_largest_bytes', 'Bytes that wait in the fullest buffer of a kind', fill => fill.largest, 'max'],
+  ['buffer_limit_bytes', 'What one buffer of a kind may hold', fill => fill.limit, 'first'],
 ];
 
 const COUNTERS: [name: string, help: string, read: (stats: Stats) => number][] = [
@@ -97,6 +102,7 @@ function brokerMetrics(proxy: Measured, registers: Registry[]): void {
   new Gauge({
     name: 'amqproxy_broker_up',
     help: '1 while a broker is up or not known to be down, 0 while it is down',
+    aggregator: 'min',
     labelNames: ['upstream', 'route'],
     registers,
     collect() {
@@ -131,19 +137,21 @@ function brokerMetrics(proxy: Measured, registers: Registry[]): void {
 export function createMetrics(proxy: Measured, rows: Rows): Registry {
   const registry = new Registry();
   const registers = [registry];
-  for (const [name, help, read] of GAUGES)
+  for (const [name, help, read, aggregator = 'sum'] of GAUGES)
     new Gauge({
       name: `amqproxy_${name}`,
       help,
       registers,
+      aggregator,
       collect() {
         this.set(read(proxy.stats));
       },
     });
-  for (const [name, help, read] of BUFFERS)
+  for (const [name, help, read, aggregator] of BUFFERS)
     new Gauge({
       name: `amqproxy_${name}`,
       help,
+      aggregator,
       labelNames: ['buffer'],
       registers,
       collect() {
@@ -178,6 +186,7 @@ export function createMetrics(proxy: Measured, rows: Rows): Registry {
   new Gauge({
     name: 'amqproxy_identity_info',
     help: 'Always 1, with what this is as labels',
+    aggregator: 'first',
     labelNames: ['amqproxy_version', 'amqproxy_hostname'],
     registers,
   }).set({ amqproxy_version: VERSION, amqproxy_hostname: hostname() }, 1);
@@ -185,6 +194,7 @@ export function createMetrics(proxy: Measured, rows: Rows): Registry {
     new Gauge({
       name: `amqproxy_${name}`,
       help,
+      aggregator: 'first',
       registers,
       collect() {
         this.set(read(proxy.config));

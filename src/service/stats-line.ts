@@ -2,16 +2,21 @@
  * The stats sentence: what happened in a span of time, every stats_period in the log unless nothing did; on a terminal as `N clients    N upstreams`, kept current in place.
  */
 import type { Logger } from 'pino';
+import type { Config } from '../config/options.ts';
 import { statusLine } from '../log.ts';
-import type { Proxy } from '../proxy/proxy.ts';
-import type { Stats } from '../stats.ts';
+import type { Buffers } from '../proxy/proxy.ts';
+import type { Counted } from '../stats.ts';
 import { count } from '../words.ts';
 
 const LIVE_MS = 1000;
 const STATUS_MS = 5000;
 
-/** What the sentence needs of the proxy. */
-export type Watched = Pick<Proxy, 'buffers' | 'stats' | 'config'>;
+/** What the sentence is about: one process, or all workers together. */
+export interface Watched {
+  readonly config: Pick<Config, 'statsPeriod' | 'logFormat'>;
+  readonly stats: Counted;
+  readonly buffers: Buffers;
+}
 
 const rate = (n: number, seconds: number): string => (seconds > 0 ? (n / seconds).toFixed(1) : '0.0');
 const ms = (seconds: number): string => (seconds * 1000).toFixed(1);
@@ -35,7 +40,7 @@ interface Counters {
   refused: Map<string, number>;
 }
 
-const counters = (stats: Stats): Counters => ({
+const counters = (stats: Counted): Counters => ({
   at: performance.now(),
   logins: stats.logins,
   reused: stats.loginsReused,

@@ -31,6 +31,7 @@ export class Systemd {
   private watchdog: NodeJS.Timeout | null = null;
   private extend: NodeJS.Timeout | null = null;
   private lastStatus = '';
+  private alive = (): boolean => true;
 
   /** `load` gives the addon, where a service manager listens; `tool` sends where it cannot be had. */
   constructor(
@@ -48,12 +49,16 @@ export class Systemd {
     this.watchdogMs = env.NOTIFY_SOCKET && mine && usec > 0 ? usec / 1000 : 0;
   }
 
-  /** The service takes clients (again, after a reload). The first call starts the watchdog. */
-  ready(): void {
+  /** The service takes clients (again, after a reload). The first call starts the watchdog, fed while all is `alive`. */
+  ready(alive = this.alive): void {
+    this.alive = alive;
     this.send('READY=1');
     if (this.watchdogMs > 0 && this.watchdog === null) {
+      const feed = (): void => {
+        if (alive()) this.send('WATCHDOG=1');
+      };
       // sent from the check phase, after a poll for I/O: proof that timers and sockets are both served
-      this.watchdog = setInterval(() => setImmediate(() => this.send('WATCHDOG=1')), this.watchdogMs / 2);
+      this.watchdog = setInterval(() => setImmediate(feed), this.watchdogMs / 2);
       this.watchdog.unref();
     }
   }
@@ -75,7 +80,7 @@ export class Systemd {
   stopping(): void {
     const more = `EXTEND_TIMEOUT_USEC=${EXTEND_MS * 1000}`;
     this.send(`STOPPING=1\n${more}`);
-    this.extend ??= setInterval(() => this.send(more), EXTEND_EVERY_MS);
+    this.extend ??= setInterval(() => this.alive() && this.send(more), EXTEND_EVERY_MS);
     this.extend.unref();
   }
 

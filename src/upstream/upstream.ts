@@ -10,6 +10,7 @@ import { type BadFrame, FrameScanner, type FrameSink, NEXT, STOP, type Verdict }
 import { FrameSplitter } from '../amqp/split.ts';
 import { clock } from '../clock.ts';
 import type { Transport, TransportUser } from '../io/transport.ts';
+import { share, upstreamNumbers } from '../share.ts';
 import type { Stats } from '../stats.ts';
 import { Answers } from './answers.ts';
 import type { BarrierProbe, Barriers } from './barriers.ts';
@@ -30,12 +31,10 @@ export type UpstreamState = 'handshake' | 'live' | 'closing' | 'closed';
 /** Milliseconds the broker has to answer connection.close. */
 const CLOSE_MS = 5000;
 
-let made = 0;
-
 export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
-  readonly id = ++made;
+  readonly id = upstreamNumbers.next();
   /** By which the operator and the log know it, and how it calls itself at the broker. */
-  readonly name = `u${this.id}`;
+  readonly name = `u${share.number(this.id)}`;
   title = '';
   /** The application's name that it bears there, for a client that keeps it; '' for one of ours. */
   namedFor = '';

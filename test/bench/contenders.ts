@@ -23,7 +23,18 @@ export interface Contender {
   stop(): Promise<void>;
 }
 
-export const NAMES = ['direct', 'haproxy', 'amqproxy', 'amqproxy-instant', 'before', 'peer'];
+export const NAMES = [
+  'direct',
+  'haproxy',
+  'amqproxy',
+  'amqproxy-instant',
+  'amqproxy-workers',
+  'before',
+  'peer',
+];
+
+/** Workers of `amqproxy-workers`; it takes part only where somebody says how many. */
+const { BENCH_WORKERS: workers } = process.env;
 
 function contender(name: string, port: number, tls: boolean, child: ChildProcess | null): Contender {
   return {
@@ -141,6 +152,8 @@ export function startContender(name: string, upstream: Upstream, extra: string[]
       return amqproxy(name, upstream, root, extra);
     case 'amqproxy-instant':
       return amqproxy(name, upstream, root, ['close = instant', ...extra]);
+    case 'amqproxy-workers':
+      return amqproxy(name, upstream, root, [`workers = ${workers ?? 2}`, ...extra]);
     case 'before': {
       const { BENCH_OLD: old } = process.env;
       if (!old)

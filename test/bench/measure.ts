@@ -7,6 +7,16 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** A process, and those that it has started. */
+function family(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return [pid, ...children.split(' ').filter(Boolean).map(Number)];
+}
+
+/** CPU seconds of a proxy and its workers. */
+export const cpuSecondsOfAll = (pid: number): number =>
+  family(pid).reduce((sum, one) => sum + cpuSeconds(one), 0);
+
 /** Bytes of resident memory. */
 export function rss(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;

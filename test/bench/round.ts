@@ -1,7 +1,7 @@
 /** One measurement of one contender: a rate between two points in the middle of a run. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender } from './contenders.ts';
-import { cpuSeconds, percentile, rss } from './measure.ts';
+import { cpuSeconds, cpuSecondsOfAll, percentile, rss } from './measure.ts';
 import type { Load, Sink } from './parts.ts';
 import type { Scenario } from './scenarios.ts';
 import type { UpstreamInUse } from './upstreams.ts';
@@ -58,7 +58,7 @@ export async function measureRound(
       published: byBroker,
       latencies: byLoad.latencies,
       load: byLoad.cpu,
-      proxy: contender.pid ? cpuSeconds(contender.pid) : Number.NaN,
+      proxy: contender.pid ? cpuSecondsOfAll(contender.pid) : Number.NaN,
       upstream: cpuSeconds(upstream.pid),
     };
   };

@@ -28,6 +28,7 @@ BENCH_PEER=127.0.0.1:PORT[,PID] is another proxy that runs already in front of t
 BENCH_PEER_BROKER the same in front of RabbitMQ on --broker-port; BENCH_PEER_NAME is what the chart calls it.
 BENCH_OLD=DIRECTORY is the contender \`before\`: another build of amqproxy (its dist, or a checkout that runs from src/).
 With BENCH_BUILT=1 amqproxy is what \`make build\` has built, else it runs from src/ with BENCH_NODE_FLAGS for its Node.
+With BENCH_WORKERS=N amqproxy-workers takes part, which has so many workers.
 To see what a change gives: BENCH_OLD=/somewhere/dist BENCH_BUILT=1 run.ts --contenders before,amqproxy --reference before
 Contenders take turns within a round, every other round the other way round; ratios are of the same round.
 Scenarios: ${SCENARIOS.map(({ name }) => name).join(' ')}`;
@@ -35,6 +36,7 @@ Scenarios: ${SCENARIOS.map(({ name }) => name).join(' ')}`;
 const { BENCH_OLD: old } = process.env;
 /** Whether a contender is there without being asked for. */
 function takesPartAtAll(name: string): boolean {
+  if (name === 'amqproxy-workers') return Boolean(process.env.BENCH_WORKERS);
   if (name === 'before') return Boolean(old);
   return name !== 'peer' || Object.values(PEERS).some(variable => process.env[variable!]);
 }

@@ -87,6 +87,21 @@ describe('notifications to systemd', () => {
     expect(sent.filter(state => state === 'WATCHDOG=1').length).to.be.within(3, 7);
   });
 
+  it('feed it only while all is alive', async () => {
+    const systemd = new Systemd(keeper().log, { NOTIFY_SOCKET: '/x', WATCHDOG_USEC: '20000' }, addon);
+    let alive = true;
+    systemd.ready(() => alive);
+    const fed = (): number => sent.filter(state => state === 'WATCHDOG=1').length;
+    await until('it to be fed', () => fed() > 0);
+    alive = false;
+    const before = fed();
+    await new Promise(resolve => setTimeout(resolve, 60));
+    expect(fed()).to.equal(before);
+    alive = true;
+    await until('it to be fed again', () => fed() > before);
+    systemd.stop();
+  });
+
   it('leave the watchdog of another process alone', async () => {
     const env = { NOTIFY_SOCKET: '/x', WATCHDOG_USEC: '2000', WATCHDOG_PID: '1' };
     const systemd = new Systemd(keeper().log, env, addon);

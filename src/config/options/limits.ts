@@ -1,8 +1,16 @@
 /** The group "Limits": how many, and who. */
 import { main } from '../option.ts';
-import { boolean, integer, names } from '../types.ts';
+import { boolean, integer, names, numberOrAuto } from '../types.ts';
 
 export const LIMITS = {
+  workers: main('workers', {
+    group: 'Limits',
+    type: numberOrAuto(1, 256),
+    default: 1,
+    live: false,
+    help: 'Processes that take clients, each on a core of its own; auto for as many as there are CPUs to use.',
+    more: 'For machines where one core is not enough: each has upstreams of its own for each pool, and takes memory. Limits hold for all together: max_clients is divided by need, ten times a second; the others (max_clients_per_user, max_upstreams, max_upstreams_total, min_upstreams, and those of routes) evenly, with one for each worker at least.',
+  }),
   maxClients: main('max_clients', {
     group: 'Limits',
     alsoIn: ['route'],

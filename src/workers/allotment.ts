@@ -1,0 +1,68 @@
+/**
+ * max_clients, divided among the workers by need: each has room for those who are there and for an even part of those who may
+ * still come. What one has and another needs goes over to that one; together they never have more than the limit.
+ */
+import { evenly } from '../share.ts';
+import type { Member } from './member.ts';
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/** Parts for those who use so much: what is left is divided evenly. */
+export function divided(limit: number, used: readonly number[]): number[] {
+  const spare = Math.max(0, limit - sum(used));
+  return used.map((n, i) => n + evenly(spare, i, used.length));
+}
+
+/** Whether somebody has less than half the room that would be fair, or all have more than there is. */
+export function unfair(limit: number, used: readonly number[], has: readonly number[]): boolean {
+  const fair = divided(limit, used);
+  return sum(has) > limit || used.some((n, i) => (has[i] - n) * 2 < fair[i] - n);
+}
+
+const usedBy = ({ report }: Member): number => report?.tally.clients ?? 0;
+
+export class Allotment {
+  /** What each has. */
+  private readonly parts = new Map<Member, number>();
+  private balancing = false;
+
+  /** For one that starts, in a place of so many: what nobody has, and before there is anybody an even part. */
+  begin(member: Member, limit: number, count: number): number {
+    const free = Math.max(0, limit - sum([...this.parts.values()]));
+    const part = Math.min(free, Math.max(1, evenly(limit, member.index, count)));
+    this.parts.set(member, part);
+    return part;
+  }
+
+  end(member: Member): void {
+    this.parts.delete(member);
+  }
+
+  /** Divides anew where that is needed. */
+  async balance(limit: number, members: readonly Member[]): Promise<void> {
+    if (limit === 0 || this.balancing) return;
+    const used = members.map(usedBy);
+    const has = (): number[] => members.map(member => this.parts.get(member) ?? 0);
+    if (!unfair(limit, used, has())) return;
+    this.balancing = true;
+    const fair = divided(limit, used);
+    const allot = async (member: Member, clients: number): Promise<void> => {
+      this.parts.set(member, clients);
+      const kept = await member.link.ask('allot', clients);
+      if (this.parts.has(member)) this.parts.set(member, kept);
+    };
+    try {
+      // nobody gets what another may still use
+      for (const [i, member] of members.entries()) if (fair[i] < has()[i]) await allot(member, fair[i]);
+      for (const [i, member] of members.entries()) {
+        const free = limit - sum([...this.parts.values()]);
+        const part = has()[i] + Math.min(free, fair[i] - has()[i]);
+        if (part > has()[i]) await allot(member, part);
+      }
+    } catch {
+      // one has ended: it is divided anew when the next one tells how it is
+    } finally {
+      this.balancing = false;
+    }
+  }
+}

@@ -1,0 +1,290 @@
+/** Several workers that are one to the outside: started, replaced, steered and shown together. */
+import type { Logger } from 'pino';
+import { listenersOf } from '../config/listeners.ts';
+import type { Config } from '../config/options.ts';
+import type { Request, Result, StepName } from '../console/acts.ts';
+import { History } from '../console/history.ts';
+import { eventRows, type LiveView } from '../console/rows.ts';
+import type { Query, Rows } from '../console/subject.ts';
+import { type GivenSocket, isDefault } from '../proxy/listeners.ts';
+import type { Buffers } from '../proxy/proxy.ts';
+import { EX, ServiceError } from '../service/errors.ts';
+import type { Standing } from '../service/status.ts';
+import type { Whole } from '../whole.ts';
+import { count } from '../words.ts';
+import { Acts } from './acts.ts';
+import { Allotment } from './allotment.ts';
+import { Gone, within } from './link.ts';
+import { Member } from './member.ts';
+import { mergedBuffers, mergedRoutes, mergedStanding } from './merge.ts';
+import { Metrics } from './metrics.ts';
+import type { Made, Report } from './protocol.ts';
+import { rowsOfAll } from './rows.ts';
+import { Sockets } from './sockets.ts';
+import { Sum } from './tally.ts';
+
+/** Milliseconds without a word from a worker, after which it makes no progress. */
+const SILENT_MS = 5000;
+/** Milliseconds before another takes the place of one that has lived for less than that long; doubled each time. */
+const BACKOFF_MS = 100;
+const BACKOFF_MAX_MS = 5000;
+const SHORT_LIFE_MS = 10_000;
+/** Milliseconds that one who asks for metrics waits for a worker. */
+const METRICS_MS = 2000;
+/** Milliseconds that workers have to end when they are to end at once. */
+const ABORT_MS = 1000;
+/** So many numbers are left out behind the last that a lost worker has told of: it may have given out more. */
+const SKIPPED = 20_000;
+
+/** The place of a worker, whoever has it. */
+interface Seat {
+  member: Member | null;
+  made: Made;
+  failures: number;
+  timer: NodeJS.Timeout | null;
+}
+
+export class Fleet implements Whole {
+  config: Config;
+  readonly log: Logger;
+  readonly stats = new Sum();
+  readonly history: History;
+  stopping = false;
+  private readonly seats: Seat[];
+  private readonly acts: Acts;
+  private readonly allotment = new Allotment();
+  private sockets = new Sockets([]);
+  private measured: Metrics | null = null;
+  restarts = 0;
+
+  constructor(config: Config, log: Logger, workers: number) {
+    this.config = config;
+    this.log = log;
+    this.seats = Array.from({ length: workers }, () => ({
+      member: null,
+      made: { clients: 0, upstreams: 0 },
+      failures: 0,
+      timer: null,
+    }));
+    this.acts = new Acts(workers);
+    this.history = new History(this, () => new Map());
+  }
+
+  /** Those that take clients. */
+  private get members(): Member[] {
+    return this.seats.flatMap(({ member }) => (member?.listens ? [member] : []));
+  }
+
+  get workers(): number {
+    return this.members.length;
+  }
+
+  // ---- start, and what takes the place of one that has ended
+
+  async listen(given: readonly GivenSocket[]): Promise<void> {
+    this.sockets = new Sockets(given);
+    await this.sockets.open(this.config);
+    try {
+      // the first one says where all listen
+      await Promise.all(this.seats.map((_, index) => this.start(index, index === 0)));
+    } catch (error) {
+      this.stopping = true;
+      await this.abort();
+      throw error;
+    }
+    this.log.info(`${count(this.workers, 'worker')} take clients`);
+  }
+
+  private async start(index: number, tells: boolean): Promise<void> {
+    const seat = this.seats[index];
+    const member = new Member(index, this.sockets.all, {
+      reported: () => this.reported(),
+      ended: (member, how) => this.ended(member, how),
+    });
+    seat.member = member;
+    const { config } = this;
+    const order = {
+      index,
+      count: this.seats.length,
+      config: this.forWorkers(config),
+      clients: this.allotment.begin(member, config.maxClients, this.seats.length),
+      tells,
+      measured: this.measured !== null,
+      made: seat.made,
+      orders: this.acts.orders,
+    };
+    try {
+      await member.start(order, this.sockets.all);
+      // a reload has come meanwhile
+      if (config !== this.config) await member.link.ask('configure', this.forWorkers(this.config));
+    } catch (error) {
+      member.kill();
+      if (!(error instanceof Gone)) throw error;
+      // it was there for a moment, and is replaced already
+      if (member.listens) return;
+      throw new ServiceError(EX.UNAVAILABLE, `worker ${index + 1} has ended before it could take clients`);
+    }
+  }
+
+  private ended(member: Member, how: string): void {
+    const { index, report, listens } = member;
+    const seat = this.seats[index];
+    seat.member = null;
+    this.allotment.end(member);
+    if (report !== null) this.lose(seat, index, report);
+    this.reported();
+    // one that never listened is told of by who waits for its start
+    if (this.stopping || !listens) return;
+    this.restarts++;
+    const clients = report === null ? 0 : report.tally.clients;
+    this.log.warn(
+      { journal: { worker: index + 1 } },
+      `${member.name} has ended ${how}: its ${count(clients, 'client')} ${clients === 1 ? 'is' : 'are'} lost, another takes its place`,
+    );
+    seat.failures = performance.now() - member.startedAt < SHORT_LIFE_MS ? seat.failures + 1 : 0;
+    this.startLater(index);
+  }
+
+  private lose(seat: Seat, index: number, { tally, made }: Report): void {
+    this.stats.lose(tally);
+    seat.made = { clients: made.clients + SKIPPED, upstreams: made.upstreams + SKIPPED };
+    void this.measured?.lose(index);
+  }
+
+  private startLater(index: number): void {
+    const seat = this.seats[index];
+    const delay = seat.failures === 0 ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (seat.failures - 1));
+    seat.timer = setTimeout(() => void this.startAgain(index), delay);
+  }
+
+  private async startAgain(index: number): Promise<void> {
+    if (this.stopping) return;
+    try {
+      await this.start(index, false);
+      this.log.info(`${this.seats[index].member?.name} takes clients`);
+    } catch (error) {
+      if (this.stopping) return;
+      this.log.warn(`Worker ${index + 1} cannot be started, it is tried again: ${(error as Error).message}`);
+      this.seats[index].failures++;
+      this.startLater(index);
+    }
+  }
+
+  // ---- what the service shows
+
+  private get reports(): Report[] {
+    return this.seats.flatMap(({ member }) => member?.report ?? []);
+  }
+
+  private reported(): void {
+    this.stats.update(this.reports.map(({ tally }) => tally));
+    void this.allotment.balance(this.config.maxClients, this.members);
+  }
+
+  get buffers(): Buffers {
+    return mergedBuffers(
+      this.reports.map(({ buffers }) => buffers),
+      this.config,
+    );
+  }
+
+  get standing(): Standing {
+    return mergedStanding(this.reports.map(({ standing }) => standing));
+  }
+
+  get remarks(): string[] {
+    const { workers, seats } = this;
+    return [workers < seats.length ? `${workers} of ${seats.length} workers` : count(workers, 'worker')];
+  }
+
+  get alive(): boolean {
+    const now = performance.now();
+    return this.seats.every(({ member }) => member === null || now - member.heardAt < SILENT_MS);
+  }
+
+  ready(): boolean {
+    const { members } = this;
+    return !this.stopping && members.length > 0 && members.every(({ report }) => report?.ready);
+  }
+
+  readyRoutes(): Map<string, boolean> {
+    return mergedRoutes(this.reports.map(({ routes }) => routes));
+  }
+
+  metrics(): Metrics {
+    this.measured ??= new Metrics(this, async () => {
+      const answers = this.members.map(async ({ index, link }): Promise<[number, string][]> => {
+        // one that is stuck, or has just ended, is shown as it was
+        const json = await within(METRICS_MS, link.ask('metrics', null)).catch(() => null);
+        return json === null ? [] : [[index, json]];
+      });
+      return (await Promise.all(answers)).flat();
+    });
+    return this.measured;
+  }
+
+  // ---- what the console shows, and does
+
+  rows(view: LiveView, query: Query): Rows {
+    return rowsOfAll(view, query, this.members, view === 'events' ? [...eventRows()] : []);
+  }
+
+  each<K extends StepName>(name: K, request: Request): Promise<Result<K>[]> {
+    return this.acts.each(name, request, this.members);
+  }
+
+  /** Takes a checked configuration; resolves when all workers have it. */
+  async reload(config: Config): Promise<void> {
+    this.config = config;
+    for (const settings of listenersOf(config))
+      if (!isDefault(settings) && this.sockets.lacks(settings))
+        this.log.warn(
+          `[${settings.heading}] listens there after the next restart only: there are several workers`,
+        );
+    const answers = this.members.map(({ link }) =>
+      link.ask('configure', this.forWorkers(config)).catch((error: Error) => {
+        // one that ends now has it from its start when it is there again
+        if (!(error instanceof Gone)) throw error;
+      }),
+    );
+    await Promise.all(answers);
+    this.sockets.closeAllBut(config);
+  }
+
+  /** They listen on what they have from here, and on nothing else. */
+  private forWorkers(config: Config): Config {
+    const sections = config.sections.filter(
+      section => section.kind !== 'listen' || this.sockets.has(section),
+    );
+    return { ...config, sections };
+  }
+
+  // ---- the end
+
+  private begin(): void {
+    this.stopping = true;
+    for (const { timer } of this.seats) if (timer !== null) clearTimeout(timer);
+  }
+
+  async drain(): Promise<void> {
+    this.begin();
+    const gone = this.seats.map(async ({ member }) => {
+      if (member === null) return;
+      if (member.listens) await member.link.ask('drain', null).catch(() => {});
+      else member.kill();
+      await member.gone;
+    });
+    // with the workers' copies closed, too, the next one is refused
+    this.sockets.close();
+    await Promise.all(gone);
+  }
+
+  async abort(): Promise<void> {
+    this.begin();
+    this.sockets.close();
+    const members = this.seats.flatMap(({ member }) => member ?? []);
+    for (const member of members) member.end();
+    await within(ABORT_MS, Promise.all(members.map(({ gone }) => gone))).catch(() => {});
+    for (const member of members) member.kill();
+  }
+}

@@ -1,0 +1,78 @@
+/** The main process's end of the way to one worker: questions and their answers, and what the worker tells by itself. */
+import type { ChildProcess } from 'node:child_process';
+import type { Row } from '../console/history.ts';
+import { Absent, Refusal } from '../console/scope.ts';
+import { ServiceError } from '../service/errors.ts';
+import type { Answer, AskName, Report, ToMain, ToWorker, With } from './protocol.ts';
+
+/** The worker has ended before it answered, or does not answer in time. */
+export class Gone extends Error {}
+
+/** Rejects when it takes longer. */
+export function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Gone()), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+interface Question {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+  part(rows: Row[]): void;
+}
+
+export class Link {
+  private readonly child: ChildProcess;
+  private readonly open = new Map<number, Question>();
+  private asked = 0;
+  private ended = false;
+
+  constructor(child: ChildProcess, report: (report: Report) => void) {
+    this.child = child;
+    child.on('message', (message: ToMain) => {
+      if ('report' in message) report(message.report);
+      else this.answered(message);
+    });
+  }
+
+  /** `signal`: nobody waits for the answer any more. `part` gets rows as they come. */
+  ask<K extends AskName>(
+    ask: K,
+    argument: With<K>,
+    { signal, part = () => {} }: { signal?: AbortSignal; part?: (rows: Row[]) => void } = {},
+  ): Promise<Answer<K>> {
+    return new Promise((resolve, reject) => {
+      if (this.ended) return reject(new Gone());
+      const id = ++this.asked;
+      this.open.set(id, { resolve: answer => resolve(answer as Answer<K>), reject, part });
+      signal?.addEventListener('abort', () => this.open.has(id) && this.send({ cancel: id }), { once: true });
+      this.send({ id, ask, with: argument } as ToWorker);
+    });
+  }
+
+  private send(message: ToWorker): void {
+    // one that is ending hears no more
+    if (this.child.connected) this.child.send(message, () => {});
+  }
+
+  private answered(message: Exclude<ToMain, { report: Report }>): void {
+    const question = this.open.get(message.id);
+    if (question === undefined) return;
+    if ('part' in message) {
+      question.part(message.part);
+      return;
+    }
+    this.open.delete(message.id);
+    if ('answer' in message) question.resolve(message.answer);
+    else if ('refusal' in message) question.reject(new (message.absent ? Absent : Refusal)(message.refusal));
+    else question.reject(new ServiceError(message.failure.code, message.failure.text));
+  }
+
+  /** The worker has gone: so have its answers. */
+  end(): void {
+    this.ended = true;
+    for (const { reject } of this.open.values()) reject(new Gone());
+    this.open.clear();
+  }
+}
