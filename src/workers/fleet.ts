@@ -52,7 +52,7 @@ export class Fleet implements Whole {
   private readonly seats: Seat[];
   private readonly acts: Acts;
   private readonly allotment = new Allotment();
-  private sockets = new Sockets([]);
+  private sockets = new Sockets([], 0);
   private measured: Metrics | null = null;
   restarts = 0;
 
@@ -81,7 +81,7 @@ export class Fleet implements Whole {
   // ---- start, and what takes the place of one that has ended
 
   async listen(given: readonly GivenSocket[]): Promise<void> {
-    this.sockets = new Sockets(given);
+    this.sockets = new Sockets(given, this.seats.length);
     await this.sockets.open(this.config);
     try {
       // the first one says where all listen
@@ -96,7 +96,7 @@ export class Fleet implements Whole {
 
   private async start(index: number, tells: boolean): Promise<void> {
     const seat = this.seats[index];
-    const member = new Member(index, this.sockets.all, {
+    const member = new Member(index, this.sockets.of(index), {
       reported: () => this.reported(),
       ended: (member, how) => this.ended(member, how),
     });
@@ -114,7 +114,7 @@ export class Fleet implements Whole {
       orders: this.acts.orders,
     };
     try {
-      await member.start(order, this.sockets.all);
+      await member.start(order, this.sockets.of(index));
       // a reload has come meanwhile
       if (config !== this.config) await member.link.ask('configure', this.forWorkers(this.config));
     } catch (error) {
