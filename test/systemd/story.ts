@@ -12,6 +12,7 @@ import { repository } from './chapters/repository.ts';
 import { service } from './chapters/service.ts';
 import { sockets } from './chapters/sockets.ts';
 import { watching } from './chapters/watching.ts';
+import { severalWorkers } from './chapters/workers.ts';
 import { brokers, counts, machine } from './machine.ts';
 
 let boot = '';
@@ -25,6 +26,7 @@ try {
   await service();
   await watching();
   await reloads();
+  await severalWorkers();
   await sockets();
   await pages();
   await theEnd();
