@@ -3,6 +3,7 @@
  * still come. What one has and another needs goes over to that one; together they never have more than the limit.
  */
 import { evenly } from '../share.ts';
+import { ANSWER_MS, within } from './link.ts';
 import type { Member } from './member.ts';
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
@@ -47,8 +48,9 @@ export class Allotment {
     this.balancing = true;
     const fair = divided(limit, used);
     const allot = async (member: Member, clients: number): Promise<void> => {
-      this.parts.set(member, clients);
-      const kept = await member.link.ask('allot', clients);
+      const most = Math.max(clients, this.parts.get(member) ?? 0);
+      // nobody knows what one has that does not answer: the more of both
+      const kept = await within(ANSWER_MS, member.link.ask('allot', clients)).catch(() => most);
       if (this.parts.has(member)) this.parts.set(member, kept);
     };
     try {
@@ -59,8 +61,6 @@ export class Allotment {
         const part = has()[i] + Math.min(free, fair[i] - has()[i]);
         if (part > has()[i]) await allot(member, part);
       }
-    } catch {
-      // one has ended: it is divided anew when the next one tells how it is
     } finally {
       this.balancing = false;
     }

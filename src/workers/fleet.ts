@@ -10,11 +10,12 @@ import { type GivenSocket, isDefault } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import { EX, ServiceError } from '../service/errors.ts';
 import type { Standing } from '../service/status.ts';
+import { VERSION } from '../version.ts';
 import type { Whole } from '../whole.ts';
 import { count } from '../words.ts';
 import { Acts } from './acts.ts';
 import { Allotment } from './allotment.ts';
-import { Gone, within } from './link.ts';
+import { ANSWER_MS, Gone, within } from './link.ts';
 import { Member } from './member.ts';
 import { mergedBuffers, mergedRoutes, mergedStanding } from './merge.ts';
 import { Metrics } from './metrics.ts';
@@ -29,8 +30,6 @@ const SILENT_MS = 5000;
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5000;
 const SHORT_LIFE_MS = 10_000;
-/** Milliseconds that one who asks for metrics waits for a worker. */
-const METRICS_MS = 2000;
 /** Milliseconds that workers have to end when they are to end at once. */
 const ABORT_MS = 1000;
 /** So many numbers are left out behind the last that a lost worker has told of: it may have given out more. */
@@ -53,7 +52,7 @@ export class Fleet implements Whole {
   private readonly seats: Seat[];
   private readonly acts: Acts;
   private readonly allotment = new Allotment();
-  private sockets = new Sockets([]);
+  private sockets = new Sockets([], 0);
   private measured: Metrics | null = null;
   restarts = 0;
 
@@ -82,7 +81,7 @@ export class Fleet implements Whole {
   // ---- start, and what takes the place of one that has ended
 
   async listen(given: readonly GivenSocket[]): Promise<void> {
-    this.sockets = new Sockets(given);
+    this.sockets = new Sockets(given, this.seats.length);
     await this.sockets.open(this.config);
     try {
       // the first one says where all listen
@@ -97,13 +96,14 @@ export class Fleet implements Whole {
 
   private async start(index: number, tells: boolean): Promise<void> {
     const seat = this.seats[index];
-    const member = new Member(index, this.sockets.all, {
+    const member = new Member(index, this.sockets.of(index), {
       reported: () => this.reported(),
       ended: (member, how) => this.ended(member, how),
     });
     seat.member = member;
     const { config } = this;
     const order = {
+      version: VERSION,
       index,
       count: this.seats.length,
       config: this.forWorkers(config),
@@ -114,7 +114,7 @@ export class Fleet implements Whole {
       orders: this.acts.orders,
     };
     try {
-      await member.start(order, this.sockets.all);
+      await member.start(order, this.sockets.of(index));
       // a reload has come meanwhile
       if (config !== this.config) await member.link.ask('configure', this.forWorkers(this.config));
     } catch (error) {
@@ -215,7 +215,7 @@ export class Fleet implements Whole {
     this.measured ??= new Metrics(this, async () => {
       const answers = this.members.map(async ({ index, link }): Promise<[number, string][]> => {
         // one that is stuck, or has just ended, is shown as it was
-        const json = await within(METRICS_MS, link.ask('metrics', null)).catch(() => null);
+        const json = await within(ANSWER_MS, link.ask('metrics', null)).catch(() => null);
         return json === null ? [] : [[index, json]];
       });
       return (await Promise.all(answers)).flat();
@@ -242,8 +242,8 @@ export class Fleet implements Whole {
           `[${settings.heading}] listens there after the next restart only: there are several workers`,
         );
     const answers = this.members.map(({ link }) =>
-      link.ask('configure', this.forWorkers(config)).catch((error: Error) => {
-        // one that ends now has it from its start when it is there again
+      within(ANSWER_MS, link.ask('configure', this.forWorkers(config))).catch((error: Error) => {
+        // one that ends now has it from its start when it is there again, one that is stuck when it goes on
         if (!(error instanceof Gone)) throw error;
       }),
     );

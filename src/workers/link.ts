@@ -8,6 +8,9 @@ import type { Answer, AskName, Report, ToMain, ToWorker, With } from './protocol
 /** The worker has ended before it answered, or does not answer in time. */
 export class Gone extends Error {}
 
+/** Milliseconds that a worker has for an answer that takes no time; one that is stuck holds up nobody. */
+export const ANSWER_MS = 2000;
+
 /** Rejects when it takes longer. */
 export function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {

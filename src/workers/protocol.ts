@@ -11,6 +11,8 @@ import type { Tally } from './tally.ts';
 
 /** What a worker starts with. */
 export interface Order {
+  /** Of the main process: its files may have been replaced since it was started. */
+  version: string;
   /** From 0. */
   index: number;
   count: number;

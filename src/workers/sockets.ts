@@ -1,4 +1,8 @@
-/** The listening sockets of all workers: bound here, or handed over, and inherited by each, so that they outlive every one. */
+/**
+ * The listening sockets of all workers: bound here, or handed over, and inherited, so that they outlive every worker. Each has
+ * one of its own for an address, among which the kernel divides those who connect: of one for all, the worker that is awake
+ * would take whoever comes at the same moment. What is handed over, and a Unix socket, is one for all.
+ */
 import { lookup } from 'node:dns/promises';
 import { BoundSocket, isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -15,18 +19,23 @@ declare module 'node:net' {
 }
 
 interface Held {
-  readonly socket: GivenSocket;
-  /** Null: it was handed over, and stays as long as the process. */
-  readonly bound: BoundSocket | null;
+  readonly name: string;
+  readonly own?: { readonly path: string | null };
+  /** One for all, or one for each. */
+  readonly descriptors: readonly number[];
+  /** None: it was handed over, and stays as long as the process. */
+  readonly bound: readonly BoundSocket[];
   readonly place: Place | null;
 }
 
 export class Sockets {
   private readonly given: readonly GivenSocket[];
+  private readonly workers: number;
   private held: Held[] = [];
 
-  constructor(given: readonly GivenSocket[]) {
+  constructor(given: readonly GivenSocket[], workers: number) {
     this.given = given;
+    this.workers = workers;
   }
 
   /** Binds what is not handed over; rejects with ListenError or NoListener. */
@@ -34,7 +43,7 @@ export class Sockets {
     for (const settings of listenersOf(config)) {
       const { name, place } = settings;
       const mine = this.given.filter(socket => socket.name === name);
-      this.held.push(...mine.map(socket => ({ socket, bound: null, place: null })));
+      this.held.push(...mine.map(({ fd }) => ({ name, descriptors: [fd], bound: [], place: null })));
       const elsewhere = isDefault(settings) && this.given.some(isDefault);
       if (mine.length > 0 || place === null || elsewhere) continue;
       try {
@@ -51,52 +60,72 @@ export class Sockets {
   }
 
   private async bind({ name }: ListenerSettings, place: Place): Promise<void> {
-    const hold = (bound: BoundSocket, path: string | null): void => {
-      this.held.push({ socket: { name, fd: bound.fd(), own: { path } }, bound, place });
+    const hold = (bound: BoundSocket[], path: string | null): void => {
+      this.held.push({ name, own: { path }, descriptors: bound.map(one => one.fd()), bound, place });
     };
     if ('path' in place) {
       const { path } = place;
-      await asFile(place, async () => hold(new BoundSocket({ path }), path));
+      await asFile(place, async () => hold([new BoundSocket({ path })], path));
       return;
     }
     const { host, port } = place;
     if (host !== 'localhost') {
       const address = isIP(host) > 0 ? host : (await lookup(host)).address;
-      return hold(new BoundSocket({ host: address, port }), null);
+      return hold(this.forEach(address, port), null);
     }
-    const v4 = new BoundSocket({ host: '127.0.0.1', port });
+    const v4 = this.forEach('127.0.0.1', port);
     hold(v4, null);
     try {
-      hold(new BoundSocket({ host: '::1', port: v4.address().port }), null);
+      hold(this.forEach('::1', v4[0].address().port), null);
     } catch (error) {
       if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
     }
   }
 
-  /** For workers: their descriptors here. */
-  get all(): readonly GivenSocket[] {
-    return this.held.map(({ socket }) => socket);
+  /** A socket for each worker, of a port where nobody else listens: another proxy could share it, too. */
+  private forEach(host: string, port: number): BoundSocket[] {
+    const first = new BoundSocket({ host, port });
+    try {
+      const { port: found } = first.address();
+      const one = (): BoundSocket => new BoundSocket({ host, port: found, reusePort: true });
+      return Array.from({ length: this.workers }, one);
+    } finally {
+      first.close();
+    }
+  }
+
+  /** For a worker: its descriptors here. */
+  of(worker: number): readonly GivenSocket[] {
+    return this.held.map(({ name, own, descriptors }) => ({
+      name,
+      fd: descriptors[worker % descriptors.length],
+      ...(own === undefined ? {} : { own }),
+    }));
   }
 
   /** Those of a section [listen NAME] that has none here, or is to listen elsewhere now. */
   lacks({ name, place }: ListenerSettings): boolean {
-    const mine = this.held.filter(({ socket }) => socket.name === name);
-    return !mine.some(one => one.bound === null || isDeepStrictEqual(one.place, place));
+    const mine = this.held.filter(one => one.name === name);
+    return !mine.some(one => one.bound.length === 0 || isDeepStrictEqual(one.place, place));
   }
 
   has({ name }: NamedSection): boolean {
-    return this.held.some(({ socket }) => socket.name === name);
+    return this.held.some(one => one.name === name);
   }
 
   /** A reload has ended sections: who connects there is refused once the workers have closed theirs. */
   closeAllBut(config: Config): void {
     const names = listenersOf(config).map(({ name }) => name);
-    for (const { socket, bound } of this.held) if (!names.includes(socket.name)) bound?.close();
-    this.held = this.held.filter(({ socket }) => names.includes(socket.name));
+    for (const one of this.held) if (!names.includes(one.name)) close(one);
+    this.held = this.held.filter(({ name }) => names.includes(name));
   }
 
   close(): void {
-    for (const { bound } of this.held) bound?.close();
+    this.held.forEach(close);
     this.held = [];
   }
+}
+
+function close({ bound }: Held): void {
+  for (const one of bound) one.close();
 }

@@ -6,7 +6,9 @@ import { statusLine } from '../log.ts';
 import { stdout } from '../output.ts';
 import { beginProcess } from '../process.ts';
 import { ListenError } from '../proxy/listeners.ts';
+import { ServiceError } from '../service/errors.ts';
 import { clientNumbers, share, upstreamNumbers } from '../share.ts';
+import { VERSION } from '../version.ts';
 import type { Answer, AskName, Order, ToMain, ToWorker, With } from './protocol.ts';
 import { type Answers, type Asking, Work } from './work.ts';
 
@@ -27,6 +29,8 @@ const send = (message: ToMain): Promise<void> =>
   });
 
 async function start(order: Order): Promise<null> {
+  if (order.version !== VERSION)
+    throw new ServiceError(EX.SOFTWARE, `${VERSION} is installed, and ${order.version} runs: restart it`);
   const log = beginProcess(order.config, { worker: order.index + 1 });
   // sent to the whole group by a terminal, or by a service manager: the main process says what is to be done
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
@@ -68,6 +72,7 @@ async function tell(work: Work): Promise<void> {
 
 function failureOf(error: unknown): Failure {
   if (error instanceof ListenError) return listenFailure(error);
+  if (error instanceof ServiceError) return { code: error.exitCode, text: error.message };
   return { code: EX.SOFTWARE, text: `a worker has failed: ${(error as Error).stack}` };
 }
 
