@@ -118,12 +118,13 @@ describe('Heartbeats, with a broker that asks for one every 2 seconds', () => {
       await busy.open(1);
       busy.method(1, 'confirm.select', Buffer.from([0]));
       await busy.next('confirm.select-ok');
-      process.kill(hanging.pid, 'SIGSTOP');
+      hanging.freeze();
+      await until('the broker to stand still', () => hanging.frozen);
       busy.send(publish(1, 'quiet', Buffer.from('x')));
       const end = await busy.next('connection.close', 30);
       expect(end?.payload.readUInt16BE(4)).to.equal(320);
       busy.destroy();
-      process.kill(hanging.pid, 'SIGCONT');
+      hanging.thaw();
       await until('a login', async () => {
         const client = await RawClient.connect(local.port);
         const answer = await client.login();
@@ -131,7 +132,7 @@ describe('Heartbeats, with a broker that asks for one every 2 seconds', () => {
         return answer?.name === 'connection.open-ok';
       });
     } finally {
-      process.kill(hanging.pid, 'SIGCONT');
+      hanging.thaw();
       await local.stop();
       await hanging.stop();
     }

@@ -1,5 +1,5 @@
 /** TLS to the broker (amqps), and from clients. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { expect } from 'chai';
@@ -12,17 +12,23 @@ const GOOD = 'DNS:localhost,IP:127.0.0.1';
 
 describe('TLS to the broker', () => {
   const authority = new Authority();
-  const brokers: RabbitMQ[] = [];
-  const start = async (tls: Certificate): Promise<RabbitMQ> => {
-    const broker = await RabbitMQ.start({ tls });
-    brokers.push(broker);
-    return broker;
+  /** What the broker shows. */
+  const shown = { cert: join(authority.dir, 'shown.crt'), key: join(authority.dir, 'shown.key') };
+  let broker: RabbitMQ;
+  const show = async ({ cert, key }: Certificate): Promise<void> => {
+    copyFileSync(cert, shown.cert);
+    copyFileSync(key, shown.key);
+    await broker?.ctl('eval', 'ssl:clear_pem_cache().');
   };
-  after(async () => {
-    for (const broker of brokers) await broker.stop();
+  const good = authority.sign('good', GOOD);
+  before(async function () {
+    this.timeout(120_000);
+    await show(good);
+    broker = await RabbitMQ.start({ tls: { ca: good.ca, ...shown } });
   });
-  /** The proxy in front of a broker with these settings, and what the first login hears. */
-  const attempt = async (broker: RabbitMQ, host: string, settings: string) => {
+  after(() => broker?.stop());
+  /** The proxy in front of the broker with these settings, and what the first login hears. */
+  const attempt = async (host: string, settings: string) => {
     const file = join(authority.dir, `settings-${Math.random()}.ini`);
     writeFileSync(file, `[main]\n${settings}\n`);
     const proxy = await AmqProxy.start(`amqps://${host}:${broker.tlsPort}`, ['-c', file]);
@@ -35,28 +41,28 @@ describe('TLS to the broker', () => {
   };
 
   it('is verified: a good certificate, an unknown authority, another name, no verification', async () => {
-    const broker = await start(authority.sign('good', GOOD));
+    await show(good);
     const ca = `tls_ca = ${authority.ca}`;
-    const good = await attempt(broker, 'localhost', ca);
-    expect(good.said).to.equal('connection.open-ok');
-    expect(good.log).to.match(/Proxy upstream: localhost:\d+ TLS/);
-    expect((await attempt(broker, '127.0.0.1', ca)).said).to.equal('connection.open-ok');
-    const untrusted = await attempt(broker, 'localhost', '');
+    const trusted = await attempt('localhost', ca);
+    expect(trusted.said).to.equal('connection.open-ok');
+    expect(trusted.log).to.match(/Proxy upstream: localhost:\d+ TLS/);
+    expect((await attempt('127.0.0.1', ca)).said).to.equal('connection.open-ok');
+    const untrusted = await attempt('localhost', '');
     expect(untrusted.said + untrusted.log).to.match(/certificate is not trusted/);
-    const careless = await attempt(broker, 'localhost', 'tls_verify = no');
+    const careless = await attempt('localhost', 'tls_verify = no');
     expect(careless.said).to.equal('connection.open-ok');
     expect(careless.log).to.match(/WARN tls_verify = no/);
   });
 
   it('a certificate for another host name is refused, and the error says so', async () => {
-    const broker = await start(authority.sign('misnamed', 'DNS:elsewhere.example'));
-    const { said, log } = await attempt(broker, 'localhost', `tls_ca = ${authority.ca}`);
+    await show(authority.sign('misnamed', 'DNS:elsewhere.example'));
+    const { said, log } = await attempt('localhost', `tls_ca = ${authority.ca}`);
     expect(said + log).to.match(/certificate is for another host name than localhost/);
   });
 
   it('an expired certificate is refused, and the error says so', async () => {
-    const broker = await start(authority.sign('expired', GOOD, -1));
-    const { said, log } = await attempt(broker, 'localhost', `tls_ca = ${authority.ca}`);
+    await show(authority.sign('expired', GOOD, -1));
+    const { said, log } = await attempt('localhost', `tls_ca = ${authority.ca}`);
     expect(said + log).to.match(/certificate has expired/);
   });
 });

@@ -82,123 +82,127 @@ const KEPT: Record<string, Act> = {
 
 const MODES = { shared: [], session: ['pool_mode = session'] };
 
-for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODES))
-  describe(`A restart of the broker (pool_mode = ${mode})`, () => {
-    const to = new Fixture();
-    let broker: RabbitMQ;
-    const clients = new Map<string, RawClient>();
-    /** How each has ended, before the broker is back. */
-    const ends = new Map<string, Frame | null>();
-
-    before(async () => {
-      broker = await RabbitMQ.start();
-      await to.start(['-c', settingsFile(...settings)], broker);
-      for (const [what, act] of Object.entries({ ...FORGOTTEN, ...KEPT })) {
-        const client = await RawClient.start(to.port);
-        clients.set(what, client);
-        await client.open(1);
-        await act(client, queueName('topology'));
-        expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
-        if (mode !== 'session') continue;
-        // there a channel that has been used would be at stake as well
-        await client.ask(f.channelClose(1), 'channel.close-ok');
-        await client.open(1);
-      }
-      if (mode === 'shared')
-        await until('idle leases to end', async () => {
-          const shared = await to.proxy.metric('channels_leased');
-          return shared <= 2; // those of the exclusive queue and the get are on private upstreams
-        });
-      await broker.halt();
-      await Promise.all(
-        Object.keys(FORGOTTEN).map(async what => {
-          const end = await clients
-            .get(what)!
-            .next('connection.close')
-            .catch(() => null);
-          ends.set(what, end);
-        }),
-      );
-      await broker.run();
-    });
-    after(async () => {
-      for (const client of clients.values()) client.destroy();
-      await to.stop();
-      await broker?.stop();
-    });
-
-    for (const what of Object.keys(FORGOTTEN))
-      it(`is told with 320 to one who has declared ${what}`, () => {
-        const end = ends.get(what);
-        expect(end?.name).to.equal('connection.close');
-        expect(closeOf(end!).code).to.equal(320);
-      });
-
-    for (const what of direct ? [] : Object.keys(KEPT))
-      it(`ends nobody who has declared ${what}`, async () => {
-        const client = clients.get(what)!;
-        expect(client.ended).to.equal(false);
-        await client.ask(f.declare(1, 'works again', f.DURABLE), 'queue.declare-ok');
-        expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
-      });
-  });
-
-describe('A loss of the broker, and one who has declared a queue that is not durable', () => {
-  const to = new Fixture();
+describe('What a broker forgets', () => {
   let broker: RabbitMQ;
-  const clients: RawClient[] = [];
-
   before(async function () {
-    proxyOnly(this);
+    this.timeout(120_000);
     broker = await RabbitMQ.start();
-    await broker.addUser('later', 'x', '/');
-  });
-  afterEach(async () => {
-    for (const client of clients.splice(0)) client.destroy();
-    if (!direct) await to.stop();
   });
   after(() => broker?.stop());
 
-  const declarer = async (): Promise<RawClient> => {
-    const client = await RawClient.start(to.port);
-    clients.push(client);
-    await client.open(1);
-    await client.ask(f.declare(1, queueName('topology')), 'queue.declare-ok');
-    return client;
-  };
+  for (const [mode, settings] of Object.entries(direct ? { 'no proxy': [] } : MODES))
+    describe(`A restart of the broker (pool_mode = ${mode})`, () => {
+      const to = new Fixture();
+      const clients = new Map<string, RawClient>();
+      /** How each has ended, before the broker is back. */
+      const ends = new Map<string, Frame | null>();
 
-  it('is told with 320, even if nobody has used an upstream for longer than idle_connection_timeout', async () => {
-    await to.start(['-c', settingsFile('idle_connection_timeout = 1')], broker);
-    const client = await declarer();
-    await until('its lease to end', async () => (await to.proxy.metric('channels_leased')) === 0);
-    // idle after it, and so too long after it
-    const later = await RawClient.start(to.port, { user: 'later', secret: 'x' });
-    await later.ask(f.connectionClose(), 'connection.close-ok');
-    await until('an upstream to be closed', async () =>
-      (await broker.list('list_connections', 'user')).every(([user]) => user !== 'later'),
-    );
-    await broker.halt();
-    const end = await client.next('connection.close').catch(() => null);
-    await broker.run();
-    expect(end?.name).to.equal('connection.close');
-    expect(closeOf(end!).code).to.equal(320);
-  });
+      before(async () => {
+        await to.start(['-c', settingsFile(...settings)], broker);
+        for (const [what, act] of Object.entries({ ...FORGOTTEN, ...KEPT })) {
+          const client = await RawClient.start(to.port);
+          clients.set(what, client);
+          await client.open(1);
+          await act(client, queueName('topology'));
+          expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
+          if (mode !== 'session') continue;
+          // there a channel that has been used would be at stake as well
+          await client.ask(f.channelClose(1), 'channel.close-ok');
+          await client.open(1);
+        }
+        if (mode === 'shared')
+          await until('idle leases to end', async () => {
+            const shared = await to.proxy.metric('channels_leased');
+            return shared <= 2; // those of the exclusive queue and the get are on private upstreams
+          });
+        await broker.halt();
+        await Promise.all(
+          Object.keys(FORGOTTEN).map(async what => {
+            const end = await clients
+              .get(what)!
+              .next('connection.close')
+              .catch(() => null);
+            ends.set(what, end);
+          }),
+        );
+        await broker.run();
+      });
+      after(async () => {
+        for (const client of clients.values()) client.destroy();
+        await to.stop();
+      });
 
-  it('goes on when it is another upstream that is lost', async () => {
-    await to.start([], broker);
-    const client = await declarer();
-    await until('its lease to end', async () => (await to.proxy.metric('channels_leased')) === 0);
-    const [[first]] = await broker.list('list_connections', 'pid');
-    // so that the next has to have another
-    const busy = await declarer();
-    const timer = setInterval(() => busy.send(f.publish(1, 'nowhere', 'x')), 300);
-    const other = await declarer();
-    await other.ask(f.txSelect(1), 'tx.select-ok');
-    for (const [pid] of await broker.list('list_connections', 'pid'))
-      if (pid !== first) await broker.ctl('close_connection', pid, 'this one only');
-    await other.next('connection.close');
-    clearInterval(timer);
-    for (const one of [client, busy]) await one.ask(f.declare(1, queueName('topology')), 'queue.declare-ok');
-    expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
+      for (const what of Object.keys(FORGOTTEN))
+        it(`is told with 320 to one who has declared ${what}`, () => {
+          const end = ends.get(what);
+          expect(end?.name).to.equal('connection.close');
+          expect(closeOf(end!).code).to.equal(320);
+        });
+
+      for (const what of direct ? [] : Object.keys(KEPT))
+        it(`ends nobody who has declared ${what}`, async () => {
+          const client = clients.get(what)!;
+          expect(client.ended).to.equal(false);
+          await client.ask(f.declare(1, 'works again', f.DURABLE), 'queue.declare-ok');
+          expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
+        });
+    });
+
+  describe('A loss of the broker, and one who has declared a queue that is not durable', () => {
+    const to = new Fixture();
+    const clients: RawClient[] = [];
+
+    before(async function () {
+      proxyOnly(this);
+      await broker.addUser('later', 'x', '/');
+    });
+    afterEach(async () => {
+      for (const client of clients.splice(0)) client.destroy();
+      if (!direct) await to.stop();
+    });
+
+    const declarer = async (): Promise<RawClient> => {
+      const client = await RawClient.start(to.port);
+      clients.push(client);
+      await client.open(1);
+      await client.ask(f.declare(1, queueName('topology')), 'queue.declare-ok');
+      return client;
+    };
+
+    it('is told with 320, even if nobody has used an upstream for longer than idle_connection_timeout', async () => {
+      await to.start(['-c', settingsFile('idle_connection_timeout = 1')], broker);
+      const client = await declarer();
+      await until('its lease to end', async () => (await to.proxy.metric('channels_leased')) === 0);
+      // idle after it, and so too long after it
+      const later = await RawClient.start(to.port, { user: 'later', secret: 'x' });
+      await later.ask(f.connectionClose(), 'connection.close-ok');
+      await until('an upstream to be closed', async () =>
+        (await broker.list('list_connections', 'user')).every(([user]) => user !== 'later'),
+      );
+      await broker.halt();
+      const end = await client.next('connection.close').catch(() => null);
+      await broker.run();
+      expect(end?.name).to.equal('connection.close');
+      expect(closeOf(end!).code).to.equal(320);
+    });
+
+    it('goes on when it is another upstream that is lost', async () => {
+      await to.start([], broker);
+      const client = await declarer();
+      await until('its lease to end', async () => (await to.proxy.metric('channels_leased')) === 0);
+      const [[first]] = await broker.list('list_connections', 'pid');
+      // so that the next has to have another
+      const busy = await declarer();
+      const timer = setInterval(() => busy.send(f.publish(1, 'nowhere', 'x')), 300);
+      const other = await declarer();
+      await other.ask(f.txSelect(1), 'tx.select-ok');
+      for (const [pid] of await broker.list('list_connections', 'pid'))
+        if (pid !== first) await broker.ctl('close_connection', pid, 'this one only');
+      await other.next('connection.close');
+      clearInterval(timer);
+      for (const one of [client, busy])
+        await one.ask(f.declare(1, queueName('topology')), 'queue.declare-ok');
+      expect(client.frames.map(frame => frame.name)).to.deep.equal([]);
+    });
   });
 });

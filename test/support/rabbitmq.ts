@@ -186,6 +186,12 @@ export class RabbitMQ {
     process.kill(-this.server!.pid!, 'SIGSTOP');
   }
 
+  /** All threads of the server have stopped: a signal takes its time to reach each of them. */
+  get frozen(): boolean {
+    const tasks = `/proc/${this.pid}/task`;
+    return readdirSync(tasks).every(id => readFileSync(`${tasks}/${id}/stat`, 'utf8').includes(') T '));
+  }
+
   thaw(): void {
     process.kill(-this.server!.pid!, 'SIGCONT');
   }
