@@ -27,7 +27,7 @@ export class Allotment {
   private readonly parts = new Map<Member, number>();
   private balancing = false;
 
-  /** For one that starts, in a place of so many: what nobody has, and before there is anybody an even part. */
+  /** For one that starts, in a place of so many: of what nobody has an even part. */
   begin(member: Member, limit: number, count: number): number {
     const free = Math.max(0, limit - sum([...this.parts.values()]));
     const part = Math.min(free, Math.max(1, evenly(limit, member.index, count)));
@@ -39,16 +39,18 @@ export class Allotment {
     this.parts.delete(member);
   }
 
-  /** Divides anew where that is needed. */
-  async balance(limit: number, members: readonly Member[]): Promise<void> {
+  /** Divides anew among `count` workers where that is needed; the parts of those that are to come back are left. */
+  async balance(limit: number, members: readonly Member[], count: number): Promise<void> {
     if (limit === 0 || this.balancing) return;
-    const used = members.map(usedBy);
-    const has = (): number[] => members.map(member => this.parts.get(member) ?? 0);
-    if (!unfair(limit, used, has())) return;
-    this.balancing = true;
+    const absent = Array.from({ length: count - members.length }, () => 0);
+    const used = [...members.map(usedBy), ...absent];
     const fair = divided(limit, used);
+    const has = (): number[] => members.map(member => this.parts.get(member) ?? 0);
+    if (!unfair(limit, used, [...has(), ...fair.slice(members.length)])) return;
+    this.balancing = true;
     const allot = async (member: Member, clients: number): Promise<void> => {
       const most = Math.max(clients, this.parts.get(member) ?? 0);
+      this.parts.set(member, most);
       // nobody knows what one has that does not answer: the more of both
       const kept = await within(ANSWER_MS, member.link.ask('allot', clients)).catch(() => most);
       if (this.parts.has(member)) this.parts.set(member, kept);

@@ -178,7 +178,7 @@ export class Fleet implements Whole {
 
   private reported(): void {
     this.stats.update(this.reports.map(({ tally }) => tally));
-    void this.allotment.balance(this.config.maxClients, this.members);
+    void this.allotment.balance(this.config.maxClients, this.members, this.seats.length);
   }
 
   get buffers(): Buffers {

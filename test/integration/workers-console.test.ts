@@ -204,6 +204,28 @@ describe('Limits of several workers', () => {
     }
   });
 
+  it('on clients leave room for a worker that takes the place of another', async () => {
+    const crew = new Crew();
+    try {
+      const proxy = await crew.start((await sharedBroker()).url, ['max_clients = 7']);
+      for (let round = 1; round <= 3; round++) {
+        process.kill(crew.pids[0], 'SIGKILL');
+        await until(
+          'the worker to be counted',
+          async () => (await proxy.metric('worker_restarts_total')) === round,
+        );
+        // one after the other: those that the new one takes are not refused
+        for (let n = 0; n < 20; n++) {
+          const client = await crew.login();
+          client.destroy();
+        }
+        await crew.allThere();
+      }
+    } finally {
+      await crew.stop();
+    }
+  });
+
   it('on upstreams are divided', async () => {
     const crew = new Crew();
     try {
