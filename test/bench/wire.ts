@@ -192,10 +192,10 @@ export class FrameReader {
       ) {
         this.count += ahead;
         this.previous = position + ahead * stride;
-        // the last one may end in the next chunk: it is taken to be as long as the others
-        return last + stride;
+        // the last one may end in the next chunk, or be longer than the others
+        return last + size + 8;
       }
     }
-    return at + stride <= end ? at + size + 8 : at + stride;
+    return at + size + 8;
   }
 }
