@@ -101,10 +101,23 @@ export function methodFrame(channel: number, methodKey: number, args?: Uint8Arra
   return frame;
 }
 
-/** Gives whole frames another channel number. */
+/** Numbers in bytes that are known to be there, on the way of every message: Buffer's own readers look twice. */
+export const uint16 = (buf: Buffer, at: number): number => (buf[at] << 8) | buf[at + 1];
+export const uint32 = (buf: Buffer, at: number): number =>
+  ((buf[at] << 24) | (buf[at + 1] << 16) | (buf[at + 2] << 8) | buf[at + 3]) >>> 0;
+
+/** Where the frame after the one at `at` begins; its head must be there. */
+export const frameAfter = (buf: Buffer, at: number): number => at + uint32(buf, at + 3) + FRAME_OVERHEAD;
+
+/** Gives the frame at `at` another channel number. */
+export function setChannel(buf: Buffer, at: number, channel: number): void {
+  buf[at + 1] = channel >>> 8;
+  buf[at + 2] = channel;
+}
+
+/** The same for whole frames, one after the other. */
 export function renumber(frames: Buffer, channel: number): void {
-  for (let at = 0; at < frames.length; at += frames.readUInt32BE(at + 3) + FRAME_OVERHEAD)
-    frames.writeUInt16BE(channel, at + 1);
+  for (let at = 0; at < frames.length; at = frameAfter(frames, at)) setChannel(frames, at, channel);
 }
 
 export const NO_ARGS = Buffer.alloc(0);

@@ -27,7 +27,11 @@ export interface Method {
   content: boolean;
   /** The queue name (argument 2) may be empty and then means the channel's last declared queue. */
   defaultQueue: boolean;
+  /** The bit among its flags by which a client asks for no answer; 0 where it has none, NEVER where there is no answer anyway. */
+  noWait: number;
 }
+
+const NEVER = -1;
 
 /** Class id << 16 | method id. */
 export const key = (classId: number, methodId: number): number => (classId << 16) | methodId;
@@ -39,7 +43,7 @@ type Row = [
   args: string,
   from: Sender,
   action: Action,
-  flag?: 'content' | 'default-queue',
+  more?: Partial<Pick<Method, 'content' | 'defaultQueue' | 'noWait'>>,
 ];
 
 const ROWS: Row[] = [
@@ -66,49 +70,49 @@ const ROWS: Row[] = [
   // LavinMQ does not read it to its end, and closes the connection
   [30, 10, 'access.request', 'Sb', 'client', 'promote'],
   [30, 11, 'access.request-ok', 's', 'server', 'refuse'],
-  [40, 10, 'exchange.declare', 'sSSbT', 'client', 'track'],
+  [40, 10, 'exchange.declare', 'sSSbT', 'client', 'track', { noWait: 16 }],
   [40, 11, 'exchange.declare-ok', '', 'server', 'refuse'],
-  [40, 20, 'exchange.delete', 'sSb', 'client', 'forward'],
+  [40, 20, 'exchange.delete', 'sSb', 'client', 'forward', { noWait: 2 }],
   [40, 21, 'exchange.delete-ok', '', 'server', 'refuse'],
-  [40, 30, 'exchange.bind', 'sSSSbT', 'client', 'forward'],
+  [40, 30, 'exchange.bind', 'sSSSbT', 'client', 'forward', { noWait: 1 }],
   [40, 31, 'exchange.bind-ok', '', 'server', 'refuse'],
-  [40, 40, 'exchange.unbind', 'sSSSbT', 'client', 'forward'],
+  [40, 40, 'exchange.unbind', 'sSSSbT', 'client', 'forward', { noWait: 1 }],
   [40, 51, 'exchange.unbind-ok', '', 'server', 'refuse'],
-  [50, 10, 'queue.declare', 'sSbT', 'client', 'track'],
+  [50, 10, 'queue.declare', 'sSbT', 'client', 'track', { noWait: 16 }],
   [50, 11, 'queue.declare-ok', 'Sll', 'server', 'refuse'],
-  [50, 20, 'queue.bind', 'sSSSbT', 'client', 'forward', 'default-queue'],
+  [50, 20, 'queue.bind', 'sSSSbT', 'client', 'forward', { defaultQueue: true, noWait: 1 }],
   [50, 21, 'queue.bind-ok', '', 'server', 'refuse'],
   // a purge or get ends the whole connection on a stream or a quorum queue, and only the broker knows what a queue is
-  [50, 30, 'queue.purge', 'sSb', 'client', 'promote', 'default-queue'],
+  [50, 30, 'queue.purge', 'sSb', 'client', 'promote', { defaultQueue: true, noWait: 1 }],
   [50, 31, 'queue.purge-ok', 'l', 'server', 'refuse'],
-  [50, 40, 'queue.delete', 'sSb', 'client', 'track', 'default-queue'],
+  [50, 40, 'queue.delete', 'sSb', 'client', 'track', { defaultQueue: true, noWait: 4 }],
   [50, 41, 'queue.delete-ok', 'l', 'server', 'refuse'],
-  [50, 50, 'queue.unbind', 'sSSST', 'client', 'forward', 'default-queue'],
+  [50, 50, 'queue.unbind', 'sSSST', 'client', 'forward', { defaultQueue: true }],
   [50, 51, 'queue.unbind-ok', '', 'server', 'refuse'],
   [60, 10, 'basic.qos', 'lsb', 'client', 'track'],
   [60, 11, 'basic.qos-ok', '', 'server', 'refuse'],
-  [60, 20, 'basic.consume', 'sSSbT', 'client', 'track', 'default-queue'],
+  [60, 20, 'basic.consume', 'sSSbT', 'client', 'track', { defaultQueue: true, noWait: 8 }],
   [60, 21, 'basic.consume-ok', 'S', 'server', 'refuse'],
-  [60, 30, 'basic.cancel', 'Sb', 'both', 'track'],
+  [60, 30, 'basic.cancel', 'Sb', 'both', 'track', { noWait: 1 }],
   [60, 31, 'basic.cancel-ok', 'S', 'both', 'refuse'],
-  [60, 40, 'basic.publish', 'sRRb', 'client', 'track', 'content'],
-  [60, 50, 'basic.return', 'sSSS', 'server', 'refuse', 'content'],
-  [60, 60, 'basic.deliver', 'SLbSS', 'server', 'refuse', 'content'],
-  [60, 70, 'basic.get', 'sSb', 'client', 'promote', 'default-queue'],
-  [60, 71, 'basic.get-ok', 'LbSSl', 'server', 'refuse', 'content'],
+  [60, 40, 'basic.publish', 'sRRb', 'client', 'track', { content: true, noWait: NEVER }],
+  [60, 50, 'basic.return', 'sSSS', 'server', 'refuse', { content: true }],
+  [60, 60, 'basic.deliver', 'SLbSS', 'server', 'refuse', { content: true }],
+  [60, 70, 'basic.get', 'sSb', 'client', 'promote', { defaultQueue: true }],
+  [60, 71, 'basic.get-ok', 'LbSSl', 'server', 'refuse', { content: true }],
   [60, 72, 'basic.get-empty', 'S', 'server', 'refuse'],
-  [60, 80, 'basic.ack', 'Lb', 'both', 'track'],
-  [60, 90, 'basic.reject', 'Lb', 'client', 'track'],
+  [60, 80, 'basic.ack', 'Lb', 'both', 'track', { noWait: NEVER }],
+  [60, 90, 'basic.reject', 'Lb', 'client', 'track', { noWait: NEVER }],
   // nor does it know this one
-  [60, 100, 'basic.recover-async', 'b', 'client', 'promote'],
+  [60, 100, 'basic.recover-async', 'b', 'client', 'promote', { noWait: NEVER }],
   [60, 110, 'basic.recover', 'b', 'client', 'track'],
   [60, 111, 'basic.recover-ok', '', 'server', 'refuse'],
-  [60, 120, 'basic.nack', 'Lb', 'both', 'track'],
+  [60, 120, 'basic.nack', 'Lb', 'both', 'track', { noWait: NEVER }],
   // RabbitMQ's own, for its AMQP 1.0 side; from 4.0 on it closes the whole connection for it
   [60, 200, 'basic.credit', 'Slb', 'client', 'promote'],
   [60, 201, 'basic.credit-ok', 'l', 'server', 'refuse'],
   [60, 202, 'basic.credit-drained', 'Sl', 'server', 'refuse'],
-  [85, 10, 'confirm.select', 'b', 'client', 'track'],
+  [85, 10, 'confirm.select', 'b', 'client', 'track', { noWait: 1 }],
   [85, 11, 'confirm.select-ok', '', 'server', 'refuse'],
   [90, 10, 'tx.select', '', 'client', 'promote'],
   [90, 11, 'tx.select-ok', '', 'server', 'refuse'],
@@ -119,7 +123,7 @@ const ROWS: Row[] = [
 ];
 
 export const METHODS: ReadonlyMap<number, Method> = new Map(
-  ROWS.map(([classId, methodId, name, args, from, action, flag]) => [
+  ROWS.map(([classId, methodId, name, args, from, action, more]) => [
     key(classId, methodId),
     {
       key: key(classId, methodId),
@@ -127,11 +131,22 @@ export const METHODS: ReadonlyMap<number, Method> = new Map(
       args,
       from,
       action,
-      content: flag === 'content',
-      defaultQueue: flag === 'default-queue',
+      content: false,
+      defaultQueue: false,
+      noWait: 0,
+      ...more,
     },
   ]),
 );
+
+/** Whether the broker answers a method of a client whose arguments begin at `at`. */
+export function isAnswered({ noWait, args }: Method, buf: Buffer, at: number): boolean {
+  if (noWait <= 0) return noWait !== NEVER;
+  // before the flags there are shorts and short strings only
+  let flags = at;
+  for (let i = 0; args[i] !== 'b'; i++) flags += args[i] === 's' ? 2 : 1 + buf[flags];
+  return (buf[flags] & noWait) === 0;
+}
 
 /** Method keys that code elsewhere names. */
 export const M = {

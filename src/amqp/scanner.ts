@@ -6,7 +6,16 @@
  * over; the pieces of a large body frame are handed over as they come.
  */
 import { own } from '../memory.ts';
-import { FRAME_BODY, FRAME_END, FRAME_HEAD, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD } from './frame.ts';
+import {
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_HEAD,
+  FRAME_HEADER,
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  uint16,
+  uint32,
+} from './frame.ts';
 
 /** What a frame handler says: go on; stop after this frame; or stop and offer this frame again when fed again. */
 export const NEXT = 0;
@@ -230,8 +239,8 @@ export class FrameScanner {
           continue;
         }
       }
-      const channel = (buf[at + 1] << 8) | buf[at + 2];
-      const size = ((buf[at + 3] << 24) | (buf[at + 4] << 16) | (buf[at + 5] << 8) | buf[at + 6]) >>> 0;
+      const channel = uint16(buf, at + 1);
+      const size = uint32(buf, at + 3);
       if (size > this.maxPayload) {
         this.sink.chunkEnds(buf, at);
         this.stopped = true;

@@ -2,6 +2,7 @@
  * Content for a channel that was closed on the client: discarded, but it must still be well-formed. The exception is the
  * rest of a message that the broker has the beginning of: a close-ok in the middle of it would end the connection (505).
  */
+import { setChannel } from '../amqp/frame.ts';
 import { NEXT, type Verdict } from '../amqp/scanner.ts';
 import { readTag } from '../amqp/tag.ts';
 import type { ClientChannel } from './channel.ts';
@@ -49,11 +50,7 @@ export class DiscardedContent {
     if (message.expect !== BODY) return this.session.offend(offences.unexpectedFrame(message.expect));
     message.bodyLeft -= size;
     if (message.bodyLeft === 0) message.expect = METHOD;
-    if (state.is === 'closing' && state.rest !== null) {
-      const { id } = state.rest.channel;
-      buf[at + 1] = id >>> 8;
-      buf[at + 2] = id;
-    }
+    if (state.is === 'closing' && state.rest !== null) setChannel(buf, at, state.rest.channel.id);
     return NEXT;
   }
 

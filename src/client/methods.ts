@@ -4,8 +4,7 @@
 import { Confirms } from '../amqp/confirms.ts';
 import { reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
-import { M, METHODS, type Method } from '../amqp/methods.ts';
-import { isAnswered } from '../amqp/no-wait.ts';
+import { isAnswered, M, METHODS, type Method } from '../amqp/methods.ts';
 import { AGAIN, NEXT, type Verdict } from '../amqp/scanner.ts';
 import { readTag, writeTag } from '../amqp/tag.ts';
 import type { Lease } from '../upstream/lease.ts';
@@ -190,8 +189,7 @@ export class Methods {
     lease.ask(isAnswered(method, buf, args));
     if (method.key === M.TX_SELECT) lease.dirty = true;
     if (method.key === M.BASIC_GET && !(buf[args + 3 + buf[args + 2]] & GET_NO_ACK)) lease.dirty = true;
-    buf[at + 1] = up.id >>> 8;
-    buf[at + 2] = up.id;
+    frames.setChannel(buf, at, up.id);
     this.runs.forward(upstream, buf, at, at + 8 + size);
     return NEXT;
   }

@@ -70,7 +70,7 @@ export class Publisher implements MessageSink {
   messages(buf: Buffer, at: number, end: number, maxBody: number): number {
     const { session, promotion } = this;
     if (this.messageOf !== null || session.state !== 'running') return at;
-    const channel = this.channels.get((buf[at + 1] << 8) | buf[at + 2]);
+    const channel = this.channels.get(frames.uint16(buf, at + 1));
     if (channel === undefined) return at;
     const { message, lease } = channel;
     const { shape } = message;
@@ -126,8 +126,7 @@ export class Publisher implements MessageSink {
     if (lease === null || !this.goesOver(lease)) lease = this.channels.publishLease(channel);
     if (lease === null) return this.waiting();
     message.lease = lease;
-    buf[at + 1] = lease.channel.id >>> 8;
-    buf[at + 2] = lease.channel.id;
+    frames.setChannel(buf, at, lease.channel.id);
     this.messageOf = channel;
     this.messageStart = at;
     message.expect = HEADER;
@@ -160,8 +159,7 @@ export class Publisher implements MessageSink {
       channel.fail(offences.rooted(PUBLISH));
       return NEXT;
     }
-    buf[at + 1] = up.id >>> 8;
-    buf[at + 2] = up.id;
+    frames.setChannel(buf, at, up.id);
     message.bodyLeft = bodySize;
     message.expect = BODY;
     this.continueMessage(channel, at);
@@ -201,9 +199,7 @@ export class Publisher implements MessageSink {
       return false;
     }
     message.bodyLeft -= size;
-    const { id } = message.lease!.channel;
-    buf[at + 1] = id >>> 8;
-    buf[at + 2] = id;
+    frames.setChannel(buf, at, message.lease!.channel.id);
     this.continueMessage(channel, at);
     return true;
   }

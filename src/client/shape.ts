@@ -2,7 +2,7 @@
  * What the messages of a publisher have in common: the same exchange, routing key and properties, one after the other, and
  * only the bodies differ. The next one that has the shape needs no second check, and is taken with one comparison.
  */
-import { FRAME_END, FRAME_HEAD, FRAME_HEADER, FRAME_METHOD } from '../amqp/frame.ts';
+import { FRAME_END, FRAME_HEAD, FRAME_HEADER, FRAME_METHOD, frameAfter, setChannel } from '../amqp/frame.ts';
 
 /** Of a header frame, its head and what comes before the size of the body, and that. */
 const BEFORE_SIZE = FRAME_HEAD + 4;
@@ -36,12 +36,12 @@ export class MessageShape {
   /** That of the whole, well-formed message at buf[at..end), in the client's numbering; null when it has not just one body frame. */
   static of(buf: Buffer, at: number, end: number, channel: number): MessageShape | null {
     if (buf[at] !== FRAME_METHOD) return null;
-    const header = next(buf, at);
+    const header = frameAfter(buf, at);
     if (header >= end || buf[header] !== FRAME_HEADER) return null;
-    const body = next(buf, header);
-    if (body >= end || body - at > LONGEST || next(buf, body) !== end) return null;
+    const body = frameAfter(buf, header);
+    if (body >= end || body - at > LONGEST || frameAfter(buf, body) !== end) return null;
     const bytes = Buffer.from(buf.subarray(at, body + BEFORE_PAYLOAD));
-    for (const frame of [at, header, body]) bytes.writeUInt16BE(channel, frame - at + 1);
+    for (const frame of [at, header, body]) setChannel(bytes, frame - at, channel);
     return new MessageShape(bytes, header - at, body - at);
   }
 
@@ -61,10 +61,9 @@ export class MessageShape {
 
   /** Gives the frames of the message at `at` another channel. */
   renumber(buf: Buffer, at: number, channel: number): void {
-    const header = at + this.header;
-    const body = at + this.body;
-    buf[at + 1] = buf[header + 1] = buf[body + 1] = channel >>> 8;
-    buf[at + 2] = buf[header + 2] = buf[body + 2] = channel;
+    setChannel(buf, at, channel);
+    setChannel(buf, at + this.header, channel);
+    setChannel(buf, at + this.body, channel);
   }
 }
 
@@ -84,6 +83,3 @@ function viewOf(buf: Buffer): DataView {
 function* wordsIn(start: number, end: number): Iterable<number> {
   for (let at = start; at < end; at += 4) yield Math.min(at, end - 4);
 }
-
-/** Where the frame after the one at `at` begins. */
-const next = (buf: Buffer, at: number): number => at + FRAME_HEAD + buf.readUInt32BE(at + 3) + 1;

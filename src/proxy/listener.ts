@@ -8,6 +8,7 @@ import { clock } from '../clock.ts';
 import type { ListenerSettings, Place } from '../config/listeners.ts';
 import type { Arrival, Origin, ServerTls } from '../io/arrival.ts';
 import { type Accepted, acceptBare, BareSocket } from '../io/bare-socket.ts';
+import { onEach } from '../io/localhost.ts';
 import { asFile } from '../io/unix-socket.ts';
 import { inWords } from '../words.ts';
 import type { Introductions } from './introductions.ts';
@@ -91,14 +92,7 @@ export class Listener {
   /** Rejects with the system's error (EADDRINUSE, EACCES …). */
   async listen(place: Place): Promise<void> {
     if ('path' in place) return this.listenOnPath(place);
-    const { host, port } = place;
-    if (host !== 'localhost') return void (await this.serve({ host, port }));
-    const bound = await this.serve({ host: '127.0.0.1', port });
-    try {
-      await this.serve({ host: '::1', port: bound });
-    } catch (error) {
-      if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
-    }
+    await onEach(place.host, place.port, (host, port) => this.serve({ host, port }));
   }
 
   private async listenOnPath(place: Extract<Place, { path: string }>): Promise<void> {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { onEach } from '../io/localhost.ts';
 import { inWords } from '../words.ts';
 import { EX, ServiceError } from './errors.ts';
 
@@ -132,7 +133,7 @@ function failed(error: NodeJS.ErrnoException, where: HttpWhere): ServiceError {
 }
 
 /**
- * Listens on `where`; `localhost` is 127.0.0.1 and, where there is one, ::1. Gives the servers, for closing them.
+ * Listens on `where`. Gives the servers, for closing them.
  * @throws ServiceError with what to do.
  */
 export async function startHttp(where: HttpWhere, sources: HttpSources, log: Logger): Promise<Server[]> {
@@ -145,13 +146,8 @@ export async function startHttp(where: HttpWhere, sources: HttpSources, log: Log
     return port;
   };
   try {
-    if ('fd' in where || where.host !== 'localhost') await add(where);
-    else {
-      const port = await add({ host: '127.0.0.1', port: where.port });
-      await add({ host: '::1', port }).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EADDRNOTAVAIL' && error.code !== 'EAFNOSUPPORT') throw error;
-      });
-    }
+    if ('fd' in where) await add(where);
+    else await onEach(where.host, where.port, (host, port) => add({ host, port }));
   } catch (error) {
     for (const server of servers) server.close();
     throw failed(error as NodeJS.ErrnoException, where);

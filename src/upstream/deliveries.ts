@@ -1,5 +1,15 @@
 /** Deliveries that lie whole in what was read: each is taken at once, not frame by frame. */
-import { FRAME_BODY, FRAME_END, FRAME_HEAD, FRAME_HEADER, FRAME_METHOD } from '../amqp/frame.ts';
+import {
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_HEAD,
+  FRAME_HEADER,
+  FRAME_METHOD,
+  frameAfter,
+  setChannel,
+  uint16,
+  uint32,
+} from '../amqp/frame.ts';
 import { M } from '../amqp/methods.ts';
 import type { MessageSink } from '../amqp/scanner.ts';
 import type { UpstreamChannel } from './channel.ts';
@@ -31,36 +41,28 @@ export class Deliveries implements MessageSink {
     if (
       end - at < 3 * FRAME_HEAD ||
       buf[at] !== FRAME_METHOD ||
-      long(buf, at + FRAME_HEAD) !== M.BASIC_DELIVER
+      uint32(buf, at + FRAME_HEAD) !== M.BASIC_DELIVER
     )
       return 0;
-    const header = next(buf, at);
+    const header = frameAfter(buf, at);
     if (header + 3 * FRAME_HEAD > end || buf[header] !== FRAME_HEADER || buf[header - 1] !== FRAME_END)
       return 0;
-    const body = next(buf, header);
+    const body = frameAfter(buf, header);
     if (body + FRAME_HEAD > end || buf[body] !== FRAME_BODY || buf[body - 1] !== FRAME_END) return 0;
-    const size = long(buf, body + 3);
-    const stop = next(buf, body);
+    const size = uint32(buf, body + 3);
+    const stop = frameAfter(buf, body);
     if (size > maxBody || stop > end || buf[stop - 1] !== FRAME_END) return 0;
-    if (long(buf, header + BEFORE_SIZE + 4) !== size || long(buf, header + BEFORE_SIZE) !== 0) return 0;
-    const number = short(buf, at + 1);
-    if (short(buf, header + 1) !== number || short(buf, body + 1) !== number) return 0;
+    if (uint32(buf, header + BEFORE_SIZE + 4) !== size || uint32(buf, header + BEFORE_SIZE) !== 0) return 0;
+    const number = uint16(buf, at + 1);
+    if (uint16(buf, header + 1) !== number || uint16(buf, body + 1) !== number) return 0;
     const channel = this.channels.get(number);
     if (channel === undefined || !channel.opened) return 0;
     const { lease } = channel;
     if (lease === null || size > lease.peer.framePayload) return 0;
     delivered(this.upstream, channel, buf, at);
-    const { id } = lease;
-    buf[header + 1] = buf[body + 1] = id >>> 8;
-    buf[header + 2] = buf[body + 2] = id;
+    setChannel(buf, header, lease.id);
+    setChannel(buf, body, lease.id);
     this.upstream.delivery.frame(lease, buf, at, stop);
     return stop;
   }
 }
-
-const short = (buf: Buffer, at: number): number => (buf[at] << 8) | buf[at + 1];
-const long = (buf: Buffer, at: number): number =>
-  ((buf[at] << 24) | (buf[at + 1] << 16) | (buf[at + 2] << 8) | buf[at + 3]) >>> 0;
-
-/** Where the frame after the one at `at` begins. */
-const next = (buf: Buffer, at: number): number => at + FRAME_HEAD + long(buf, at + 3) + 1;

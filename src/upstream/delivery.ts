@@ -2,6 +2,7 @@
  * The broker's frames on their way to clients: the longest run of frames for one client in the chunk at hand goes to it as
  * one slice; a body frame that comes in pieces goes when it is whole.
  */
+import { setChannel } from '../amqp/frame.ts';
 import { splitBody } from '../amqp/split.ts';
 import { keep, release } from '../memory.ts';
 import type { Carrier, Peer } from './carrier.ts';
@@ -26,8 +27,7 @@ export class Delivery {
 
   /** A whole frame at buf[at], or several of which this is the first; it gets the client's channel number. */
   frame(lease: Lease, buf: Buffer, at: number, end: number): void {
-    buf[at + 1] = lease.id >>> 8;
-    buf[at + 2] = lease.id;
+    setChannel(buf, at, lease.id);
     const { peer } = lease;
     if (this.runPeer === peer && this.runEnd === at && this.runBuf === buf) {
       this.runEnd = end;
@@ -65,8 +65,7 @@ export class Delivery {
   bodyBegins(lease: Lease | null, buf: Buffer, at: number, end: number): void {
     this.openLease = lease;
     if (lease === null) return;
-    buf[at + 1] = lease.id >>> 8;
-    buf[at + 2] = lease.id;
+    setChannel(buf, at, lease.id);
     this.openPieces.push(keep(buf.subarray(at, end)));
   }
 

@@ -8,6 +8,7 @@ import { BoundSocket, isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { type ListenerSettings, listenersOf, NO_PLACE, type Place } from '../config/listeners.ts';
 import type { Config, NamedSection } from '../config/options.ts';
+import { onEach } from '../io/localhost.ts';
 import { asFile } from '../io/unix-socket.ts';
 import { type GivenSocket, isDefault, ListenError, NoListener } from '../proxy/listeners.ts';
 
@@ -68,18 +69,12 @@ export class Sockets {
       await asFile(place, async () => hold([new BoundSocket({ path })], path));
       return;
     }
-    const { host, port } = place;
-    if (host !== 'localhost') {
+    await onEach(place.host, place.port, async (host, port) => {
       const address = isIP(host) > 0 ? host : (await lookup(host)).address;
-      return hold(this.forEach(address, port), null);
-    }
-    const v4 = this.forEach('127.0.0.1', port);
-    hold(v4, null);
-    try {
-      hold(this.forEach('::1', v4[0].address().port), null);
-    } catch (error) {
-      if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code!)) throw error;
-    }
+      const bound = this.forEach(address, port);
+      hold(bound, null);
+      return bound[0].address().port;
+    });
   }
 
   /** A socket for each worker, of a port where nobody else listens: another proxy could share it, too. */

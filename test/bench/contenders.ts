@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePort, until } from '../support/rabbitmq.ts';
+import { freePort } from '../support/ports.ts';
+import { until } from '../support/rabbitmq.ts';
 
 export interface Upstream {
   /** sink, broker …; the sink where it is not said. */

@@ -6,7 +6,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import amqp from 'amqplib';
-import { freePort, RabbitMQ, until } from '../support/rabbitmq.ts';
+import { freePort } from '../support/ports.ts';
+import { RabbitMQ, until } from '../support/rabbitmq.ts';
 import { type Load, shortLivedClients } from './load.ts';
 
 const CYCLES = 1000;

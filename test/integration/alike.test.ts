@@ -1,53 +1,22 @@
 /** Messages one after the other that differ in their bodies only are checked once; nobody can tell. */
 import { expect } from 'chai';
-import { methodFrame, Writer } from '../../src/amqp/frame.ts';
-import { M } from '../../src/amqp/methods.ts';
-import { encodeTable } from '../../src/amqp/table.ts';
-import { settingsFile } from '../support/fixture.ts';
+import * as f from '../differential/frames.ts';
+import { randomizer } from '../support/acts.ts';
+import { fixture, settingsFile } from '../support/fixture.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { type RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
-import {
-  bodyFrame,
-  closeOf,
-  declareArgs,
-  header,
-  publish,
-  RawClient,
-  rawFrame,
-} from '../support/raw-client.ts';
+import { bodyFrame, closeOf, header, publish, RawClient, rawFrame } from '../support/raw-client.ts';
 
 const QUEUE = 'alike';
-const getArgs = new Writer().short(0).shortstr(QUEUE).octet(1).take();
-const closeArgs = new Writer().short(200).shortstr('').short(0).short(0).take();
-
-/** The same numbers every time. */
-function numbers(seed: number): (below: number) => number {
-  let x = seed;
-  return below => {
-    x = (Math.imul(x, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (x >>> 8) % below;
-  };
-}
 
 describe('Messages that are alike', () => {
-  let broker: RabbitMQ;
-  let proxy: AmqProxy;
-
-  before(async () => {
-    broker = await sharedBroker();
-    proxy = await AmqProxy.start(broker.url);
-  });
-  after(() => proxy.stop());
+  const to = fixture();
 
   const withQueue = async (port: number): Promise<RawClient> => {
     const client = await RawClient.start(port);
     await client.open(1);
     await client.open(2);
-    await client.ask(methodFrame(1, M.QUEUE_DECLARE, declareArgs(QUEUE)), 'queue.declare-ok');
-    await client.ask(
-      methodFrame(1, M.QUEUE_PURGE, new Writer().short(0).shortstr(QUEUE).octet(0).take()),
-      'queue.purge-ok',
-    );
+    await client.ask(f.declare(1, QUEUE), 'queue.declare-ok');
+    await client.ask(f.purge(1, QUEUE), 'queue.purge-ok');
     return client;
   };
 
@@ -55,7 +24,7 @@ describe('Messages that are alike', () => {
   const drained = async (client: RawClient, count: number): Promise<string[]> => {
     const bodies: string[] = [];
     while (bodies.length < count) {
-      await client.ask(methodFrame(1, M.BASIC_GET, getArgs), 'basic.get-ok');
+      await client.ask(f.get(1, QUEUE), 'basic.get-ok');
       const { payload } = await client.answered('header');
       const size = Number(payload.readBigUInt64BE(4));
       bodies.push(size === 0 ? '' : (await client.answered('body')).payload.toString());
@@ -65,8 +34,8 @@ describe('Messages that are alike', () => {
 
   it('arrive in order, whatever comes between them, however they are cut', async () => {
     for (let seed = 1; seed <= 4; seed++) {
-      const random = numbers(seed);
-      const client = await withQueue(proxy.port);
+      const random = randomizer(seed);
+      const client = await withQueue(to.port);
       const sent: string[][] = [[], []];
       const bytes: Buffer[] = [];
       for (let n = 0; n < 1500; n++) {
@@ -85,8 +54,7 @@ describe('Messages that are alike', () => {
         at = end;
         if (random(4) === 0) await new Promise(setImmediate);
       }
-      client.method(2, 'channel.close', closeArgs);
-      await client.answered('channel.close-ok');
+      await client.ask(f.channelClose(2), 'channel.close-ok');
       const got = await drained(client, 1500);
       for (const channel of [1, 2]) {
         const whole = sent[channel - 1].filter(body => body !== '');
@@ -98,8 +66,8 @@ describe('Messages that are alike', () => {
 
   for (const consumers of ['private', 'shared'])
     it(`are delivered in order, each with its number, whatever their size (consumers = ${consumers})`, async () => {
-      const own = await AmqProxy.start(broker.url, ['-c', settingsFile(`consumers = ${consumers}`)]);
-      const random = numbers(9);
+      const own = await AmqProxy.start(to.broker.url, ['-c', settingsFile(`consumers = ${consumers}`)]);
+      const random = randomizer(9);
       for (let life = 0; life < 3; life++) {
         const client = await withQueue(own.port);
         const bodies = Array.from({ length: 400 }, (_, n) => {
@@ -107,15 +75,8 @@ describe('Messages that are alike', () => {
           return Buffer.alloc(size, `${n} `);
         });
         for (const body of bodies) client.send(publish(1, QUEUE, body));
-        const consume = new Writer()
-          .short(0)
-          .shortstr(QUEUE)
-          .shortstr('')
-          .octet(0)
-          .bytes(encodeTable({}))
-          .take();
-        client.method(1, 'basic.qos', new Writer().long(0).short(1000).octet(0).take());
-        await client.ask(methodFrame(2, M.BASIC_CONSUME, consume), 'basic.consume-ok');
+        await client.ask(f.qos(1, 1000), 'basic.qos-ok');
+        await client.ask(f.consume(2, QUEUE, ''), 'basic.consume-ok');
         for (const [n, body] of bodies.entries()) {
           const { args } = await client.answered('basic.deliver');
           expect(Number(args[1])).to.equal(n + 1);
@@ -125,9 +86,8 @@ describe('Messages that are alike', () => {
             parts.push((await client.answered('body')).payload);
           expect(Buffer.concat(parts).equals(body), `message ${n}`).to.equal(true);
         }
-        client.method(2, 'basic.ack', new Writer().longlong(400n).octet(1).take());
-        client.method(2, 'channel.close', closeArgs);
-        await client.answered('channel.close-ok');
+        client.send(f.ack(2, 400, true));
+        await client.ask(f.channelClose(2), 'channel.close-ok');
         client.destroy();
       }
       await own.stop();
@@ -165,7 +125,7 @@ describe('Messages that are alike', () => {
   for (const [what, bytes] of Object.entries(faults))
     it(`are followed by ${what}: the answer is the broker’s`, async () => {
       const heard: string[] = [];
-      for (const port of [broker.port, proxy.port]) {
+      for (const port of [to.broker.port, to.port]) {
         const client = await withQueue(port);
         client.send(
           ...Array.from({ length: 50 }, (_, n) => publish(1, QUEUE, Buffer.from(`alike ${n}`))),

@@ -1,8 +1,9 @@
 /** A broker that is back gets its share of the upstreams. */
 import { expect } from 'chai';
 import { peopledBroker, proxyOnly } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sleep, until } from '../support/rabbitmq.ts';
 import { declareArgs, RawClient } from '../support/raw-client.ts';
 import { Relay } from '../support/relay.ts';
 

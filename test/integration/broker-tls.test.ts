@@ -6,6 +6,7 @@ import { createServer, type Server, type TlsOptions } from 'node:tls';
 import { expect } from 'chai';
 import { Authority } from '../support/certs.ts';
 import { peopledBroker, proxyOnly, settingsFile, writeSettings } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { type RabbitMQ, until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
@@ -102,7 +103,6 @@ describe('The proxy as its own broker', () => {
 
   it('is found out when it dials itself', async () => {
     // listens on all addresses, so that the settings do not tell
-    const { freePort } = await import('../support/rabbitmq.ts');
     const port = await freePort();
     const proxy = AmqProxy.spawn(['-l', '127.0.0.1', '-p', `${port}`, '-b', '0', `amqp://own.test:${port}`], {
       ...(await import('../support/names.ts')).names({ 'own.test': ['127.0.0.1'] }).env,

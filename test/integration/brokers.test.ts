@@ -4,8 +4,9 @@ import { FaultyBroker } from '../support/faulty-broker.ts';
 import { peopledBroker, proxyOnly, settingsFile } from '../support/fixture.ts';
 import { FrameRelay } from '../support/frame-relay.ts';
 import { names } from '../support/names.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, type RabbitMQ, until } from '../support/rabbitmq.ts';
+import { type RabbitMQ, until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 import { Relay } from '../support/relay.ts';
 

@@ -4,8 +4,9 @@ import * as f from '../differential/frames.ts';
 import { chromium, hasChromium } from '../support/chromium.ts';
 import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
 import { Operator } from '../support/operator.ts';
+import { freePort } from '../support/ports.ts';
 import type { AmqProxy } from '../support/proxy.ts';
-import { freePort, RabbitMQ, until } from '../support/rabbitmq.ts';
+import { RabbitMQ, until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 describe('The operator of routes', () => {

@@ -7,9 +7,10 @@ import { expect } from 'chai';
 import { Authority, type Certificate } from '../support/certs.ts';
 import { tempDir } from '../support/cleanup.ts';
 import { peopledBroker, proxyOnly } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { v1 } from '../support/proxy-header.ts';
-import { freePort, until } from '../support/rabbitmq.ts';
+import { until } from '../support/rabbitmq.ts';
 import { dial, RawClient } from '../support/raw-client.ts';
 
 const ALICE = { user: 'alice', secret: 'wonder' };

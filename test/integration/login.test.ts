@@ -1,7 +1,8 @@
 /** Who is let in, and what those hear who are not: what the broker itself says. */
 import { expect } from 'chai';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, type RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
+import { type RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 
 describe('Login', () => {

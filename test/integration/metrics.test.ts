@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { PROTOCOL_HEADER, Writer } from '../../src/amqp/frame.ts';
 import { queueName, settingsFile } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, sharedBroker, sleep, until } from '../support/rabbitmq.ts';
+import { sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, publish, RawClient } from '../support/raw-client.ts';
 import { Relay } from '../support/relay.ts';
 

@@ -8,8 +8,9 @@ import * as f from '../differential/frames.ts';
 import { ALARMING, ruleTests } from '../support/alerts.ts';
 import { atExit, tempDir } from '../support/cleanup.ts';
 import { peopledBroker, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, until } from '../support/rabbitmq.ts';
+import { until } from '../support/rabbitmq.ts';
 import { publish, RawClient } from '../support/raw-client.ts';
 
 const RULES = resolve(import.meta.dirname, '../../packaging/monitoring/amqproxy.rules.yml');

@@ -12,9 +12,10 @@ import { expect } from 'chai';
 import { PROTOCOL_HEADER } from '../../src/amqp/frame.ts';
 import { Authority } from '../support/certs.ts';
 import { peopledBroker, proxyOnly } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { inet, inet6, v1, v2 } from '../support/proxy-header.ts';
-import { freePort, until } from '../support/rabbitmq.ts';
+import { until } from '../support/rabbitmq.ts';
 import { closeOf, type LoginOptions, RawClient } from '../support/raw-client.ts';
 
 const remote = Object.values(networkInterfaces())

@@ -4,8 +4,9 @@ import * as f from '../differential/frames.ts';
 import { Crowd } from '../support/crowd.ts';
 import { peopledBroker, proxyOnly, queueName, settingsFile, writeSettings } from '../support/fixture.ts';
 import { Operator } from '../support/operator.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, RabbitMQ, until } from '../support/rabbitmq.ts';
+import { RabbitMQ, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, type LoginOptions, publish, RawClient } from '../support/raw-client.ts';
 
 describe('Routes', () => {

@@ -7,8 +7,9 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { Authority } from '../support/certs.ts';
 import { proxyOnly } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, sharedBroker, until } from '../support/rabbitmq.ts';
+import { sharedBroker, until } from '../support/rabbitmq.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 /** The beginning of a ClientHello: a record of 512 bytes is announced. */

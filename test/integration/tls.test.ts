@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { connect } from 'amqplib';
 import { expect } from 'chai';
 import { Authority, type Certificate } from '../support/certs.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
+import { RabbitMQ, sharedBroker } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 
 const GOOD = 'DNS:localhost,IP:127.0.0.1';

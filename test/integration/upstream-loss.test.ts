@@ -4,8 +4,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
 import { Writer } from '../../src/amqp/frame.ts';
 import { Fixture, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
+import { RabbitMQ, sharedBroker, until } from '../support/rabbitmq.ts';
 import { closeOf, declareArgs, header, publish, RawClient } from '../support/raw-client.ts';
 import { Relay } from '../support/relay.ts';
 

@@ -6,7 +6,8 @@ import { load } from '../../src/config/load.ts';
 import { createLogger } from '../../src/log.ts';
 import { Proxy } from '../../src/proxy/proxy.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
-import { freePort, until } from './rabbitmq.ts';
+import { freePort } from './ports.ts';
+import { until } from './rabbitmq.ts';
 
 /** Milliseconds between two moves of a client. */
 const EVERY_MS = 20;

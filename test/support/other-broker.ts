@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit, tempDir } from './cleanup.ts';
-import { freePort, until } from './rabbitmq.ts';
+import { freePort } from './ports.ts';
+import { until } from './rabbitmq.ts';
 import { RawClient } from './raw-client.ts';
 
 const { LAVINMQ: binary = '', LAVINMQ_URL: url = '' } = process.env;

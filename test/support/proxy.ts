@@ -12,7 +12,8 @@ import {
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { atExit, tempDir } from './cleanup.ts';
-import { freePort, until } from './rabbitmq.ts';
+import { freePort } from './ports.ts';
+import { until } from './rabbitmq.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const MAIN = resolve(root, 'src/main.ts');

@@ -12,8 +12,6 @@ import { atExit, tempDir } from './cleanup.ts';
 import { freePort } from './ports.ts';
 import { Rabbitmqctl } from './rabbitmqctl.ts';
 
-export { freePort };
-
 const exec = promisify(execFile);
 const SBIN = '/usr/lib/rabbitmq/bin';
 const { AMQPROXY_TEST_BROKER_ROOT: brokerRoot } = process.env;

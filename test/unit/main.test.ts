@@ -6,8 +6,9 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { VERSION } from '../../src/version.ts';
 import { tempDir } from '../support/cleanup.ts';
+import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
-import { freePort, until } from '../support/rabbitmq.ts';
+import { until } from '../support/rabbitmq.ts';
 
 const main = resolve(import.meta.dirname, '../../src/main.ts');
 const URL = 'amqp://127.0.0.1:1';

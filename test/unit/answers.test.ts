@@ -1,7 +1,6 @@
 /** Which methods the broker answers. */
 import { expect } from 'chai';
-import { METHODS } from '../../src/amqp/methods.ts';
-import { isAnswered } from '../../src/amqp/no-wait.ts';
+import { isAnswered, METHODS } from '../../src/amqp/methods.ts';
 import * as f from '../differential/frames.ts';
 
 const answered = (frame: Buffer): boolean => isAnswered(METHODS.get(frame.readUInt32BE(7))!, frame, 11);
