@@ -38,6 +38,7 @@ export interface ClientContext extends HandshakeContext {
   readonly log: Logger;
   /** Why this login may not come in now, null if it may. */
   admission(client: Client): Denial | null;
+  clientLeft(client: Client): void;
   clientGone(client: Client): void;
 }
 
@@ -56,9 +57,8 @@ export class Client implements Connection, Newcomer, TransportUser {
   readonly trail: Trail = new Trail(this);
   readonly stay: Stay;
   delivered = 0;
-  /** Where it is in the proxy's list of clients. */
+  /** Kept by the proxy: where it is in the list of clients, and whether it has a place that max_clients bounds. */
   slot = -1;
-  /** Counts among the clients of its user. */
   admitted = false;
   private readonly context: ClientContext;
   private handshake: ClientHandshake | null;
@@ -284,6 +284,7 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.channels.abandonAll();
     this.alarms.end();
     this.negotiated.pool?.topologies.forget(this);
+    this.context.clientLeft(this);
   }
 
   stopScanning(): void {

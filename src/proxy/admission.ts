@@ -14,6 +14,8 @@ interface AdmissionContext {
 export class Admission {
   private readonly context: AdmissionContext;
   private readonly list: Client[] = [];
+  /** Those that have been let in, and have not been told to go. */
+  admitted = 0;
   private readonly clientsOfUser = new Map<string, number>();
   /** Those whose end is waited for. */
   private awaited: Set<Client> | null = null;
@@ -60,38 +62,52 @@ export class Admission {
       last.slot = client.slot;
     }
     this.count();
-    if (client.admitted) {
-      const left = (this.clientsOfUser.get(client.user) ?? 1) - 1;
-      if (left > 0) this.clientsOfUser.set(client.user, left);
-      else this.clientsOfUser.delete(client.user);
-    }
     if (this.awaited?.delete(client) && this.awaited.size === 0) this.onGone?.();
   }
 
-  /** Why a client that opens its connection may not come in now, null if it may. */
+  /** Why a client that opens its connection may not come in now, null if it may: then it takes a place, until it leaves. */
   admit(client: Client): Denial | null {
-    const { config } = this.context;
+    const denial = this.denial(client);
+    if (denial !== null) return denial;
     const { user } = client;
-    const mine = (this.clientsOfUser.get(user) ?? 0) + 1;
-    this.clientsOfUser.set(user, mine);
+    this.admitted++;
+    this.clientsOfUser.set(user, (this.clientsOfUser.get(user) ?? 0) + 1);
     client.admitted = true;
+    return null;
+  }
+
+  /** It is served no more: its place is another's, however long it takes to hang up. */
+  leave(client: Client): void {
+    if (!client.admitted) return;
+    client.admitted = false;
+    this.admitted--;
+    const left = this.clientsOfUser.get(client.user)! - 1;
+    if (left > 0) this.clientsOfUser.set(client.user, left);
+    else this.clientsOfUser.delete(client.user);
+  }
+
+  private denial({ user, transport }: Client): Denial | null {
+    const { config } = this.context;
     const deny = (cause: string, code: ReplyName, text: string): Denial => ({
       cause,
       why: reason(code, text),
     });
-    if (config.maxClients > 0 && this.list.length > share.ofClients(config.maxClients))
+    if (config.maxClients > 0 && this.admitted >= share.ofClients(config.maxClients))
       return deny(
         'max_clients',
         'NOT_ALLOWED',
         `amqproxy has max_clients (${config.maxClients}) clients already`,
       );
-    if (config.maxClientsPerUser > 0 && mine > share.of(config.maxClientsPerUser))
+    if (
+      config.maxClientsPerUser > 0 &&
+      (this.clientsOfUser.get(user) ?? 0) >= share.of(config.maxClientsPerUser)
+    )
       return deny(
         'max_clients_per_user',
         'NOT_ALLOWED',
         `user '${user}' has max_clients_per_user (${config.maxClientsPerUser}) clients already`,
       );
-    if (this.isLocalOnly(user) && !client.transport.isLocal)
+    if (this.isLocalOnly(user) && !transport.isLocal)
       return deny(
         'remote_guest',
         'ACCESS_REFUSED',

@@ -75,8 +75,9 @@ export class Proxy implements ClientContext, RouteOwner {
     return this.clients.clients;
   }
 
-  get clientCount(): number {
-    return this.stats.clients;
+  /** Clients that have been let in; others have yet to say who they are, or to hang up. */
+  get admitted(): number {
+    return this.clients.admitted;
   }
 
   /** The buffers by the settings that bound them. */
@@ -203,6 +204,10 @@ export class Proxy implements ClientContext, RouteOwner {
 
   admission(client: Client): Denial | null {
     return this.clients.admit(client);
+  }
+
+  clientLeft(client: Client): void {
+    this.clients.leave(client);
   }
 
   clientGone(client: Client): void {

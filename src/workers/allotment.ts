@@ -20,7 +20,7 @@ export function unfair(limit: number, used: readonly number[], has: readonly num
   return sum(has) > limit || used.some((n, i) => (has[i] - n) * 2 < fair[i] - n);
 }
 
-const usedBy = ({ report }: Member): number => report?.tally.clients ?? 0;
+const usedBy = ({ report }: Member): number => report?.admitted ?? 0;
 
 export class Allotment {
   /** What each has. */

@@ -40,6 +40,8 @@ export type Act = Pick<Request, 'args' | 'options'>;
 /** How a worker is: told every second, and when something of it cannot wait. */
 export interface Report {
   tally: Tally;
+  /** Clients that have one of the places that max_clients bounds. */
+  admitted: number;
   buffers: Buffers;
   standing: Standing;
   ready: boolean;

@@ -58,6 +58,7 @@ export class Work implements Omit<Answers, 'start'> {
     const { proxy } = this;
     return {
       tally: tallyOf(proxy.stats),
+      admitted: proxy.admitted,
       buffers: proxy.buffers,
       standing: standingOf(proxy),
       ready: proxy.ready(),
@@ -68,11 +69,10 @@ export class Work implements Omit<Answers, 'start'> {
 
   /** What the main process should hear of at once, when it changes. */
   get urgent(): string {
-    const { stats, config } = this.proxy;
-    const { clients } = stats;
+    const { admitted, config } = this.proxy;
     const allotted = share.ofClients(config.maxClients);
-    const scarce = config.maxClients > 0 && allotted - clients <= Math.max(1, allotted / 4);
-    return `${this.proxy.ready()} ${scarce ? clients : ''}`;
+    const scarce = config.maxClients > 0 && allotted - admitted <= Math.max(1, allotted / 4);
+    return `${this.proxy.ready()} ${scarce ? admitted : ''}`;
   }
 
   configure(config: Config): null {
@@ -82,7 +82,7 @@ export class Work implements Omit<Answers, 'start'> {
   }
 
   allot(clients: number): number {
-    const kept = Math.max(clients, this.proxy.stats.clients);
+    const kept = Math.max(clients, this.proxy.admitted);
     share.allot(kept);
     return kept;
   }

@@ -17,7 +17,7 @@ export const LIMITS = {
     type: integer(0, 10_000_000),
     default: 0,
     live: true,
-    help: 'Most clients at a time; 0 for no limit.',
+    help: 'Most clients at a time, from their login to their close; 0 for no limit.',
   }),
   maxClientsPerUser: main('max_clients_per_user', {
     group: 'Limits',
@@ -25,7 +25,7 @@ export const LIMITS = {
     type: integer(0, 10_000_000),
     default: 0,
     live: true,
-    help: 'Most clients of one user at a time; 0 for no limit.',
+    help: 'Most clients of one user at a time, from their login to their close; 0 for no limit.',
   }),
   maxUpstreams: main('max_upstreams', {
     group: 'Limits',
