@@ -13,7 +13,8 @@ async function look(endpoint: Endpoint, config: Config): Promise<{ ok: boolean; 
   try {
     const barriers = new Barriers(() => {});
     const stats = new Stats();
-    const upstream = await connectTo(endpoint, { config, profile, barriers, stats, isSelf: () => false });
+    const no = (): boolean => false;
+    const upstream = await connectTo(endpoint, { config, profile, barriers, stats, leaves: no, isSelf: no });
     upstream.destroy();
     const ms = Math.round(performance.now() - began);
     return { ok: true, text: `${endpoint.name}: ${profile.product}${endpoint.tls ? ', TLS' : ''}, ${ms} ms` };

@@ -30,6 +30,10 @@ export interface CloseReason {
   methodId: number;
 }
 
+/** A connection that ended so was not at fault itself: where a broker stops, the others there end, too. */
+export const isFaultless = (why: CloseReason | null): boolean =>
+  why === null || why.code === REPLY.CONNECTION_FORCED;
+
 /** A reason in RabbitMQ's words: "NAME - explanation". `methodKey` is class id << 16 | method id of the method at fault. */
 export function reason(name: ReplyName, explanation: string, methodKey = 0): CloseReason {
   return {

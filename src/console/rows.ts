@@ -149,7 +149,7 @@ function poolRow(pool: Pool, rates: (totals: PoolTotals) => PoolCounts): Row {
 function upstreamState(upstream: Upstream): string {
   if (upstream.state !== 'live') return upstream.state;
   if (upstream.blocked !== null) return 'blocked';
-  if (upstream.suspect) return 'silent';
+  if (upstream.silence.suspect) return 'silent';
   if (upstream.retired) return 'draining';
   if (upstream.holder !== null) return 'private';
   if (upstream.channels.load.busy) return 'busy';

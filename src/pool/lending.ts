@@ -63,17 +63,19 @@ export class Lending {
 
   /**
    * One that nobody uses and that has this name, or if need be `anyName`; taken out. Null when there is none. What is somebody's
-   * for load's sake is kept for that one, unless there is need.
+   * for load's sake is kept for that one, and what is silent or about to end is left, unless there is need.
    */
   takeIdle(title: string, anyName: boolean): Upstream | null {
     let found: Upstream | null = null;
+    let least = anyName ? Number.POSITIVE_INFINITY : 1;
     for (const upstream of this.upstreams) {
-      if (upstream.busy > 0 || (!anyName && upstream.channels.load.tenants > 0)) continue;
-      if (upstream.namedFor === title) {
-        found = upstream;
-        break;
-      }
-      if (anyName) found ??= upstream;
+      const { busy, suspect, namedFor, channels } = upstream;
+      if (busy > 0 || (!anyName && channels.load.tenants > 0)) continue;
+      const value = Number(namedFor !== title) + 2 * Number(suspect);
+      if (value >= least) continue;
+      found = upstream;
+      least = value;
+      if (value === BEST) break;
     }
     if (found !== null) this.upstreams.delete(found);
     return found;

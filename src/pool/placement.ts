@@ -12,7 +12,7 @@ export interface Placeable {
   readonly consuming: boolean;
   /** Channels in use. */
   readonly busy: number;
-  /** The broker owes it an answer and is silent. */
+  /** The broker owes it an answer and is silent, or is about to end it. */
   readonly suspect: boolean;
   readonly channels: {
     readonly load: {
@@ -55,9 +55,9 @@ export const isCrowded = ({ channels: { load } }: Pick<Placeable, 'channels'>): 
  * How well an upstream suits; lower is better.
  *
  * Consumers share upstreams with consumers only, and who does not publish gets one that the broker has not blocked: they go
- * on during an alarm. A publisher gets a blocked one if there is one, so that it blocks no other. One that is silent is the
- * last choice. Without an alarm, who fills an upstream goes to the one it has for that, and all others avoid those that are
- * busy or somebody's; where there are no others, the least busy is taken.
+ * on during an alarm. A publisher gets a blocked one if there is one, so that it blocks no other. One that is silent, or about
+ * to end, is the last choice. Without an alarm, who fills an upstream goes to the one it has for that, and all others avoid those
+ * that are busy or somebody's; where there are no others, the least busy is taken.
  */
 export function rank(upstream: Placeable, { purpose, home, alarm }: Want): number {
   if (upstream.suspect) return 6;

@@ -1,5 +1,5 @@
 /** Which upstreams of a pool have been idle, or alive, for too long, and what the loss of one means. Pure. */
-import { type CloseReason, REPLY } from '../amqp/errors.ts';
+import { type CloseReason, isFaultless } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import { share } from '../share.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -64,6 +64,5 @@ export function mayHaveRestarted(
   broker: string,
   why: CloseReason | null,
 ): boolean {
-  const forced = why === null || why.code === REPLY.CONNECTION_FORCED;
-  return forced && !upstreams.some(({ address }) => address === broker);
+  return isFaultless(why) && !upstreams.some(({ address }) => address === broker);
 }

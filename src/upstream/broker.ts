@@ -45,6 +45,8 @@ const BACKOFF_MAX_MS = 5000;
 const KNOWN_MS = 500;
 /** Milliseconds that one who asks waits for a dial under way. */
 const PATIENCE_MS = 300;
+/** Milliseconds between the loss of an upstream and the dial that shows that the broker lets nobody in. */
+const LEAVES_MS = 5000;
 
 /** 0.3 s, 12 s, 5 min: how long something takes, or has taken. */
 export function duration(ms: number): string {
@@ -70,6 +72,8 @@ export class Broker<C> {
   private timer: NodeJS.Timeout | null = null;
   /** Upstreams that are live. */
   private upstreams = 0;
+  /** When it last ended one without naming a fault. */
+  private endedAt = Number.NEGATIVE_INFINITY;
   private closed = false;
 
   constructor(name: string, context: BrokerContext<C>) {
@@ -89,6 +93,11 @@ export class Broker<C> {
   /** A login may try it: it is not known to be down, or it is time to see whether it still is. */
   get usable(): boolean {
     return this.state.is !== 'down' || this.state.onTrial;
+  }
+
+  /** It lets nobody in and has begun to end what is there, as before its maintenance: those that are left will follow. */
+  get leaves(): boolean {
+    return this.state.is === 'down' && this.state.since - this.endedAt < LEAVES_MS;
   }
 
   /** Since when it is down, in monotonic milliseconds, and why; null while it is not. */
@@ -189,10 +198,12 @@ export class Broker<C> {
     this.answers();
   }
 
-  /** An upstream has ended; `lost` when nobody here has ended it. */
-  left(lost: boolean): void {
+  /** An upstream has ended; `lost` when nobody here has ended it, `faultless` when that may be the end of all of them. */
+  left(lost: boolean, faultless: boolean): void {
     this.upstreams--;
-    if (lost && this.upstreams === 0) this.verify();
+    if (!lost) return;
+    if (faultless) this.endedAt = this.context.now();
+    if (faultless || this.upstreams === 0) this.verify();
   }
 
   /** It has greeted, but does not answer. */

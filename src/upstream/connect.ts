@@ -18,6 +18,8 @@ export interface Dialing {
   readonly config: Config;
   readonly profile: BrokerProfile;
   readonly barriers: Barriers;
+  /** Its upstreams are about to end, and there are other brokers. */
+  leaves(): boolean;
   readonly stats: Stats;
   /** It is one of our own listeners that was connected to. */
   isSelf(socket: Socket): boolean;
@@ -26,7 +28,7 @@ export interface Dialing {
 /** An upstream that the broker has greeted. Rejects with an error whose message says what is wrong. */
 export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstream> {
   return new Promise((resolve, reject) => {
-    const { config, profile, barriers, stats } = dialing;
+    const { config, profile, barriers, leaves, stats } = dialing;
     const { connectTimeout, upstreamHeartbeat: heartbeat } = config;
     const inbox = new Inbox();
     const { address, port, tls, name, host } = endpoint;
@@ -52,7 +54,7 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
     );
     const connected = (): void => {
       const transport = new Transport(socket, inbox, stats.upstreamTraffic, tcp);
-      const upstream = new Upstream(transport, { name, profile, barriers, heartbeat }, stats);
+      const upstream = new Upstream(transport, { name, profile, barriers, leaves, heartbeat }, stats);
       upstream
         .step(handshake => handshake.greet())
         .then(

@@ -1,5 +1,6 @@
 /** The brokers by address, and the choice among them: in turn, those that are down last, several at once when one is slow. */
 import type { Socket } from 'node:net';
+import { isFaultless } from '../amqp/errors.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import { Barriers } from './barriers.ts';
@@ -119,13 +120,15 @@ export class Dialer {
   private broker(endpoint: Endpoint): Broker<Upstream> {
     const { profile, stats, owner } = this;
     const barriers = new Barriers(text => owner.brokerSays(`Broker ${endpoint.name} ${text}`));
-    return new Broker(endpoint.name, {
+    const itself = new Set([endpoint.name]);
+    const broker: Broker<Upstream> = new Broker(endpoint.name, {
       connect: async () => {
         try {
           return await connectTo(endpoint, {
             config: this.config,
             profile,
             barriers,
+            leaves: () => broker.leaves && this.hasOther(itself),
             stats,
             isSelf: socket => owner.isSelf(socket),
           });
@@ -139,6 +142,7 @@ export class Dialer {
       refusals: () => this.stats.refused.get('unreachable') ?? 0,
       now: () => performance.now(),
     });
+    return broker;
   }
 
   // ---- dials
@@ -211,7 +215,7 @@ export class Dialer {
     const broker = this.of(upstream);
     if (broker === undefined) return;
     broker.joined();
-    upstream.whenClosed(() => broker.left(!upstream.retired));
+    upstream.whenClosed(why => broker.left(!upstream.retired, isFaultless(why)));
   }
 
   close(): void {

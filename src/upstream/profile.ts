@@ -116,4 +116,6 @@ export interface UpstreamBroker {
   readonly heartbeat: number;
   /** Whether it answers channel.flow. */
   readonly barriers: Barriers;
+  /** Its upstreams are about to end, and there are other brokers. */
+  leaves(): boolean;
 }

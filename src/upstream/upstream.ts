@@ -60,12 +60,13 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   readonly channels: UpstreamChannels;
   readonly delivery: Delivery;
   /** Told when the connection has ended, and when the socket is closed, too. */
-  private readonly closeListeners: (() => void)[] = [];
+  private readonly closeListeners: ((why: CloseReason | null) => void)[] = [];
   private goneListener: (() => void) | null = null;
   readonly answers = new Answers();
   private readonly blockage: Blockage = new Blockage(this);
   readonly silence = new Silence(this);
   readonly barriers: Barriers;
+  private readonly leaves: () => boolean;
   private barrierProbe: BarrierProbe | null = null;
   private readonly drain: Drain;
   private handshake: UpstreamHandshake | null;
@@ -80,6 +81,7 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.address = broker.name;
     this.stats = stats;
     this.barriers = broker.barriers;
+    this.leaves = broker.leaves;
     this.channels = new UpstreamChannels(this, stats);
     this.handshake = new UpstreamHandshake(transport.out, broker.profile, broker.heartbeat);
     this.drain = new Drain(transport.out);
@@ -153,9 +155,9 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.owner?.channelFreed(this);
   }
 
-  /** The broker owes an answer and has sent nothing for a while: another upstream is the better choice. */
+  /** It is silent though it owes an answer, or its broker is about to end it: another upstream is the better choice. */
   get suspect(): boolean {
-    return this.silence.suspect;
+    return this.silence.suspect || this.leaves();
   }
 
   // ---- frames to the broker
@@ -305,8 +307,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   }
 
   /** Has `listener` called when the connection has ended, at once if it has. */
-  whenClosed(listener: () => void): void {
-    if (this.state === 'closed') listener();
+  whenClosed(listener: (why: CloseReason | null) => void): void {
+    if (this.state === 'closed') listener(this.closeWhy);
     else this.closeListeners.push(listener);
   }
 
@@ -343,6 +345,6 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.owner?.upstreamClosed(this, this.closeWhy);
     for (const lease of leases) lease.ended({ how: 'lost', why });
     this.blockage.end();
-    for (const listener of this.closeListeners.splice(0)) listener();
+    for (const listener of this.closeListeners.splice(0)) listener(this.closeWhy);
   }
 }

@@ -1,8 +1,10 @@
 /** Brokers that are down, hang, or move: what clients, the journal and monitoring hear of it. */
 import { expect } from 'chai';
+import { connectionClose } from '../../src/amqp/frame.ts';
+import * as f from '../differential/frames.ts';
 import { FaultyBroker } from '../support/faulty-broker.ts';
-import { peopledBroker, proxyOnly, settingsFile } from '../support/fixture.ts';
-import { FrameRelay } from '../support/frame-relay.ts';
+import { peopledBroker, proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
+import { FrameRelay, type Link } from '../support/frame-relay.ts';
 import { names } from '../support/names.ts';
 import { freePort } from '../support/ports.ts';
 import { AmqProxy } from '../support/proxy.ts';
@@ -163,6 +165,36 @@ describe('Brokers', () => {
         ['bob', 'builder'],
       ])
         expect(await login(proxy.port, user, secret)).to.equal('welcome');
+    });
+
+    it('one that ends a connection and lets nobody in, as before its maintenance, gets no new leases on those that are left', async () => {
+      const relays = await Promise.all([1, 2].map(() => started(FrameRelay.start(broker.port))));
+      const people: Record<string, string> = { guest: 'guest', alice: 'wonder', bob: 'builder' };
+      const places: { user: string; relay: FrameRelay; link: Link }[] = [];
+      for (const relay of relays)
+        relay.fromProxy = (frame, link) => {
+          const user = Object.keys(people).find(user => frame.payload.includes(`\0${user}\0`));
+          if (frame.name === 'connection.start-ok' && user !== undefined) places.push({ user, relay, link });
+          return 'pass';
+        };
+      proxy = await start(relays.map(({ url }) => url).join());
+      for (const [user, secret] of Object.entries(people)) await login(proxy.port, user, secret);
+      // in turn: two of the three are at the same broker
+      const [first, second] = places.filter(
+        ({ relay }) => places.filter(other => other.relay === relay).length === 2,
+      );
+      const leaving = first.relay;
+      leaving.refuse();
+      leaving.fromProxy = (_frame, link) => (link === second.link ? 'drop' : 'pass');
+      const why = { code: 320, text: 'CONNECTION_FORCED - Node was put into maintenance mode' };
+      first.link.toProxy(connectionClose({ ...why, classId: 0, methodId: 0 }));
+      const label = `upstream="127.0.0.1:${leaving.port}"`;
+      await until('it to be seen', async () => (await proxy!.metric(`broker_up{${label}}`)) === 0);
+      const client = await RawClient.start(proxy.port, { user: second.user, secret: people[second.user] });
+      ends.push(() => client.destroy());
+      await client.open(1);
+      client.send(f.publish(1, queueName('maintenance'), 'one'));
+      await client.ask(f.channelClose(1), 'channel.close-ok', SOON);
     });
 
     it('one that is down is named, although another works', async () => {

@@ -140,6 +140,11 @@ export class FrameRelay {
     for (const link of this.links) link.release();
   }
 
+  /** Lets those that are there go on, and nobody else in. */
+  refuse(): void {
+    this.server.close();
+  }
+
   /** Resets every connection, as a failing router would. Rules stay. */
   cut(): void {
     for (const link of [...this.links]) link.cut();

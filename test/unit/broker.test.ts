@@ -125,17 +125,48 @@ describe('A broker', () => {
     broker.close();
   });
 
-  it('is looked for when its last upstream is lost, not when one is closed or another is left', () => {
+  it('is looked for when an upstream is lost that was not at fault, or the last one, not when one is closed', () => {
+    const { broker, dials } = make();
+    for (let n = 0; n < 4; n++) broker.joined();
+    broker.left(true, false);
+    broker.left(false, true);
+    expect(dials).to.have.length(0);
+    broker.left(true, true);
+    expect(dials).to.have.length(1);
+    broker.close();
+  });
+
+  it('is looked for when its last upstream is lost, whoever was at fault', () => {
+    const { broker, dials } = make();
+    broker.joined();
+    broker.left(true, false);
+    expect(dials).to.have.length(1);
+    broker.close();
+  });
+
+  it('leaves when it ends what is there and lets nobody in, until it is back', async () => {
     const { broker, dials } = make();
     broker.joined();
     broker.joined();
-    broker.left(true);
-    expect(dials).to.have.length(0);
-    broker.left(true);
-    expect(dials).to.have.length(1);
+    broker.left(true, true);
+    expect(broker.leaves).to.equal(false);
+    dials[0].fail('refused');
+    await until('it to be down', () => broker.down);
+    expect(broker.leaves).to.equal(true);
+    await until('the next dial', () => dials.length > 1);
+    dials[1].ok(new Connection());
+    await until('it to be up', () => !broker.down);
+    expect(broker.leaves).to.equal(false);
+    broker.close();
+  });
+
+  it('that lets nobody in, but ends nothing, does not leave: its upstreams are as good as ever', async () => {
+    const { broker, dials } = make();
     broker.joined();
-    broker.left(false);
-    expect(dials).to.have.length(1);
+    const dial = broker.dial();
+    dials[0].fail('refused');
+    await rejection(dial);
+    expect([broker.down, broker.leaves]).to.deep.equal([true, false]);
     broker.close();
   });
 

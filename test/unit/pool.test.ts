@@ -193,6 +193,29 @@ describe('A pool', () => {
     expect(leaseNow(pool, 'publish')).not.to.equal(null);
   });
 
+  it('lends no private upstream that is silent while it may open one', async () => {
+    const pool = make();
+    await pool.admit();
+    opened[0].suspect = true;
+    let mine: PrivateLease | null = null;
+    pool.leaseUpstream(owner, '', outcome => {
+      if (outcome.ok) mine = outcome.value;
+    });
+    await settle();
+    expect(mine!.upstream === (opened[1] as unknown)).to.equal(true);
+  });
+
+  it('lends one that is silent where there is no other', async () => {
+    const pool = make({ maxUpstreams: 1 });
+    await pool.admit();
+    opened[0].suspect = true;
+    let mine: PrivateLease | null = null;
+    pool.leaseUpstream(owner, '', outcome => {
+      if (outcome.ok) mine = outcome.value;
+    });
+    expect(mine!.upstream === (opened[0] as unknown)).to.equal(true);
+  });
+
   it('serves a waiter once, also one that gives back at once because it is leaving', async () => {
     const pool = make({ maxUpstreams: 1 });
     await pool.admit();
