@@ -6,7 +6,7 @@
 
 /** Milliseconds between ticks. */
 export const TICK_MS = 250;
-/** A tick that comes so much later than it should shows that the process has been standing still. */
+/** What a tick counts at most: one that comes later than that shows that the process has been standing still. */
 const LATE_MS = 2 * TICK_MS;
 
 interface Timer {
@@ -26,7 +26,7 @@ export const clock = {
     const time = performance.now();
     const passed = time - clock.real;
     clock.real = time;
-    clock.now += passed > LATE_MS ? TICK_MS : passed;
+    clock.now += Math.min(passed, LATE_MS);
     for (const timer of timers)
       if (timer.due <= clock.now) {
         timers.delete(timer);

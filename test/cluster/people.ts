@@ -2,7 +2,7 @@
 import * as f from '../differential/frames.ts';
 import { sleep } from '../support/rabbitmq.ts';
 import { closeOf, type Frame, type LoginOptions, RawClient } from '../support/raw-client.ts';
-import type { Ledger } from './ledger.ts';
+import type { Attempt, Ledger } from './ledger.ts';
 
 /** Seconds after which a client says that it waits in vain. */
 const PATIENCE = 30;
@@ -43,27 +43,31 @@ async function orGone(client: RawClient, what: () => Promise<void>): Promise<Raw
 export class Publisher {
   /** Numbers of the messages that were confirmed. */
   readonly confirmed = new Set<number>();
-  private readonly queue: string;
   private readonly kind: string;
+  private readonly queue: string;
+  private readonly stay: number;
   private number: number;
 
-  constructor(kind: string, queue: string, firstNumber = 0) {
+  /** `stay`: seconds after which it comes anew. */
+  constructor(kind: string, queue: string, firstNumber = 0, stay = Number.POSITIVE_INFINITY) {
     this.kind = kind;
     this.queue = queue;
+    this.stay = stay;
     this.number = firstNumber;
   }
 
   async run({ ledger, port, goesOn }: Cast): Promise<void> {
     let client: RawClient | null = null;
-    let at = port();
+    let came = performance.now();
     while (goesOn()) {
-      if (at !== port()) {
+      if (performance.now() - came > this.stay * 1000) {
         (client as RawClient | null)?.destroy();
         client = null;
-        at = port();
+        came = performance.now();
       }
-      const worked = await ledger.attempt(this.kind, async () => {
-        client ??= await this.come(at);
+      const worked = await ledger.attempt(this.kind, async attempt => {
+        client ??= await this.come(port(), attempt);
+        attempt.is(client, this.queue);
         const number = this.number++;
         client.send(f.publish(1, this.queue, String(number), { flags: f.MANDATORY, properties: PERSISTENT }));
         let returned = false;
@@ -93,8 +97,9 @@ export class Publisher {
     (client as RawClient | null)?.destroy();
   }
 
-  private async come(port: number): Promise<RawClient> {
+  private async come(port: number, attempt: Attempt): Promise<RawClient> {
     const client = await RawClient.start(port);
+    attempt.is(client, this.queue);
     return orGone(client, async () => {
       await client.open(1);
       client.send(f.confirmSelect(1));
@@ -111,8 +116,9 @@ export async function visitor(
   login: LoginOptions,
 ): Promise<void> {
   while (goesOn()) {
-    await ledger.attempt(kind, async () => {
+    await ledger.attempt(kind, async attempt => {
       const client = await RawClient.start(port(), login);
+      attempt.is(client, queue);
       try {
         await client.open(1);
         client.send(f.publish(1, queue, 'short'), f.channelClose(1));
@@ -127,30 +133,45 @@ export async function visitor(
   }
 }
 
-/** Consumes with acks; an attempt lasts from one delivery to the next. */
-export class Consumer {
-  /** Numbers of the messages that have come. */
+/** The messages of a queue that have come to some consumer. */
+export class Received {
+  readonly queue: string;
+  /** Their numbers. */
   readonly seen = new Set<number>();
   /** Of those that came again although their ack had arrived. */
   readonly again: number[] = [];
-  private readonly acked = new Map<number, { at: number; stay: { heard: number } }>();
+  readonly acked = new Map<number, { at: number; stay: { heard: number } }>();
+
+  constructor(queue: string) {
+    this.queue = queue;
+  }
+}
+
+/** Consumes with acks; an attempt lasts from one delivery to the next. */
+export class Consumer {
+  private readonly received: Received;
   private stay = { heard: 0 };
   private readonly kind: string;
-  private readonly queue: string;
+  private readonly staying: number;
 
-  constructor(kind: string, queue: string) {
+  /** `staying`: seconds after which it comes anew. */
+  constructor(kind: string, received: Received, staying = Number.POSITIVE_INFINITY) {
     this.kind = kind;
-    this.queue = queue;
+    this.received = received;
+    this.staying = staying;
   }
 
   async run({ ledger, port, goesOn }: Cast): Promise<void> {
     let client: RawClient | null = null;
+    let came = performance.now();
     while (goesOn()) {
-      const worked = await ledger.attempt(this.kind, async () => {
-        client ??= await this.come(port());
+      const worked = await ledger.attempt(this.kind, async attempt => {
+        client ??= await this.come(port(), attempt);
+        attempt.is(client, this.received.queue);
         await this.take(client);
       });
-      if (worked) continue;
+      if (worked && performance.now() - came <= this.staying * 1000) continue;
+      came = performance.now();
       (client as RawClient | null)?.destroy();
       client = null;
       this.stay = { heard: 0 };
@@ -159,15 +180,16 @@ export class Consumer {
     (client as RawClient | null)?.destroy();
   }
 
-  private async come(port: number): Promise<RawClient> {
+  private async come(port: number, attempt: Attempt): Promise<RawClient> {
     const client = await RawClient.start(port, {
       capabilities: { authentication_failure_close: true, consumer_cancel_notify: true },
     });
+    attempt.is(client, this.received.queue);
     return orGone(client, async () => {
       await client.open(1);
       client.send(f.qos(1, 20));
       await expectNext(client, 'basic.qos-ok');
-      client.send(f.consume(1, this.queue, 'c'));
+      client.send(f.consume(1, this.received.queue, 'c'));
       await expectNext(client, 'basic.consume-ok');
     });
   }
@@ -176,12 +198,13 @@ export class Consumer {
     const [, tag] = (await expectNext(client, 'basic.deliver')).args;
     await expectNext(client, 'header');
     const number = Number((await expectNext(client, 'body')).payload.toString());
-    const before = this.acked.get(number);
-    if (before !== undefined && before.stay.heard > before.at + ACKED_MS) this.again.push(number);
-    this.seen.add(number);
+    const { seen, again, acked } = this.received;
+    const before = acked.get(number);
+    if (before !== undefined && before.stay.heard > before.at + ACKED_MS) again.push(number);
+    seen.add(number);
     client.send(f.ack(1, Number(tag)));
     this.stay.heard = performance.now();
-    this.acked.set(number, { at: performance.now(), stay: this.stay });
+    acked.set(number, { at: performance.now(), stay: this.stay });
   }
 }
 
