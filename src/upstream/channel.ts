@@ -51,6 +51,8 @@ export class UpstreamChannel implements LeasedChannel {
   private barrierAt = 0;
   /** The proxy has asked something for the time that the answer takes. */
   asked = false;
+  /** The proxy has asked something to see whether the broker answers. */
+  private probed = false;
 
   constructor(upstream: Carrier, owner: ChannelOwner, id: number) {
     this.upstream = upstream;
@@ -104,7 +106,7 @@ export class UpstreamChannel implements LeasedChannel {
 
   /** Nothing is due that an answer could be taken for, and no message is half-way. */
   get mayAsk(): boolean {
-    if (this.asked || this.clientFlows > 0) return false;
+    if (this.asked || this.probed || this.clientFlows > 0) return false;
     return this.state === 'parked' || (this.state === 'leased' && this.lease?.streaming === false);
   }
 
@@ -112,6 +114,19 @@ export class UpstreamChannel implements LeasedChannel {
   ask(): void {
     this.asked = true;
     this.upstream.out.write(frames.barrier(this.id));
+  }
+
+  /** Has the broker show that it answers; the channel may be lent meanwhile. */
+  probe(): void {
+    this.probed = true;
+    this.upstream.answers.asked();
+    this.upstream.out.write(frames.barrier(this.id));
+  }
+
+  private probeEnds(): void {
+    if (!this.probed) return;
+    this.probed = false;
+    this.upstream.answers.came();
   }
 
   close(): void {
@@ -125,6 +140,10 @@ export class UpstreamChannel implements LeasedChannel {
     if (this.asked) {
       this.asked = false;
       this.owner.askAnswered();
+      return false;
+    }
+    if (this.probed) {
+      this.probeEnds();
       return false;
     }
     if (this.clientFlows > 0) {
@@ -154,6 +173,7 @@ export class UpstreamChannel implements LeasedChannel {
     const { lease, upstream } = this;
     // after a close-ok that follows too quickly, RabbitMQ may not answer the close of ours that crosses its own
     const crossing = this.state === 'closing';
+    this.probeEnds();
     // a method in the middle of a message would end the connection (505)
     if (crossing || lease?.streaming) {
       this.state = 'closing';
@@ -179,6 +199,7 @@ export class UpstreamChannel implements LeasedChannel {
   /** The broker has answered our close. */
   closeAnswered(): void {
     const { lease, upstream } = this;
+    this.probeEnds();
     upstream.answers.came();
     this.lease = null;
     if (this.owesCloseOk) upstream.out.write(frames.channelCloseOk(this.id));

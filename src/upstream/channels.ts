@@ -140,10 +140,10 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     return fresh <= this.max ? fresh : lingering.shift()!.number;
   }
 
-  /** Asks the broker something that it answers at once, whatever it does on other channels. */
+  /** Asks the broker something that it answers at once, whatever it does on other channels. Takes no channel from a lease. */
   probe(): void {
-    const parked = this.unpark(false) ?? this.unpark(true);
-    if (parked !== null) parked.reset(false);
+    const parked = this.parkedPlain.at(-1) ?? this.parkedConfirm.at(-1);
+    if (parked?.mayAsk && this.upstream.answersFlow) parked.probe();
     else if (this.count < this.max) this.open().close();
   }
 

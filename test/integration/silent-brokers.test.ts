@@ -64,6 +64,31 @@ describe('Silence of a broker', () => {
       expect((await client.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
     },
 
+    'on one upstream takes no parked channel of the others away from clients while it is looked into':
+      async to => {
+        const bob = { user: 'bob', secret: 'builder' };
+        const queue = queueName('silent');
+        const first = await to.client(queue, bob);
+        await first.ask(f.channelClose(1), 'channel.close-ok');
+        const other = to.relay.links.at(-1);
+        const seen: string[] = [];
+        to.relay.fromProxy = ({ name }, link) => {
+          if (link === other) seen.push(name);
+          return 'pass';
+        };
+        const silent = await to.client(queue);
+        to.relay.fromBroker = ({ name }) => (name === 'channel.flow-ok' ? 'hold' : 'pass');
+        silent.send(f.channelClose(1));
+        await until('the other upstream to be asked', () => seen.includes('channel.flow'));
+        const next = await to.login(bob);
+        await next.open(1);
+        next.send(f.publish(1, queue, 'one'), f.channelClose(1));
+        await until('it to be published there', () => seen.includes('basic.publish'));
+        to.relay.release();
+        expect((await next.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
+        expect(seen).not.to.include('channel.open');
+      },
+
     'as a whole is found out in seconds by who is owed no answer, too: who consumes, and who waits for confirms':
       async to => {
         const consumer = await to.client(queueName('silent'));
