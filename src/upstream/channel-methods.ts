@@ -42,6 +42,7 @@ export function channelMethod(
     case M.BASIC_NACK: {
       const tag = readTag(buf, at + 11);
       channel.confirms?.confirm(tag, (buf[at + 19] & 1) !== 0);
+      if (key === M.BASIC_NACK) channel.refuses = true;
       if (lease === null) return false;
       lease.confirmsCame();
       if (!lease.holder.confirm) return false;

@@ -39,6 +39,8 @@ export class UpstreamChannel implements LeasedChannel {
   confirms: Confirms | null = null;
   published = 0;
   delivered = 0;
+  /** The broker has refused a publish: where it has lost sight of a queue's leader, it may do so here as long as it is away. */
+  refuses = false;
   qosSet = false;
   swallowQosOk = 0;
   clientFlows = 0;

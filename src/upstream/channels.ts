@@ -177,7 +177,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
 
   mayPark(channel: UpstreamChannel): boolean {
     const { retired, channelLifetime } = this.upstream;
-    return !retired && clock.now - channel.openedAt < channelLifetime * 1000;
+    return !retired && !channel.refuses && clock.now - channel.openedAt < channelLifetime * 1000;
   }
 
   channelParked(channel: UpstreamChannel): void {

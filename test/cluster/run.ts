@@ -166,8 +166,9 @@ function judge(name: string, kind: string, from: number, to: number): string {
   if (wait > LONGEST) failures.push(`${name}: ${kind} waited ${wait.toFixed(1)} s`);
   const one = longest(attempts, to);
   const itself = one !== null && one.stood > 0 ? `, ${one.stood.toFixed(1)} of it in RabbitMQ` : '';
-  const beside = longest(ledger.between(direct(kind), from, to), to)?.took(to);
-  const compared = beside === undefined ? '' : ` [${beside.toFixed(1)} s]`;
+  const beside = ledger.between(direct(kind), from, to);
+  const compared =
+    beside.length === 0 ? '' : ` [${failed(beside).length}, ${longest(beside, to)?.took(to).toFixed(1)} s]`;
   return `${failed(attempts).length}, ${one?.took(to).toFixed(1)} s${itself}${compared}`;
 }
 

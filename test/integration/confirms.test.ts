@@ -76,3 +76,34 @@ describe('A confirm that does not come while its client stays', () => {
     await client.call(f.consume(2, queue, 'tag'), 'basic.consume-ok');
   });
 });
+
+describe('A channel on which the broker has refused a publish', () => {
+  const to = relayed([], true);
+
+  it('is lent to nobody else: RabbitMQ may go on to refuse there what it takes on a new one', async () => {
+    const queue = queueName('refused');
+    const first = await to.client(queue);
+    await first.call(f.confirmSelect(1), 'confirm.select-ok');
+    // as where the leader of a quorum queue was away when the channel first published to it
+    const refusing = new Set<number>();
+    let begun = false;
+    to.relay.fromBroker = ({ name, channel, payload }) => {
+      if (name !== 'basic.ack') return 'pass';
+      if (!begun) refusing.add(channel);
+      begun = true;
+      return refusing.has(channel) ? f.nack(channel, Number(payload.readBigUInt64BE(4)), 0) : 'pass';
+    };
+    to.relay.fromProxy = ({ name, channel }) => {
+      if (name === 'channel.open') refusing.delete(channel);
+      return 'pass';
+    };
+    await first.call(f.publish(1, queue, 'refused'), 'basic.nack');
+    await first.call(f.channelClose(1), 'channel.close-ok');
+    const next = await to.login();
+    await next.open(1);
+    await next.call(f.confirmSelect(1), 'confirm.select-ok');
+    next.send(f.publish(1, queue, 'taken'));
+    const answer = await next.next(({ name }) => name.startsWith('basic.'));
+    expect(answer?.name).to.equal('basic.ack');
+  });
+});
