@@ -27,6 +27,8 @@ export interface Route<Account> {
   /** What its brokers tell of themselves. */
   readonly profile: BrokerProfile;
   readonly opener: Opener<Account>;
+  /** When one of several brokers was lost last, of the coarse clock. */
+  readonly lostAt: number;
 }
 
 /** All routes. */

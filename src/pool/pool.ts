@@ -14,7 +14,7 @@ import { Lending } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { isShared, Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
-import { mayHaveRestarted, outdated } from './upkeep.ts';
+import { mayHaveRestarted, mayKeep, outdated } from './upkeep.ts';
 import { type Done, NO_WAIT, type Take, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
@@ -48,8 +48,8 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     return this.account.user;
   }
 
-  get channelLifetime(): number {
-    return this.way.route.config.channelLifetime || Number.POSITIVE_INFINITY;
+  mayKeep(openedAt: number, now: number): boolean {
+    return mayKeep(openedAt, this.way.route, now);
   }
 
   /** A live upstream proves that the broker lets this login in. */

@@ -58,6 +58,24 @@ export function outdated<T extends Kept>(
   return old;
 }
 
+/**
+ * Milliseconds from shortly before a broker is seen to be lost until its cluster has got over that. RabbitMQ keeps, by channel, the
+ * node that led a quorum queue when the channel first published there; one that is gone then takes nothing on that channel as
+ * long as it is away, and without confirms nobody hears that.
+ */
+const LOST_BEFORE_MS = 1000;
+const LOST_AFTER_MS = 15_000;
+
+/** Whether a channel that was opened at that time may wait for another lease. Times are of the coarse clock. */
+export function mayKeep(
+  openedAt: number,
+  { config, lostAt }: { config: Pick<Config, 'channelLifetime'>; lostAt: number },
+  now: number,
+): boolean {
+  if (openedAt >= lostAt - LOST_BEFORE_MS && openedAt <= lostAt + LOST_AFTER_MS) return false;
+  return config.channelLifetime === 0 || now - openedAt < config.channelLifetime * 1000;
+}
+
 /** A broker that restarts ends all connections, and without naming a fault; `upstreams` are those that are left. */
 export function mayHaveRestarted(
   upstreams: readonly Pick<Upstream, 'address'>[],

@@ -68,6 +68,10 @@ export class Route implements PoolRoute<Account> {
     return this.config.upstream.length > 0;
   }
 
+  get lostAt(): number {
+    return this.dialer.lostAt;
+  }
+
   /** Some broker is not known to be down. */
   get ready(): boolean {
     return this.dialer.ready;

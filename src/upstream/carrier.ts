@@ -80,7 +80,8 @@ export interface Holder {
 
 /** What an upstream tells its pool. */
 export interface UpstreamOwner<Upstream> {
-  readonly channelLifetime: number;
+  /** A channel that was opened at that time of the coarse clock may wait for another lease. */
+  mayKeep(openedAt: number, now: number): boolean;
   /** A channel was parked, or is gone: another lease may be possible. */
   channelFreed(upstream: Upstream): void;
   /** A channel was opened (+1) or has ended (-1). */

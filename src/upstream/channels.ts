@@ -13,7 +13,8 @@ import { Load } from './load.ts';
 /** What the channels tell their upstream. */
 export interface ChannelsOwner extends Carrier {
   /** Seconds after which an open channel is not parked again, Infinity for never. */
-  readonly channelLifetime: number;
+  /** A channel that was opened at that time of the coarse clock may wait for another lease. */
+  mayKeep(openedAt: number, now: number): boolean;
   /** It takes no new leases. */
   readonly retired: boolean;
   readonly delivery: Delivery;
@@ -176,8 +177,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   // ---- parked channels
 
   mayPark(channel: UpstreamChannel): boolean {
-    const { retired, channelLifetime } = this.upstream;
-    return !retired && !channel.refuses && clock.now - channel.openedAt < channelLifetime * 1000;
+    const { upstream } = this;
+    return !upstream.retired && !channel.refuses && upstream.mayKeep(channel.openedAt, clock.now);
   }
 
   channelParked(channel: UpstreamChannel): void {
@@ -207,10 +208,9 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
 
   /** Closes those that are parked and have lived too long. */
   closeOld(now: number): void {
-    const time = now - this.upstream.channelLifetime * 1000;
     for (const parked of [this.parkedPlain, this.parkedConfirm])
       for (let i = parked.length - 1; i >= 0; i--)
-        if (parked[i].openedAt <= time) {
+        if (!this.upstream.mayKeep(parked[i].openedAt, now)) {
           const [channel] = parked.splice(i, 1);
           this.countParked(-1);
           channel.close();

@@ -1,6 +1,7 @@
 /** The brokers by address, and the choice among them: in turn, those that are down last, several at once when one is slow. */
 import type { Socket } from 'node:net';
 import { isFaultless } from '../amqp/errors.ts';
+import { clock } from '../clock.ts';
 import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import { Barriers } from './barriers.ts';
@@ -42,6 +43,8 @@ export class Dialer {
   private readonly owner: DialerOwner;
   private readonly names: Names;
   private readonly byName = new Map<string, Broker<Upstream>>();
+  /** When one of several was lost last, as far as upstreams show that; of the coarse clock. */
+  lostAt = Number.NEGATIVE_INFINITY;
   private next = 0;
   /** Who is to have the next ones. */
   private favoured: string[] = [];
@@ -215,7 +218,11 @@ export class Dialer {
     const broker = this.of(upstream);
     if (broker === undefined) return;
     broker.joined();
-    upstream.whenClosed(why => broker.left(!upstream.retired, isFaultless(why)));
+    upstream.whenClosed(why => {
+      const lost = !upstream.retired;
+      if (lost && isFaultless(why) && this.byName.size > 1) this.lostAt = clock.now;
+      broker.left(lost, isFaultless(why));
+    });
   }
 
   close(): void {

@@ -135,8 +135,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     return this.channels.busy;
   }
 
-  get channelLifetime(): number {
-    return this.owner?.channelLifetime ?? Number.POSITIVE_INFINITY;
+  mayKeep(openedAt: number, now: number): boolean {
+    return this.owner?.mayKeep(openedAt, now) ?? true;
   }
 
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {

@@ -197,6 +197,36 @@ describe('Brokers', () => {
       await client.ask(f.channelClose(1), 'channel.close-ok', SOON);
     });
 
+    it('one that is lost: channels that were opened meanwhile are lent once, as RabbitMQ may take nothing on them any more', async () => {
+      const relays = await Promise.all([1, 2].map(() => started(FrameRelay.start(broker.port))));
+      let lost = relays[0];
+      for (const relay of relays)
+        relay.fromProxy = ({ name }) => {
+          if (name === 'basic.publish') lost = relay;
+          return 'pass';
+        };
+      proxy = await start(relays.map(({ url }) => url).join());
+      const visit = async (): Promise<void> => {
+        const client = await RawClient.start(proxy!.port);
+        await client.open(1);
+        client.send(f.publish(1, queueName('lost'), 'one'));
+        await client.ask(f.channelClose(1), 'channel.close-ok', SOON);
+        client.destroy();
+      };
+      await visit();
+      const [left] = relays.filter(relay => relay !== lost);
+      lost.refuse();
+      lost.cut();
+      await until('the loss to be seen', async () => (await proxy!.metric('upstreams_lost_total')) > 0);
+      let opened = 0;
+      left.fromProxy = ({ name }) => {
+        if (name === 'channel.open') opened++;
+        return 'pass';
+      };
+      for (let n = 0; n < 3; n++) await visit();
+      expect(opened).to.be.at.least(3);
+    });
+
     it('one that is down is named, although another works', async () => {
       const port = await freePort();
       proxy = await start(`amqp://127.0.0.1:${port}, ${broker.url}`);

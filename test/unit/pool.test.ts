@@ -68,6 +68,7 @@ class FakeUpstream {
   }
 }
 
+const ROUTE = { name: 'main', profile: new BrokerProfile(0), opener: {} as Opener<Account>, lostAt: -1e9 };
 const HOLDER = { peer: CLIENT } as never;
 const leaseNow = (pool: Pool, purpose: Purpose): Lease | null => pool.lease(HOLDER, purpose, false);
 const lease = (pool: Pool, purpose: Purpose, done: (outcome: Outcome<Lease>) => void): Wait =>
@@ -106,7 +107,7 @@ describe('A pool', () => {
       report: () => {},
     };
     const { config } = context;
-    const route = { name: 'main', config, profile: new BrokerProfile(0), opener: {} as Opener<Account> };
+    const route = { ...ROUTE, config };
     const way = { route, quota: new ChannelQuota('user') };
     return new Pool(context, new Account('key', 'user', Buffer.from('secret')), '/', way);
   };
