@@ -1,6 +1,6 @@
 /**
- * A TCP connection that a listener has accepted, on the runtime's own handle: net.Socket and its streams cost a short client as
- * much as all the rest that is done for it. Private to the runtime, so `bareSockets` says whether everything is there as it
+ * A TCP connection on the runtime's own handle: net.Socket and its streams cost a short client as much as all the rest that is
+ * done for it, and who waits for a broker's answer some of that time. Private to the runtime, so `bareSockets` says whether everything is there as it
  * is known; where it is not, net.Socket serves.
  */
 import { Server, type Socket } from 'node:net';
@@ -106,6 +106,15 @@ export function acceptBare(
     else accept(new BareSocket(client));
   };
   return true;
+}
+
+/** The same connection as this socket's, which has just connected, and is nothing any more then; null where that cannot be. */
+export function bareOf(socket: Socket): BareSocket | null {
+  const owner = socket as unknown as { _handle: Handle | null };
+  const { _handle: handle } = owner;
+  if (runtime === null || !(handle instanceof runtime.TCP)) return null;
+  owner._handle = null;
+  return new BareSocket(handle);
 }
 
 /** One request serves all writes that the kernel takes at once. */

@@ -4,17 +4,8 @@
  */
 import { keep, READ_SIZE, release } from '../memory.ts';
 import type { Traffic } from '../stats.ts';
+import { type Sender, turn } from './turn.ts';
 import type { Wire } from './wire.ts';
-
-const dirty: Outbox[] = [];
-let scheduled = false;
-
-function flushAll(): void {
-  scheduled = false;
-  // A flush may write to other outboxes (who waited for it to drain): they are appended and flushed in the same pass.
-  for (let i = 0; i < dirty.length; i++) dirty[i].flushMarked();
-  dirty.length = 0;
-}
 
 /** Below this, pieces are copied into one buffer: cheaper than a vectored write. */
 const JOIN_BELOW = 16_384;
@@ -23,7 +14,7 @@ const FLUSH_AT = READ_SIZE;
 
 let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
-export class Outbox {
+export class Outbox implements Sender {
   private readonly socket: Wire;
   private readonly traffic: Traffic;
   private pieces: Buffer[] = [];
@@ -55,11 +46,7 @@ export class Outbox {
     this.bytes += piece.length;
     if (!this.marked && !this.answering) {
       this.marked = true;
-      dirty.push(this);
-      if (!scheduled) {
-        scheduled = true;
-        setImmediate(flushAll);
-      }
+      turn.add(this);
     }
     if (this.bytes >= FLUSH_AT) this.flush();
   }

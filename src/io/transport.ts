@@ -12,6 +12,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
 import { certificateFault, certificateName } from './peer-certificate.ts';
+import { turn } from './turn.ts';
 import { unacked } from './unacked.ts';
 import type { Reader } from './wire.ts';
 
@@ -149,9 +150,11 @@ export class Transport implements Reader {
     this.traffic.bytesIn += chunk.length;
     this.bytesIn += chunk.length;
     const { out, user } = this;
+    turn.readBegins();
     out.answers();
     user?.received(chunk);
     out.answered();
+    turn.readEnds();
   }
 
   // ---- told by the socket
