@@ -80,15 +80,13 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.context = context;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
-    this.promotion = new Promotion(this, () => this.channels.moveAll());
+    this.promotion = new Promotion(this);
     this.channels = new ClientChannels(this, this.promotion);
     this.pressure = new BackPressure(this);
     this.alarms = new Alarms(this);
     this.timeouts = new Timeouts(this, this.channels, now);
     const discarded = new DiscardedContent(this, this.runs);
-    this.publisher = new Publisher(this, this.channels, this.promotion, this.runs, discarded, bytes =>
-      this.scanner.rewind(bytes),
-    );
+    this.publisher = new Publisher(this, this.channels, this.promotion, this.runs, discarded);
     const methods = new Methods(this, this.channels, this.promotion, this.runs);
     const sink = new ClientFrames(this, this.channels, this.publisher, discarded, methods);
     this.scanner = new FrameScanner(sink, HANDSHAKE_FRAME_MAX, this.publisher);
@@ -285,6 +283,14 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.alarms.end();
     this.negotiated.pool?.topologies.forget(this);
     this.context.clientLeft(this);
+  }
+
+  moveAll(): boolean {
+    return this.channels.moveAll();
+  }
+
+  rewind(bytes: Buffer): void {
+    this.scanner.rewind(bytes);
   }
 
   stopScanning(): void {

@@ -5,7 +5,7 @@
  */
 import { Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { Reader, Wire } from './wire.ts';
+import type { Reader, Waiter, Wire } from './wire.ts';
 
 interface Request {
   oncomplete: (status: number) => void;
@@ -24,8 +24,8 @@ interface Handle {
   writeBuffer(request: Request, buffer: Buffer): number;
   writev(request: Request, buffers: Buffer[], allBuffers: true): number;
   shutdown(request: Request): number;
-  close(closed: () => void): void;
-  reset(closed: () => void): number;
+  close(closed: (this: Handle) => void): void;
+  reset(closed: (this: Handle) => void): number;
   getpeername(name: Name): number;
   getsockname(name: Name): number;
   setNoDelay(on: boolean): number;
@@ -133,7 +133,7 @@ export class BareSocket implements Wire {
   private readEnded = false;
   private writeFinished = false;
   private corked: Buffer[] | null = null;
-  private done: (() => void) | null = null;
+  private waiter: Waiter | null = null;
   private error: Error | null = null;
   private readonly peer: Name = {};
   private readonly own: Name = {};
@@ -198,8 +198,11 @@ export class BareSocket implements Wire {
     if (corked !== null && corked.length > 0) this.send(corked);
   }
 
-  write(bytes: Buffer, done?: () => void): void {
-    if (done !== undefined) this.done = done;
+  tell(waiter: Waiter): void {
+    this.waiter = waiter;
+  }
+
+  write(bytes: Buffer): void {
     if (this.corked === null) this.send(bytes);
     else this.corked.push(bytes);
   }
@@ -231,7 +234,7 @@ export class BareSocket implements Wire {
     this.writableLength -= size;
     if (this.destroyed) return;
     if (status < 0) this.destroy(failure('write', status));
-    else this.done?.();
+    else this.waiter?.written();
   }
 
   get writeQueueSize(): number {
@@ -260,7 +263,7 @@ export class BareSocket implements Wire {
     if (this.destroyed) return;
     this.destroyed = true;
     this.error = error;
-    this.handle.close(() => this.closed());
+    this.handle.close(onClosed);
   }
 
   resetAndDestroy(): void {
@@ -270,14 +273,14 @@ export class BareSocket implements Wire {
       return;
     }
     this.destroyed = true;
-    this.handle.reset(() => this.closed());
+    this.handle.reset(onClosed);
   }
 
-  private closed(): void {
+  closed(): void {
     const { reader, error } = this;
     this.reader = null;
     this.block = null;
-    this.done = null;
+    this.waiter = null;
     reader?.closed(error);
   }
 
@@ -311,6 +314,10 @@ export class BareSocket implements Wire {
 
 function onRead(this: Handle): Buffer | undefined {
   return this[OWNER].read(runtime!.streamBaseState[runtime!.kReadBytesOrError]);
+}
+
+function onClosed(this: Handle): void {
+  this[OWNER].closed();
 }
 
 function failure(call: string, error: number): Error {
