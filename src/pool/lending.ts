@@ -3,6 +3,18 @@ import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { BEST, rank, UNFIT, type Want } from './placement.ts';
 
+/** How a pool lends, as it is now. */
+export interface Terms {
+  /** No upstream gets more channels. */
+  readonly maxChannels: number;
+  /** The broker has blocked some upstreams. */
+  readonly alarm: boolean;
+  /** A new upstream may be opened: one that is not as good is not taken. */
+  readonly mayGrow: boolean;
+  /** An upstream that was named for a client that has left will do. */
+  readonly anyName: boolean;
+}
+
 export class Lending {
   /** Neither private, nor retired, nor known to be full. */
   private readonly upstreams = new Set<Upstream>();
@@ -15,20 +27,9 @@ export class Lending {
     this.upstreams.delete(upstream);
   }
 
-  /**
-   * A lease on the upstream that suits the purpose best; null when there is none, or none that is as good as a new one
-   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some. `anyName`: one
-   * that was named for a client that has left will do.
-   */
-  lease(
-    holder: LeaseHolder,
-    purpose: Purpose,
-    confirm: boolean,
-    maxChannels: number,
-    alarm: boolean,
-    mayGrow: boolean,
-    anyName: boolean,
-  ): Lease | null {
+  /** A lease on the upstream that suits the purpose best; null when there is none to be had on these terms. */
+  lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, terms: Terms): Lease | null {
+    const { maxChannels, alarm, mayGrow, anyName } = terms;
     const below = mayGrow ? UNFIT : Number.POSITIVE_INFINITY;
     const want: Want = { purpose, home: holder.peer.channels.tenancy.home, alarm };
     let full: Set<Upstream> | null = null;

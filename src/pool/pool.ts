@@ -10,11 +10,11 @@ import type { PoolContext, Way } from './context.ts';
 import { Demand, kindFor } from './demand.ts';
 import { type Denial, leaseTimeout, SHUTDOWN } from './denial.ts';
 import { type Grower, Growth } from './growth.ts';
-import { Lending } from './lending.ts';
+import { Lending, type Terms } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { isShared, Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
-import { mayHaveRestarted, outdated } from './upkeep.ts';
+import { isSpent, mayHaveRestarted, outdated } from './upkeep.ts';
 import { type Done, NO_WAIT, type Take, type Wait, Waiters } from './waiters.ts';
 
 export class Pool implements UpstreamOwner<Upstream>, Grower {
@@ -105,15 +105,15 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const { newChannels: max, alarm, growth } = this;
-    const lease = this.lending.lease(holder, purpose, confirm, max, alarm, growth.soon, !this.opensMore);
+    const lease = this.lending.lease(holder, purpose, confirm, this.terms);
     if (lease !== null) this.relief.lent(lease);
     return lease;
   }
 
-  /** One more upstream can be had soon. */
-  private get opensMore(): boolean {
-    return this.growth.soon && !this.context.full(this);
+  private get terms(): Terms {
+    const { newChannels: maxChannels, alarm } = this;
+    const { soon: mayGrow } = this.growth;
+    return { maxChannels, alarm, mayGrow, anyName: !mayGrow || this.context.full(this) };
   }
 
   /** The broker reads one, or will read a new one: who is on one that it has blocked is better off there. */
@@ -139,7 +139,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private takeUpstream(holder: PrivateHolder, title: string): PrivateLease | Denial | null {
     if (this.waiters.held) return null;
-    const upstream = this.lending.takeIdle(title, !this.opensMore);
+    const upstream = this.lending.takeIdle(title, this.terms.anyName);
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
     return refusal === null ? null : { cause: 'refused', why: refusal };
@@ -155,7 +155,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     done?.();
     if (upstream.state !== 'live') return;
     upstream.unsettled = upstream.busy > 0;
-    if (upstream.retired) this.retire(upstream);
+    if (isSpent(upstream)) this.retire(upstream);
     else if (!upstream.unsettled) {
       this.lending.add(upstream);
       this.serve();
@@ -241,23 +241,25 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   channelFreed(upstream: Upstream): void {
     if (upstream.busy === 0) upstream.unsettled = false;
     if (upstream.holder === null && !upstream.unsettled) {
-      if (upstream.retired && upstream.busy === 0) upstream.close();
+      if (isSpent(upstream) && upstream.busy === 0) this.retire(upstream);
       else if (!upstream.retired && upstream.state === 'live') this.lending.add(upstream);
     }
     if (this.waiters.length > 0) this.serve();
     else if (upstream.busy === 0) this.context.upstreamIdle();
   }
 
+  channelStuck(upstream: Upstream, channel: number): void {
+    const text = `Upstream does not answer on channel ${channel}: it is closed once nobody uses another one of it`;
+    this.context.report('warn', this, text, { id: upstream.name, upstream: upstream.address });
+  }
+
   channelsChanged(by: number): void {
-    const { quota } = this.way;
-    if (by > 0) quota.opened();
-    else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
+    this.way.quota.change(by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
     const { upstreams, growth, stats } = this;
-    const at = upstreams.indexOf(upstream);
-    if (at >= 0) upstreams.splice(at, 1);
+    upstreams.splice(upstreams.indexOf(upstream), 1);
     stats.upstreams--;
     this.lending.delete(upstream);
     this.alarm = upstreams.some(({ blocked }) => blocked !== null);

@@ -83,6 +83,8 @@ export interface UpstreamOwner<Upstream> {
   readonly channelLifetime: number;
   /** A channel was parked, or is gone: another lease may be possible. */
   channelFreed(upstream: Upstream): void;
+  /** The broker does not answer on one of its channels: it is to be closed once nobody uses another. */
+  channelStuck(upstream: Upstream, channel: number): void;
   /** A channel was opened (+1) or has ended (-1). */
   channelsChanged(by: number): void;
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void;

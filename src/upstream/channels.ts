@@ -20,6 +20,8 @@ export interface ChannelsOwner extends Carrier {
   readonly barriers: { best: number };
   /** A channel was parked, or is gone. */
   channelFreed(): void;
+  /** The broker does not answer on this channel: it ends with the upstream. */
+  channelStuck(number: number): void;
   /** A channel was opened (+1), or has ended (-1). */
   channelsChanged(by: number): void;
 }
@@ -30,6 +32,9 @@ export interface ChannelsOwner extends Carrier {
  */
 const LINGER_MS = 10_000;
 
+/** Milliseconds between two looks after answers that do not come. */
+const LOOK_MS = 1000;
+
 export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel> {
   /** The broker's channel_max. */
   max = 2047;
@@ -37,9 +42,12 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   count = 0;
   /** Messages that went over channels that are gone. */
   private publishedBefore = 0;
+  /** Those that end with the upstream only: the broker does not answer there. */
+  stuck = 0;
   /** Seconds that the last barrier took. */
   barrier = 0;
   readonly load: Load;
+  private lookedAt = 0;
   private readonly upstream: ChannelsOwner;
   private readonly stats: Stats;
   private readonly byNumber: (UpstreamChannel | undefined)[] = [];
@@ -68,7 +76,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   }
 
   get busy(): number {
-    return this.count - this.parked;
+    return this.count - this.parked - this.stuck;
   }
 
   /** Those whose lease has ended, and that are on their way to be parked or closed. */
@@ -87,8 +95,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
 
   /** How many are in each state, for the operator. */
   get census(): Record<'leased' | 'settling' | 'parked', number> {
-    const { ending, parked, count } = this;
-    return { leased: count - parked - ending, settling: ending, parked };
+    const { busy, ending, parked, stuck } = this;
+    return { leased: busy - ending, settling: ending + stuck, parked };
   }
 
   // ---- leases
@@ -145,6 +153,13 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     const parked = this.unpark(false) ?? this.unpark(true);
     if (parked !== null) parked.reset(false);
     else if (this.count < this.max) this.open().close();
+  }
+
+  /** Looks after answers that do not come. `now` as of the coarse clock. */
+  look(now: number): void {
+    if (now - this.lookedAt < LOOK_MS) return;
+    this.lookedAt = now;
+    for (const channel of this) channel.look(now);
   }
 
   /** Asks the broker something for the time that the answer takes, on a channel that somebody may use; false when there is none. */
@@ -225,7 +240,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
       parked.splice(parked.indexOf(channel), 1);
       this.countParked(-1);
     }
-    this.stats.channelsLeased--;
+    if (channel.state === 'stuck') this.stuck--;
+    else this.stats.channelsLeased--;
     if (channel.asked) this.load.unanswered();
     channel.state = 'gone';
     this.publishedBefore += channel.published;
@@ -234,6 +250,12 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     if (lingers) this.lingering.push({ number: channel.id, until: clock.now + LINGER_MS });
     else this.freeNumbers.push(channel.id);
     this.upstream.channelsChanged(-1);
+  }
+
+  channelStuck(channel: UpstreamChannel): void {
+    this.stuck++;
+    this.stats.channelsLeased--;
+    this.upstream.channelStuck(channel.id);
   }
 
   /** The connection is lost: gives the leases that end with it. */
@@ -251,6 +273,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.parkedConfirm.length = 0;
     const { count } = this;
     this.count = 0;
+    this.stuck = 0;
     this.upstream.channelsChanged(-count);
     return leases;
   }

@@ -44,6 +44,7 @@ class FakeUpstream {
   readonly channels = {
     parked: 0,
     ending: 0,
+    stuck: 0,
     closeOld: () => {},
     load: new Load(NO_TRAFFIC, new Stats(), () => false),
   };
