@@ -58,7 +58,11 @@ export interface Carrier {
   /** It takes no new leases. */
   readonly retired: boolean;
   readonly state: string;
-  readonly channels: { readonly load: Load };
+  readonly channels: {
+    readonly load: Load;
+    /** While the broker does not read: whether this client may leave a channel that is in use until it does. */
+    mayLeave(client: string): boolean;
+  };
   /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes). */
   forward(piece: Buffer, frameMax: number): void;
   readonly answers: Answers;

@@ -67,6 +67,8 @@ export class UpstreamChannel implements LeasedChannel {
   /** … and since when the broker is known to have read it; 0 while it is not. */
   private readAt = 0;
   private opening = 0;
+  /** The client that has left it, and hears of it no more. */
+  leftBy = '';
   /** The proxy has asked something for the time that the answer takes. */
   asked = false;
 
@@ -83,6 +85,7 @@ export class UpstreamChannel implements LeasedChannel {
 
   begin(lease: Lease): void {
     this.state = 'leased';
+    this.leftBy = '';
     this.lease = lease;
     this.dropping = !this.opened;
   }
@@ -94,6 +97,7 @@ export class UpstreamChannel implements LeasedChannel {
   }
 
   detach(): void {
+    this.leftBy = this.lease?.peer.name ?? '';
     this.lease = null;
   }
 

@@ -38,6 +38,8 @@ const LOOK_MS = 1000;
 export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel> {
   /** The broker's channel_max. */
   max = 2047;
+  /** Channels that may be lent, as of the last lease. */
+  private lendable = 0;
   /** Channels that are open, or about to be opened or closed. */
   count = 0;
   /** Messages that went over channels that are gone. */
@@ -107,6 +109,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
    */
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
     const { stats } = this;
+    if (maxChannels > 0) this.lendable = Math.min(maxChannels, this.max);
     // a plain one can still be put in confirm mode; one that is serves all but those whose first method is a publish (or
     // tx.select): the confirms that nobody asked for are kept from the client
     let channel = this.unpark(confirm) ?? (confirm || purpose !== 'publish' ? this.unpark(!confirm) : null);
@@ -186,6 +189,20 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.load.took(seconds);
     this.stats.barriers++;
     this.stats.barrierSeconds.add(seconds);
+  }
+
+  /**
+   * Whether this client may leave a channel here that is in use until the broker reads again: one of each, and half of all are
+   * for those who stay.
+   */
+  mayLeave(client: string): boolean {
+    let left = 0;
+    for (const { state, leftBy } of this) {
+      if (leftBy === '' || state === 'parked') continue;
+      if (leftBy === client) return false;
+      left++;
+    }
+    return left + 1 <= this.lendable / 2;
   }
 
   // ---- parked channels
