@@ -256,7 +256,7 @@ export class ClientChannels {
    */
   mayLeave({ upstream }: Lease): boolean {
     const { pool, name } = this.session;
-    return upstream.blocked === null || pool.hasUnblocked || upstream.channels.mayLeave(name);
+    return upstream.blocked === null || upstream.channels.mayLeave(name) || pool.hasUnblocked;
   }
 
   /** Gives back what a quiet client does not need: its clean channels on shared upstreams. */

@@ -17,7 +17,7 @@ import { Topologies } from './topologies.ts';
 import { isSpent, mayHaveRestarted, outdated } from './upkeep.ts';
 import { type Done, NO_WAIT, type Take, type Wait, Waiters } from './waiters.ts';
 
-export class Pool implements UpstreamOwner<Upstream>, Grower {
+export class Pool implements UpstreamOwner<Upstream>, Grower, Terms {
   readonly account: Account;
   readonly vhost: string;
   /** To its brokers. */
@@ -105,20 +105,22 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const lease = this.lending.lease(holder, purpose, confirm, this.terms);
+    const lease = this.lending.lease(holder, purpose, confirm, this);
     if (lease !== null) this.relief.lent(lease);
     return lease;
   }
 
-  private get terms(): Terms {
-    const { newChannels: maxChannels, alarm } = this;
-    const { soon: mayGrow } = this.growth;
-    return { maxChannels, alarm, mayGrow, anyName: !mayGrow || this.context.full(this) };
+  get anyName(): boolean {
+    return !this.growth.soon || this.context.full(this);
+  }
+
+  get growsSoon(): boolean {
+    return this.growth.soon && this.context.makesRoom(this);
   }
 
   /** The broker reads one, or will read a new one: who is on one that it has blocked is better off there. */
   get hasUnblocked(): boolean {
-    return this.growth.soon || this.upstreams.some(isShared);
+    return this.upstreams.some(isShared) || this.growsSoon;
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
@@ -139,7 +141,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private takeUpstream(holder: PrivateHolder, title: string): PrivateLease | Denial | null {
     if (this.waiters.held) return null;
-    const upstream = this.lending.takeIdle(title, this.terms.anyName);
+    const upstream = this.lending.takeIdle(title, this.anyName);
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
     return refusal === null ? null : { cause: 'refused', why: refusal };
@@ -181,7 +183,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   /** Channels that a new upstream would have to lend. */
-  private get newChannels(): number {
+  get newChannels(): number {
     return this.way.quota.full ? 0 : this.way.route.config.maxUpstreamChannels;
   }
 
@@ -248,9 +250,8 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     else if (upstream.busy === 0) this.context.upstreamIdle();
   }
 
-  channelStuck(upstream: Upstream, channel: number): void {
-    const text = `Upstream does not answer on channel ${channel}: it is closed once nobody uses another one of it`;
-    this.context.report('warn', this, text, { id: upstream.name, upstream: upstream.address });
+  channelStuck({ name: id, address: upstream }: Upstream, channel: number): void {
+    this.context.report('warn', this, `Upstream does not answer on channel ${channel}`, { id, upstream });
   }
 
   channelsChanged(by: number): void {
@@ -264,7 +265,6 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     this.lending.delete(upstream);
     this.alarm = upstreams.some(({ blocked }) => blocked !== null);
     growth.ends();
-    if (upstreams.length === 0) growth.forgetLimit();
     if (!upstream.retired) {
       const { name: id, address } = upstream;
       const text = why?.text ?? 'the connection ended';

@@ -192,10 +192,13 @@ describe('connection.blocked', () => {
   });
 });
 
-for (const close of ['barrier', 'instant'])
-  describe(`A client on an upstream that the broker has blocked, where there can be no other, close = ${close}`, () => {
-    const few = ['max_upstreams = 1', 'max_upstream_channels = 10', 'lease_timeout = 1'];
-    const to = relayed([...few, `close = ${close}`], true);
+for (const settings of [
+  ['max_upstreams = 1'],
+  ['max_upstreams = 1', 'close = instant'],
+  ['max_upstreams_total = 1'],
+])
+  describe(`A client on an upstream that the broker has blocked, where there can be no other, ${settings.join(', ')}`, () => {
+    const to = relayed([...settings, 'max_upstream_channels = 10', 'lease_timeout = 1'], true);
 
     /** A client that has declared a queue, on a link that the broker has blocked since: it reads no more there. */
     const blocked = async (queue: string): Promise<{ client: RawClient; link: Link }> => {

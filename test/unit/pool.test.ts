@@ -91,6 +91,7 @@ describe('A pool', () => {
       config: { ...defaults(), ...settings },
       stats,
       full: () => false,
+      makesRoom: () => true,
       reserve: () => true,
       place: async () => true,
       roomFor: async () => false,
