@@ -127,6 +127,12 @@ export class Listeners {
     });
   }
 
+  /** One more was handed over, for a section that the settings name from now on; `tells`: see there. */
+  adopt(socket: GivenSocket, tells: boolean): void {
+    this.given = [...this.given, socket];
+    this.tells = tells;
+  }
+
   /** Takes over the settings: sections that are new or moved listen there from now on, those that have gone do so no more. */
   reload(): void {
     const wanted = listenersOf(this.context.config);

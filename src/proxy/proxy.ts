@@ -115,6 +115,11 @@ export class Proxy implements ClientContext, RouteOwner {
     for (const route of this.routes.all) route.begin();
   }
 
+  /** One more socket to listen on: see Listeners. */
+  adopt(socket: GivenSocket, tells: boolean): void {
+    this.listeners.adopt(socket, tells);
+  }
+
   private tellWays(): void {
     for (const { name, addresses, trustsAnybody } of this.routes.all) {
       const way = name === 'main' ? '' : ` by [route ${name}]`;

@@ -1,5 +1,5 @@
 /** The main process's end of the way to one worker: questions and their answers, and what the worker tells by itself. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, SendHandle } from 'node:child_process';
 import type { Row } from '../console/history.ts';
 import { Absent, Refusal } from '../console/scope.ts';
 import { ServiceError } from '../service/errors.ts';
@@ -25,6 +25,15 @@ interface Question {
   part(rows: Row[]): void;
 }
 
+interface AskOptions {
+  /** Nobody waits for the answer any more. */
+  signal?: AbortSignal;
+  /** Gets rows as they come. */
+  part?: (rows: Row[]) => void;
+  /** Goes with it. */
+  handle?: SendHandle;
+}
+
 export class Link {
   private readonly child: ChildProcess;
   private readonly open = new Map<number, Question>();
@@ -39,24 +48,23 @@ export class Link {
     });
   }
 
-  /** `signal`: nobody waits for the answer any more. `part` gets rows as they come. */
   ask<K extends AskName>(
     ask: K,
     argument: With<K>,
-    { signal, part = () => {} }: { signal?: AbortSignal; part?: (rows: Row[]) => void } = {},
+    { signal, part = () => {}, handle }: AskOptions = {},
   ): Promise<Answer<K>> {
     return new Promise((resolve, reject) => {
       if (this.ended) return reject(new Gone());
       const id = ++this.asked;
       this.open.set(id, { resolve: answer => resolve(answer as Answer<K>), reject, part });
       signal?.addEventListener('abort', () => this.open.has(id) && this.send({ cancel: id }), { once: true });
-      this.send({ id, ask, with: argument } as ToWorker);
+      this.send({ id, ask, with: argument } as ToWorker, handle);
     });
   }
 
-  private send(message: ToWorker): void {
+  private send(message: ToWorker, handle?: SendHandle): void {
     // one that is ending hears no more
-    if (this.child.connected) this.child.send(message, () => {});
+    if (this.child.connected) this.child.send(message, handle, {}, () => {});
   }
 
   private answered(message: Exclude<ToMain, { report: Report }>): void {

@@ -1,7 +1,9 @@
 /** One worker, as the main process knows it: from its start to its end. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { extname, join } from 'node:path';
+import type { Config } from '../config/options.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
+import { handleOf } from './handles.ts';
 import { Link } from './link.ts';
 import type { Order, Report, ToWorker } from './protocol.ts';
 
@@ -33,9 +35,12 @@ export class Member {
   private readonly child: ChildProcess;
   /** Resolves when it has ended. */
   readonly gone: Promise<void>;
+  /** Listening sockets that it has. */
+  private sockets: readonly GivenSocket[];
 
   constructor(index: number, sockets: readonly GivenSocket[], owner: Owner) {
     this.index = index;
+    this.sockets = sockets;
     this.child = fork(PROGRAM, [], {
       env: environment(),
       stdio: ['ignore', 1, 2, 'ipc', ...sockets.map(({ fd }) => fd)],
@@ -69,10 +74,21 @@ export class Member {
     return `Worker ${this.index + 1} (pid ${this.child.pid})`;
   }
 
-  async start(order: Omit<Order, 'sockets'>, sockets: readonly GivenSocket[]): Promise<void> {
-    const inherited = sockets.map((socket, i) => ({ ...socket, fd: FIRST_FD + i }));
-    await this.link.ask('start', { ...order, sockets: inherited });
+  async start(order: Omit<Order, 'sockets'>): Promise<void> {
+    const sockets = this.sockets.map((socket, i) => ({ ...socket, fd: FIRST_FD + i }));
+    await this.link.ask('start', { ...order, sockets });
     this.listens = true;
+  }
+
+  /** It gets the settings, and first those of its sockets that it has not got yet. `tells`: it says where they listen. */
+  async configure(config: Config, sockets: readonly GivenSocket[], tells: boolean): Promise<void> {
+    const more = sockets.filter(socket => !this.sockets.includes(socket));
+    this.sockets = sockets;
+    const { link } = this;
+    const adopted = more.map(({ fd, ...socket }) =>
+      link.ask('adopt', { socket, tells }, { handle: handleOf(fd) }),
+    );
+    await Promise.all([...adopted, link.ask('configure', config)]);
   }
 
   /** Has it end all connections, and itself. */

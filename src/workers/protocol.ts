@@ -53,6 +53,8 @@ export interface Report {
 export interface Asks {
   start: [argument: Order, answer: null];
   configure: [argument: Config, answer: null];
+  /** One more listening socket, whose handle comes with it, for a section that it is told of afterwards. */
+  adopt: [argument: { socket: Omit<GivenSocket, 'fd'>; tells: boolean }, answer: null];
   /** Its part of max_clients; the answer is what it keeps, which is more where there are more. */
   allot: [argument: number, answer: number];
   /** As JSON: what prom-client gives and takes. */

@@ -13,6 +13,7 @@ import { labelRows } from '../service/label-rows.ts';
 import { createMetrics } from '../service/metrics.ts';
 import { standingOf } from '../service/status.ts';
 import { clientNumbers, share, upstreamNumbers } from '../share.ts';
+import { descriptorOf } from './handles.ts';
 import { ofAll } from './merge.ts';
 import type { Act, Answer, AskName, Order, Report, With } from './protocol.ts';
 import { tallyOf } from './tally.ts';
@@ -26,6 +27,8 @@ export interface Asking {
   signal: AbortSignal;
   /** Sends a part of the answer; resolves when there may be more. */
   part(rows: Row[]): Promise<void>;
+  /** What came with it. */
+  handle: unknown;
 }
 
 export type Answers = {
@@ -78,6 +81,11 @@ export class Work implements Omit<Answers, 'start'> {
   configure(config: Config): null {
     this.proxy.reload(config);
     this.proxy.log.level = config.logLevel;
+    return null;
+  }
+
+  adopt({ socket, tells }: With<'adopt'>, { handle }: Asking): null {
+    this.proxy.adopt({ ...socket, fd: descriptorOf(handle) }, tells);
     return null;
   }
 

@@ -1,5 +1,5 @@
 /** What is seen and done over all workers together: console, metrics, limits, and everything a listener can be. */
-import { appendFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -7,7 +7,9 @@ import * as f from '../differential/frames.ts';
 import { Authority } from '../support/certs.ts';
 import { tempDir } from '../support/cleanup.ts';
 import { Crew } from '../support/crew.ts';
+import { FaultyBroker } from '../support/faulty-broker.ts';
 import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
+import { freePort } from '../support/ports.ts';
 import { sharedBroker, sleep, until } from '../support/rabbitmq.ts';
 import { closeOf, RawClient } from '../support/raw-client.ts';
 
@@ -276,14 +278,66 @@ describe('Listeners of several workers', () => {
         expect((await client.login())!.name).to.equal('connection.open-ok');
         client.destroy();
       }
-      // one that is new waits for a restart, and one that has gone is refused
-      appendFileSync(crew.file, '[listen later]\nport = 0\n');
-      crew.proxy.signal('SIGHUP');
-      await until('the warning', () =>
-        crew.proxy.log.includes(
-          '[listen later] listens there after the next restart only: there are several workers',
-        ),
+    } finally {
+      await crew.stop();
+    }
+  });
+
+  it('come, move and go with a reload, for every worker, and outlive it', async () => {
+    const socket = join(tempDir('workers'), 'app.sock');
+    const crew = new Crew();
+    try {
+      await crew.start((await sharedBroker()).url);
+      const { proxy } = crew;
+      const before = readFileSync(crew.file, 'utf8');
+      const reload = async (...sections: string[]): Promise<void> => {
+        const lines = proxy.log.length;
+        writeFileSync(crew.file, `${before}\n${sections.join('\n')}\n`);
+        proxy.signal('SIGHUP');
+        await until('the reload', () => /Reloaded/.test(proxy.log.slice(lines)));
+      };
+      const app = ['[listen app]', `socket = ${socket}`];
+      const later = (port: number): string[] => ['[listen later]', 'address = localhost', `port = ${port}`];
+      const refused = (where: number | string): Promise<boolean> =>
+        new Promise(resolve => {
+          const socket = connect(typeof where === 'number' ? { port: where } : { path: where });
+          socket.on('error', () => resolve(true));
+          socket.on('connect', () => socket.destroy()).on('close', () => resolve(false));
+        });
+
+      await reload(...app, ...later(0));
+      const port = Number(/listening on 127\.0\.0\.1:(\d+) \(\[listen later\]\)/.exec(proxy.log)![1]);
+      expect(proxy.log).to.include(`Proxy listening on ${socket} ([listen app])`);
+      const [stays] = await crew.oneOnEach({}, port);
+      for (let n = 0; n < 4; n++) {
+        const client = RawClient.over(connect(socket));
+        expect((await client.login())!.name).to.equal('connection.open-ok');
+        client.destroy();
+      }
+
+      // who connects while a worker is replaced waits, and is served by the next one
+      process.kill(crew.pids[1], 'SIGKILL');
+      await crew.oneOnEach({}, port);
+      await crew.allThere();
+
+      const there = await freePort();
+      await reload(...later(there));
+      for (const client of await crew.oneOnEach({}, there)) client.destroy();
+      expect(await refused(port), 'where it has listened').to.equal(true);
+      expect(await refused(socket), 'a section that has gone').to.equal(true);
+
+      const taken = await FaultyBroker.start('silent');
+      await reload(...later(taken.port));
+      expect(proxy.log).to.match(
+        /WARN \[listen later\] does not listen: cannot listen on .*the port is in use\. Stop what listens there/,
       );
+      await taken.end();
+      await reload(...later(taken.port));
+      for (const client of await crew.oneOnEach({}, taken.port)) client.destroy();
+
+      await reload();
+      expect(await refused(taken.port), 'a section that has gone').to.equal(true);
+      await stays.open(7);
       (await crew.login()).destroy();
     } finally {
       await crew.stop();
