@@ -10,6 +10,7 @@ import { type Denial, SHUTDOWN } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
 import { Stats } from '../stats.ts';
+import { type BrokerNews, lineOf } from '../upstream/broker-news.ts';
 import type { BrokerProfile } from '../upstream/profile.ts';
 import { Admission } from './admission.ts';
 import { Balance } from './balance.ts';
@@ -36,6 +37,11 @@ const MOMENT_S = 2;
 const isPassing = ({ stay, channels }: Client): boolean =>
   clock.now - stay.acceptedAt < PASSING_MS && !channels.consume;
 
+const sayOf = (news: BrokerNews, log: Logger): void => {
+  const line = lineOf(news);
+  if (line !== null) log.warn(line);
+};
+
 /** How a broker is. */
 export interface BrokerStatus {
   name: string;
@@ -60,9 +66,13 @@ export class Proxy implements ClientContext, RouteOwner {
   private readonly listeners: Listeners;
   private readonly janitor: Janitor;
 
-  constructor(config: Config, log: Logger) {
+  /** Says what an operator should hear of brokers. */
+  private readonly tell: (news: BrokerNews) => void;
+
+  constructor(config: Config, log: Logger, tell = (news: BrokerNews) => sayOf(news, log)) {
     this.config = config;
     this.log = log;
+    this.tell = tell;
     this.stats.totals.max = config.metricsPools;
     this.routes = new Routes(config, this);
     this.registry = new Registry(this, this.routes);
@@ -159,17 +169,13 @@ export class Proxy implements ClientContext, RouteOwner {
     this.registry.retake(route);
   }
 
-  brokerChanged({ down }: { readonly down: boolean }, text: string): void {
-    this.log.warn(text);
-    if (!down) this.registry.retryNow();
+  brokerTells(news: BrokerNews): void {
+    this.tell(news);
+    if (news.is === 'up') this.registry.retryNow();
   }
 
   isSelf(socket: Socket): boolean {
     return this.listeners.accepts(socket);
-  }
-
-  brokerSays(text: string): void {
-    this.log.warn(text);
   }
 
   brokerGone(route: Route, name: string): void {

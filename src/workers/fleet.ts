@@ -15,6 +15,7 @@ import type { Whole } from '../whole.ts';
 import { count } from '../words.ts';
 import { Acts } from './acts.ts';
 import { Allotment } from './allotment.ts';
+import { Brokers } from './brokers.ts';
 import { ANSWER_MS, Gone, within } from './link.ts';
 import { Member } from './member.ts';
 import { mergedBuffers, mergedRoutes, mergedStanding } from './merge.ts';
@@ -51,6 +52,7 @@ export class Fleet implements Whole {
   stopping = false;
   private readonly seats: Seat[];
   private readonly acts: Acts;
+  private readonly brokers: Brokers;
   private readonly allotment = new Allotment();
   private sockets = new Sockets([], 0);
   private reloading: Promise<void> = Promise.resolve();
@@ -69,6 +71,7 @@ export class Fleet implements Whole {
       timer: null,
     }));
     this.acts = new Acts(workers);
+    this.brokers = new Brokers(log);
     this.history = new History(this, () => new Map());
   }
 
@@ -101,6 +104,7 @@ export class Fleet implements Whole {
     const seat = this.seats[index];
     const member = new Member(index, this.sockets.of(index), {
       reported: () => this.reported(),
+      brokerTells: (member, news) => this.brokers.heard(member.index, news),
       ended: (member, how) => this.ended(member, how),
     });
     seat.member = member;
@@ -134,6 +138,7 @@ export class Fleet implements Whole {
     const seat = this.seats[index];
     seat.member = null;
     this.allotment.end(member);
+    this.brokers.lose(index);
     if (report !== null) this.lose(seat, index, report);
     this.reported();
     // one that never listened is told of by who waits for its start

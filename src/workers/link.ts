@@ -3,6 +3,7 @@ import type { ChildProcess, SendHandle } from 'node:child_process';
 import type { Row } from '../console/history.ts';
 import { Absent, Refusal } from '../console/scope.ts';
 import { ServiceError } from '../service/errors.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
 import type { Answer, AskName, Report, ToMain, ToWorker, With } from './protocol.ts';
 
 /** The worker has ended before it answered, or does not answer in time. */
@@ -40,10 +41,11 @@ export class Link {
   private asked = 0;
   private ended = false;
 
-  constructor(child: ChildProcess, report: (report: Report) => void) {
+  constructor(child: ChildProcess, hears: { report(report: Report): void; broker(news: BrokerNews): void }) {
     this.child = child;
     child.on('message', (message: ToMain) => {
-      if ('report' in message) report(message.report);
+      if ('report' in message) hears.report(message.report);
+      else if ('broker' in message) hears.broker(message.broker);
       else this.answered(message);
     });
   }
@@ -67,7 +69,7 @@ export class Link {
     if (this.child.connected) this.child.send(message, handle, {}, () => {});
   }
 
-  private answered(message: Exclude<ToMain, { report: Report }>): void {
+  private answered(message: Exclude<ToMain, { report: Report } | { broker: BrokerNews }>): void {
     const question = this.open.get(message.id);
     if (question === undefined) return;
     if ('part' in message) {

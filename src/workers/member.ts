@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { extname, join } from 'node:path';
 import type { Config } from '../config/options.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
 import { handleOf } from './handles.ts';
 import { Link } from './link.ts';
 import type { Order, Report, ToWorker } from './protocol.ts';
@@ -19,6 +20,7 @@ function environment(): NodeJS.ProcessEnv {
 
 interface Owner {
   reported(): void;
+  brokerTells(member: Member, news: BrokerNews): void;
   ended(member: Member, how: string): void;
 }
 
@@ -46,10 +48,13 @@ export class Member {
       stdio: ['ignore', 1, 2, 'ipc', ...sockets.map(({ fd }) => fd)],
       serialization: 'advanced',
     });
-    this.link = new Link(this.child, report => {
-      this.report = report;
-      this.heardAt = performance.now();
-      owner.reported();
+    this.link = new Link(this.child, {
+      report: report => {
+        this.report = report;
+        this.heardAt = performance.now();
+        owner.reported();
+      },
+      broker: news => owner.brokerTells(this, news),
     });
     let over = false;
     let gone = (): void => {};

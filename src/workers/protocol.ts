@@ -7,6 +7,7 @@ import type { Failure } from '../exit.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import type { Standing } from '../service/status.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
 import type { Tally } from './tally.ts';
 
 /** What a worker starts with. */
@@ -78,6 +79,7 @@ export type ToWorker =
 
 export type ToMain =
   | { report: Report }
+  | { broker: BrokerNews }
   | { id: number; part: Row[] }
   | { id: number; answer: unknown }
   /** An operator's wish that is not done; `absent`: what it names is not here. */

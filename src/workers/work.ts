@@ -13,6 +13,7 @@ import { labelRows } from '../service/label-rows.ts';
 import { createMetrics } from '../service/metrics.ts';
 import { standingOf } from '../service/status.ts';
 import { clientNumbers, share, upstreamNumbers } from '../share.ts';
+import { type BrokerNews, lineOf } from '../upstream/broker-news.ts';
 import { descriptorOf } from './handles.ts';
 import { ofAll } from './merge.ts';
 import type { Act, Answer, AskName, Order, Report, With } from './protocol.ts';
@@ -41,9 +42,14 @@ export class Work implements Omit<Answers, 'start'> {
   private readonly registry: Registry | null;
   private readonly history: History;
 
-  constructor({ index, config, measured }: Order, log: Logger) {
+  /** `tell`: the main process says it, once for all workers. */
+  constructor({ index, config, measured }: Order, log: Logger, tell: (news: BrokerNews) => void) {
     this.worker = index + 1;
-    this.proxy = new Proxy(config, log);
+    this.proxy = new Proxy(config, log, news => {
+      const line = lineOf(news);
+      if (line !== null) log.debug(line);
+      tell(news);
+    });
     this.registry = measured ? createMetrics(this.proxy, labelRows(this.proxy)) : null;
     this.history = new History(this.proxy, () => poolCounts(this.proxy));
     this.history.start();

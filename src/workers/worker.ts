@@ -42,7 +42,7 @@ async function start(order: Order): Promise<null> {
   if (order.config.maxClients > 0) share.allot(order.clients);
   clientNumbers.last = order.made.clients;
   upstreamNumbers.last = order.made.upstreams;
-  work = new Work(order, log);
+  work = new Work(order, log, broker => void send({ broker }));
   await work.begin(order);
   await tell(work);
   return null;
