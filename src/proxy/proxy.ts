@@ -126,8 +126,8 @@ export class Proxy implements ClientContext, RouteOwner {
   }
 
   /** One more socket to listen on: see Listeners. */
-  adopt(socket: GivenSocket, tells: boolean): void {
-    this.listeners.adopt(socket, tells);
+  adopt(socket: GivenSocket): void {
+    this.listeners.adopt(socket);
   }
 
   private tellWays(): void {
@@ -238,14 +238,14 @@ export class Proxy implements ClientContext, RouteOwner {
     for (const { dialer } of this.routes.all) dialer.maintain();
   }
 
-  /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
-  reload(config: Config): void {
+  /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). `tells`: see `listen`. */
+  reload(config: Config, tells = true): void {
     this.config = config;
     const changed = this.routes.configure(config);
     for (const route of changed) this.registry.leaveBrokers(route);
     if (changed.length === 0) this.registry.forgetLimits();
     this.registry.reroute();
-    this.listeners.reload();
+    this.listeners.reload(tells);
   }
 
   // ---- by the operator's wish

@@ -85,15 +85,13 @@ export class Member {
     this.listens = true;
   }
 
-  /** It gets the settings, and first those of its sockets that it has not got yet. `tells`: it says where they listen. */
+  /** It gets the settings, and first those of its sockets that it has not got yet. `tells`: see there. */
   async configure(config: Config, sockets: readonly GivenSocket[], tells: boolean): Promise<void> {
     const more = sockets.filter(socket => !this.sockets.includes(socket));
     this.sockets = sockets;
     const { link } = this;
-    const adopted = more.map(({ fd, ...socket }) =>
-      link.ask('adopt', { socket, tells }, { handle: handleOf(fd) }),
-    );
-    await Promise.all([...adopted, link.ask('configure', config)]);
+    const adopted = more.map(({ fd, ...socket }) => link.ask('adopt', socket, { handle: handleOf(fd) }));
+    await Promise.all([...adopted, link.ask('configure', { config, tells })]);
   }
 
   /** Has it end all connections, and itself. */

@@ -21,7 +21,7 @@ export interface Order {
   sockets: GivenSocket[];
   /** Its part of max_clients, if that is a limit. */
   clients: number;
-  /** It says where all listen. */
+  /** It says where all listen, and what is wrong with that. */
   tells: boolean;
   /** Somebody may ask for metrics. */
   measured: boolean;
@@ -53,9 +53,9 @@ export interface Report {
 /** What a worker is asked, with what, and what it answers. */
 export interface Asks {
   start: [argument: Order, answer: null];
-  configure: [argument: Config, answer: null];
+  configure: [argument: { config: Config; tells: boolean }, answer: null];
   /** One more listening socket, whose handle comes with it, for a section that it is told of afterwards. */
-  adopt: [argument: { socket: Omit<GivenSocket, 'fd'>; tells: boolean }, answer: null];
+  adopt: [argument: Omit<GivenSocket, 'fd'>, answer: null];
   /** Its part of max_clients; the answer is what it keeps, which is more where there are more. */
   allot: [argument: number, answer: number];
   /** As JSON: what prom-client gives and takes. */

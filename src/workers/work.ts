@@ -1,7 +1,6 @@
 /** What a worker does when it is asked. */
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { Config } from '../config/options.ts';
 import { stepOf } from '../console/acts.ts';
 import { History, type Row } from '../console/history.ts';
 import { Most } from '../console/order.ts';
@@ -84,14 +83,14 @@ export class Work implements Omit<Answers, 'start'> {
     return `${this.proxy.ready()} ${scarce ? admitted : ''}`;
   }
 
-  configure(config: Config): null {
-    this.proxy.reload(config);
+  configure({ config, tells }: With<'configure'>): null {
+    this.proxy.reload(config, tells);
     this.proxy.log.level = config.logLevel;
     return null;
   }
 
-  adopt({ socket, tells }: With<'adopt'>, { handle }: Asking): null {
-    this.proxy.adopt({ ...socket, fd: descriptorOf(handle) }, tells);
+  adopt(socket: With<'adopt'>, { handle }: Asking): null {
+    this.proxy.adopt({ ...socket, fd: descriptorOf(handle) });
     return null;
   }
 

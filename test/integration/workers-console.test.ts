@@ -335,6 +335,11 @@ describe('Listeners of several workers', () => {
       await reload(...later(taken.port));
       for (const client of await crew.oneOnEach({}, taken.port)) client.destroy();
 
+      const { cert, key } = new Authority().sign('server', 'DNS:localhost,IP:127.0.0.1');
+      await reload(...later(taken.port), 'tls = yes', `tls_cert = ${cert}`, `tls_key = ${key}`);
+      const said = proxy.log.match(/WARN \[listen later\] tls changes at the next restart only/g);
+      expect(said, 'said once').to.have.length(1);
+
       await reload();
       expect(await refused(taken.port), 'a section that has gone').to.equal(true);
       await stays.open(7);
