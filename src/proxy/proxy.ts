@@ -10,7 +10,7 @@ import { type Denial, SHUTDOWN } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
 import { Stats } from '../stats.ts';
-import { type BrokerNews, lineOf } from '../upstream/broker-news.ts';
+import { type BrokerNews, say } from '../upstream/broker-news.ts';
 import type { BrokerProfile } from '../upstream/profile.ts';
 import { Admission } from './admission.ts';
 import { Balance } from './balance.ts';
@@ -36,11 +36,6 @@ const MOMENT_S = 2;
 
 const isPassing = ({ stay, channels }: Client): boolean =>
   clock.now - stay.acceptedAt < PASSING_MS && !channels.consume;
-
-const sayOf = (news: BrokerNews, log: Logger): void => {
-  const line = lineOf(news);
-  if (line !== null) log.warn(line);
-};
 
 /** How a broker is. */
 export interface BrokerStatus {
@@ -69,7 +64,7 @@ export class Proxy implements ClientContext, RouteOwner {
   /** Says what an operator should hear of brokers. */
   private readonly tell: (news: BrokerNews) => void;
 
-  constructor(config: Config, log: Logger, tell = (news: BrokerNews) => sayOf(news, log)) {
+  constructor(config: Config, log: Logger, tell = (news: BrokerNews) => say(news, log)) {
     this.config = config;
     this.log = log;
     this.tell = tell;
@@ -179,8 +174,7 @@ export class Proxy implements ClientContext, RouteOwner {
   }
 
   brokerGone(route: Route, name: string): void {
-    if (this.registry.leaveBroker(name, route))
-      this.log.info(`Broker ${name} is gone: its name stands for others now`);
+    if (this.registry.leaveBroker(name, route)) this.tell({ name, is: 'left' });
   }
 
   // ---- what clients and pools ask for

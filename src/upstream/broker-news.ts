@@ -1,5 +1,11 @@
 /** What an operator should hear of a broker, and in which words. */
 
+/** Where it is said. */
+export interface Told {
+  info(line: string): void;
+  warn(line: string): void;
+}
+
 /** How long it was down, and what that has cost. */
 export interface Outage {
   ms: number;
@@ -15,6 +21,8 @@ export type BrokerNews = { name: string } & (
   | ({ is: 'up' } & Outage)
   /** It was down, and is named no more: it is heard of no more. */
   | { is: 'gone' }
+  /** Its upstreams end: a name does not stand for it any more. */
+  | { is: 'left' }
   /** Something that it does not do, said once. */
   | { is: 'odd'; text: string }
 );
@@ -26,7 +34,13 @@ export function duration(ms: number): string {
   return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
-/** The line of the log; null where there is nothing to be said. */
+/** Says it; nothing where there is nothing to be said. */
+export function say(news: BrokerNews, log: Told): void {
+  const line = lineOf(news);
+  if (line !== null) log[news.is === 'left' ? 'info' : 'warn'](line);
+}
+
+/** The line of the log. */
 export function lineOf(news: BrokerNews): string | null {
   switch (news.is) {
     case 'down':
@@ -38,6 +52,8 @@ export function lineOf(news: BrokerNews): string | null {
     }
     case 'odd':
       return `Broker ${news.name} ${news.text}`;
+    case 'left':
+      return `Broker ${news.name} is gone: its name stands for others now`;
     case 'gone':
       return null;
   }

@@ -1,6 +1,5 @@
 /** What all workers tell of brokers as one: each of them meets every broker by itself, and one line says it. */
-import type { Logger } from 'pino';
-import { type BrokerNews, lineOf, type Outage } from '../upstream/broker-news.ts';
+import { type BrokerNews, type Outage, say, type Told } from '../upstream/broker-news.ts';
 
 interface Down {
   since: number;
@@ -11,28 +10,26 @@ interface Down {
 }
 
 export class Brokers {
-  private readonly log: Logger;
+  private readonly log: Told;
   private readonly down = new Map<string, Down>();
-  /** What is said once. */
-  private readonly said = new Set<string>();
+  /** What each worker tells once: who has told it since it was said. */
+  private readonly said = new Map<string, Set<number>>();
 
-  constructor(log: Logger) {
+  constructor(log: Told) {
     this.log = log;
   }
 
   heard(worker: number, news: BrokerNews): void {
     const { name } = news;
     switch (news.is) {
-      case 'odd': {
-        const line = lineOf(news)!;
-        if (!this.said.has(line)) this.log.warn(line);
-        this.said.add(line);
+      case 'odd':
+      case 'left':
+        this.sayOnce(worker, news);
         return;
-      }
       case 'down':
         if (!this.down.has(name)) {
           this.down.set(name, { since: performance.now(), knownBy: new Map(), told: null });
-          this.log.warn(lineOf(news));
+          say(news, this.log);
         }
         this.count(name, worker, 1);
         return;
@@ -48,6 +45,17 @@ export class Brokers {
   /** A worker has ended, and what it knew with it. */
   lose(worker: number): void {
     for (const [name, { knownBy }] of [...this.down]) this.count(name, worker, -(knownBy.get(worker) ?? 0));
+  }
+
+  private sayOnce(worker: number, news: BrokerNews): void {
+    const what = `${news.is} ${news.name}`;
+    const told = this.said.get(what);
+    if (told !== undefined && !told.has(worker)) {
+      told.add(worker);
+      return;
+    }
+    say(news, this.log);
+    this.said.set(what, new Set([worker]));
   }
 
   private add(name: string, { failures, refused, why }: Outage): void {
@@ -71,6 +79,6 @@ export class Brokers {
     else down.knownBy.delete(worker);
     if (down.knownBy.size > 0) return;
     this.down.delete(name);
-    if (down.told !== null) this.log.warn(lineOf({ name, is: 'up', ...down.told }));
+    if (down.told !== null) say({ name, is: 'up', ...down.told }, this.log);
   }
 }
