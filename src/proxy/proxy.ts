@@ -55,6 +55,11 @@ export class Proxy implements ClientContext, RouteOwner {
   /** Draining, or ending at once. */
   stopping = false;
   readonly routes: Routes;
+  /**
+   * Who is held still by the operator's wish until a route has other brokers, by its name, null for everybody: they are as they
+   * were when it began, whatever a reload makes of the routes.
+   */
+  readonly held = new Map<string, { routes: ReadonlySet<Route> } | null>();
   private readonly clients: Admission;
   private readonly balance = new Balance();
   private readonly sentinel = new Sentinel();

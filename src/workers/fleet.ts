@@ -10,6 +10,7 @@ import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import { EX, ServiceError } from '../service/errors.ts';
 import type { Standing } from '../service/status.ts';
+import type { Counted } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Whole } from '../whole.ts';
 import { count } from '../words.ts';
@@ -47,7 +48,7 @@ interface Seat {
 export class Fleet implements Whole {
   config: Config;
   readonly log: Logger;
-  readonly stats = new Sum();
+  private readonly sum = new Sum();
   readonly history: History;
   stopping = false;
   private readonly seats: Seat[];
@@ -154,7 +155,7 @@ export class Fleet implements Whole {
   }
 
   private lose(seat: Seat, index: number, { tally, made }: Report): void {
-    this.stats.lose(tally);
+    this.sum.lose(tally);
     seat.made = { clients: made.clients + SKIPPED, upstreams: made.upstreams + SKIPPED };
     void this.measured?.lose(index);
   }
@@ -185,8 +186,12 @@ export class Fleet implements Whole {
   }
 
   private reported(): void {
-    this.stats.update(this.reports.map(({ tally }) => tally));
+    this.sum.update(this.reports.map(({ tally }) => tally));
     void this.allotment.balance(this.config.maxClients, this.members, this.seats.length);
+  }
+
+  get stats(): Counted {
+    return this.sum.now;
   }
 
   get buffers(): Buffers {

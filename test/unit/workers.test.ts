@@ -93,25 +93,25 @@ describe('Counters of several workers', () => {
     const all = new Sum();
     const [a, b] = [tallyOf(stats(3, 10)), tallyOf(stats(4, 20))];
     all.update([a, b]);
-    expect([all.clients, all.logins, all.refused.get('max_clients')]).to.deep.equal([7, 30, 2]);
+    expect([all.now.clients, all.now.logins, all.now.refused.get('max_clients')]).to.deep.equal([7, 30, 2]);
     all.lose(a);
     all.update([b]);
-    expect([all.clients, all.logins, all.refused.get('max_clients')]).to.deep.equal([4, 30, 2]);
-    expect(all.clientsPeak).to.equal(7);
-    expect(sum([...all.loginSeconds.spread.counts])).to.equal(2);
+    expect([all.now.clients, all.now.logins, all.now.refused.get('max_clients')]).to.deep.equal([4, 30, 2]);
+    expect(all.now.clientsPeak).to.equal(7);
+    expect(sum([...all.now.loginSeconds.spread.counts])).to.equal(2);
   });
 
   it('give quantiles of what came since the last time they were told', () => {
     const all = new Sum();
     const one = stats(0, 0);
     all.update([tallyOf(one)]);
-    expect(all.loginSeconds.quantile(0.5)).to.be.within(0.01, 0.012);
-    all.loginSeconds.clear();
-    expect(all.loginSeconds.quantile(0.5)).to.equal(0);
+    expect(all.now.loginSeconds.quantile(0.5)).to.be.within(0.01, 0.012);
+    all.now.loginSeconds.clear();
+    expect(all.now.loginSeconds.quantile(0.5)).to.equal(0);
     one.loginSeconds.add(1);
     all.update([tallyOf(one)]);
-    expect(all.loginSeconds.quantile(0.5)).to.be.within(1, 1.2);
-    expect(all.loginSeconds.spread).to.be.instanceOf(Spread);
+    expect(all.now.loginSeconds.quantile(0.5)).to.be.within(1, 1.2);
+    expect(all.now.loginSeconds.spread).to.be.instanceOf(Spread);
   });
 });
 
