@@ -218,10 +218,7 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   clientCloses(): void {
     this.ending.leaves();
-    if (this.config.close === 'instant') {
-      this.channels.abandonAll();
-      this.ending.farewell();
-    } else this.channels.leaveAll(() => this.ending.farewell());
+    this.channels.leaveAll(() => this.ending.farewell());
   }
 
   closeOkReceived(): void {

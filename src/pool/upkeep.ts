@@ -58,6 +58,10 @@ export function outdated<T extends Kept>(
   return old;
 }
 
+/** It is to end with its last lease. */
+export const isSpent = ({ retired, channels }: Pick<Upstream, 'retired' | 'channels'>): boolean =>
+  retired || channels.stuck > 0;
+
 /** A broker that restarts ends all connections, and without naming a fault; `upstreams` are those that are left. */
 export function mayHaveRestarted(
   upstreams: readonly Pick<Upstream, 'address'>[],

@@ -153,6 +153,10 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
     this.owner?.channelFreed(this);
   }
 
+  channelStuck(number: number): void {
+    this.owner?.channelStuck(this, number);
+  }
+
   /** The broker owes an answer and has sent nothing for a while: another upstream is the better choice. */
   get suspect(): boolean {
     return this.silence.suspect;
@@ -287,11 +291,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   /** Closes politely: connection.close, then the socket when the broker has answered. */
   close(text = 'closed by amqproxy'): void {
-    if (this.state === 'closed' || this.state === 'closing') return;
-    if (this.state !== 'live') {
-      this.destroy();
-      return;
-    }
+    if (this.state === 'handshake') this.destroy();
+    if (this.state !== 'live') return;
     this.state = 'closing';
     this.retired = true;
     this.out.write(frames.connectionClose({ code: 200, text, classId: 0, methodId: 0 }));
