@@ -63,7 +63,8 @@ export function keep(piece: Buffer): Buffer {
   if (memory === shared.buffer) return copy(piece);
   const block = blocks.get(memory);
   if (block === undefined) return piece;
-  if (piece.length < SMALL && block.bytes.length === READ_SIZE) return copy(piece);
+  const { length } = piece;
+  if (length < TINY || (length < SMALL && block.bytes.length === READ_SIZE)) return copy(piece);
   block.users++;
   return piece;
 }
@@ -78,6 +79,7 @@ function copy(piece: Buffer): Buffer {
 
 /** Ends what `keep` began. */
 export function release(piece: Buffer): void {
+  if (piece.length < TINY) return; // that was a copy
   const block = blocks.get(piece.buffer);
   if (block !== undefined) dropBlock(block);
 }

@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { CloseReason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
-import { AGAIN, type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
+import { type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Denial } from '../pool/denial.ts';
@@ -223,14 +223,6 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   closeOkReceived(): void {
     this.ending.finish();
-  }
-
-  updateSecret(frame: Buffer): Verdict {
-    if (!this.promotion.promote('connection.update-secret')) return this.state === 'running' ? AGAIN : NEXT;
-    this.promotion.spend();
-    this.runs.send();
-    this.promotion.upstream!.out.write(Buffer.from(frame));
-    return NEXT;
   }
 
   updateSecretOk(): void {
