@@ -13,7 +13,7 @@ const ENOUGH = 4;
 /** Reads that are taken to be alone before it is looked again whether they are. */
 const LOOK = 32;
 
-class Turn {
+export class Turn {
   private readonly senders: Sender[] = [];
   private scheduled = false;
   /** A read is being handled. */

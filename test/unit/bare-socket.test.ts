@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { acceptBare, type BareSocket, bareSockets } from '../../src/io/bare-socket.ts';
+import { acceptBare, type BareSocket, bareOf, bareSockets } from '../../src/io/bare-socket.ts';
 import type { Reader } from '../../src/io/wire.ts';
 import { until } from '../support/rabbitmq.ts';
 
@@ -171,6 +171,26 @@ describe('A bare socket', () => {
     await until('the close', () => notes.isClosed);
     expect((notes.error as NodeJS.ErrnoException).code).to.equal('ECONNRESET');
     expect(socket.remoteAddress).to.equal('127.0.0.1');
+  });
+
+  it('can be one that we have connected: net.Socket has no part in it any more', async () => {
+    const listening = createServer({ allowHalfOpen: true }, peer =>
+      peer.on('data', bytes => peer.write(bytes)),
+    );
+    await once(listening.listen(0, '127.0.0.1'), 'listening');
+    const ours = connect((listening.address() as AddressInfo).port, '127.0.0.1');
+    const taken = await new Promise<BareSocket | null>(resolve =>
+      ours.once('connect', () => resolve(bareOf(ours))),
+    );
+    const echo = new Notes();
+    taken!.readInto(echo);
+    ours.destroy();
+    taken!.write(Buffer.from('to and fro'));
+    await until('it to come back', () => echo.text === 'to and fro');
+    expect(bareOf(ours)).to.equal(null);
+    taken!.destroy();
+    await until('the close', () => echo.isClosed);
+    listening.close();
   });
 
   it('takes nothing more once it has ended', async () => {
