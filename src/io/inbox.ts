@@ -4,7 +4,7 @@
  */
 import { type OnReadOpts, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { type Block, dropBlock, READ_SIZE, shared, sharedIsFree, takeBlock } from '../memory.ts';
+import { type Block, dropBlock, READ_SIZE, read, shared, sharedIsFree, takeBlock } from '../memory.ts';
 
 /** A socket that fills a whole buffer is busy and reads into blocks of its own, until it reads less than this. */
 const BUSY_BYTES = READ_SIZE / 4;
@@ -37,7 +37,7 @@ export class Inbox {
   /** So many bytes were read into the memory that `next` gave. */
   took(bytes: number, buffer: Buffer): void {
     this.lastRead = bytes;
-    this.consumer.consume(buffer.subarray(0, bytes));
+    this.consumer.consume(read(buffer, bytes));
     if (buffer === shared) sharedIsFree(bytes);
   }
 
