@@ -22,6 +22,8 @@ export interface Block {
 }
 
 export const shared = Buffer.allocUnsafeSlow(READ_SIZE);
+/** Beginnings of it that are needed again and again: to make one costs more than to find it. */
+const beginnings: Buffer[] = Array.from({ length: TINY }, (_, size) => shared.subarray(0, size));
 const blocks = new WeakMap<ArrayBufferLike, Block>();
 /** By the logarithm of their size. */
 const free: Block[][] = Array.from({ length: 32 - Math.clz32(READ_SIZE) }, () => []);
@@ -52,6 +54,10 @@ export function dropBlock(block: Block): void {
   if (others.length < FREE_MAX) others.push(block);
 }
 
+/** What was read into the shared buffer, or a block. */
+export const read = (memory: Buffer, size: number): Buffer =>
+  memory === shared && size < TINY ? beginnings[size] : memory.subarray(0, size);
+
 /** Whoever wanted the bytes that were read into the shared buffer has them. */
 export function sharedIsFree(bytes: number): void {
   if (poisons) shared.fill(POISON, 0, bytes);
@@ -63,7 +69,8 @@ export function keep(piece: Buffer): Buffer {
   if (memory === shared.buffer) return copy(piece);
   const block = blocks.get(memory);
   if (block === undefined) return piece;
-  if (piece.length < SMALL && block.bytes.length === READ_SIZE) return copy(piece);
+  const { length } = piece;
+  if (length < TINY || (length < SMALL && block.bytes.length === READ_SIZE)) return copy(piece);
   block.users++;
   return piece;
 }
@@ -78,6 +85,7 @@ function copy(piece: Buffer): Buffer {
 
 /** Ends what `keep` began. */
 export function release(piece: Buffer): void {
+  if (piece.length < TINY) return; // that was a copy
   const block = blocks.get(piece.buffer);
   if (block !== undefined) dropBlock(block);
 }

@@ -18,6 +18,7 @@ import { sequel } from './sequel.ts';
 
 /** The client, as its channels need it. */
 export interface ChannelOwner extends Peer {
+  readonly channels: Peer['channels'] & { mayLeave(lease: Lease): boolean };
   /** Sends the frames that have been scanned but not forwarded yet. */
   sendRun(): void;
   /** A channel's state has changed: frames may be taken that had to wait. */
@@ -148,7 +149,7 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
 
   /** The client closes the channel. False when it has to wait for its close-ok. */
   close(instant: boolean): void {
-    if (instant) this.abandonLease();
+    if (instant && this.lease !== null && this.peer.channels.mayLeave(this.lease)) this.abandonLease();
     this.end({ next: 'close' });
   }
 
@@ -164,8 +165,9 @@ export class ClientChannel implements LeaseHolder, LaneOwner {
 
   /** The broker reads nothing from its upstream for now, because of others' publishes: this client need not wait there. */
   get leavesBlocked(): boolean {
-    const { lease } = this;
-    return lease !== null && lease.upstream.blocked !== null && !lease.atStake && !lease.dirty;
+    const { lease, peer } = this;
+    if (lease === null || lease.upstream.blocked === null || lease.atStake || lease.dirty) return false;
+    return peer.channels.mayLeave(lease);
   }
 
   /** Closes the channel as the broker would, after what came before on it. */

@@ -250,6 +250,15 @@ export class ClientChannels {
 
   // ---- away from it
 
+  /**
+   * Whether the upstream channel can be left to itself. Where the broker reads nothing until an alarm ends, and there is no other
+   * upstream, one after the other would be in use until then.
+   */
+  mayLeave({ upstream }: Lease): boolean {
+    const { pool, name } = this.session;
+    return upstream.blocked === null || upstream.channels.mayLeave(name) || pool.hasUnblocked;
+  }
+
   /** Gives back what a quiet client does not need: its clean channels on shared upstreams. */
   releaseIdle(): void {
     if (this.promotion.lease !== null) return;
@@ -283,8 +292,16 @@ export class ClientChannels {
     this.confirmsDue = Number.POSITIVE_INFINITY;
   }
 
-  /** Ends all leases, then gives the private upstream back; `done` when the broker has handled all that was sent. */
+  /**
+   * Ends all leases, then gives the private upstream back; `done` when the broker has handled all that was sent, or at once if
+   * nobody is to wait for that.
+   */
   leaveAll(done: () => void): void {
+    if (this.session.config.close === 'instant' && [...this.leases()].every(lease => this.mayLeave(lease))) {
+      this.abandonAll();
+      done();
+      return;
+    }
     this.session.sendRun();
     this.onLeft = done;
     this.leaving = 1;

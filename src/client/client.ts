@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { CloseReason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
-import { AGAIN, type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
+import { type BadFrame, FrameScanner, NEXT, type Verdict } from '../amqp/scanner.ts';
 import type { Config } from '../config/options.ts';
 import { PAUSE, type Transport, type TransportUser } from '../io/transport.ts';
 import type { Denial } from '../pool/denial.ts';
@@ -80,15 +80,13 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.context = context;
     this.handshake = new ClientHandshake(this, context);
     this.runs = new Runs(this);
-    this.promotion = new Promotion(this, () => this.channels.moveAll());
+    this.promotion = new Promotion(this);
     this.channels = new ClientChannels(this, this.promotion);
     this.pressure = new BackPressure(this);
     this.alarms = new Alarms(this);
     this.timeouts = new Timeouts(this, this.channels, now);
     const discarded = new DiscardedContent(this, this.runs);
-    this.publisher = new Publisher(this, this.channels, this.promotion, this.runs, discarded, bytes =>
-      this.scanner.rewind(bytes),
-    );
+    this.publisher = new Publisher(this, this.channels, this.promotion, this.runs, discarded);
     const methods = new Methods(this, this.channels, this.promotion, this.runs);
     const sink = new ClientFrames(this, this.channels, this.publisher, discarded, methods);
     this.scanner = new FrameScanner(sink, HANDSHAKE_FRAME_MAX, this.publisher);
@@ -220,22 +218,11 @@ export class Client implements Connection, Newcomer, TransportUser {
 
   clientCloses(): void {
     this.ending.leaves();
-    if (this.config.close === 'instant') {
-      this.channels.abandonAll();
-      this.ending.farewell();
-    } else this.channels.leaveAll(() => this.ending.farewell());
+    this.channels.leaveAll(() => this.ending.farewell());
   }
 
   closeOkReceived(): void {
     this.ending.finish();
-  }
-
-  updateSecret(frame: Buffer): Verdict {
-    if (!this.promotion.promote('connection.update-secret')) return this.state === 'running' ? AGAIN : NEXT;
-    this.promotion.spend();
-    this.runs.send();
-    this.promotion.upstream!.out.write(Buffer.from(frame));
-    return NEXT;
   }
 
   updateSecretOk(): void {
@@ -285,6 +272,14 @@ export class Client implements Connection, Newcomer, TransportUser {
     this.alarms.end();
     this.negotiated.pool?.topologies.forget(this);
     this.context.clientLeft(this);
+  }
+
+  moveAll(): boolean {
+    return this.channels.moveAll();
+  }
+
+  rewind(bytes: Buffer): void {
+    this.scanner.rewind(bytes);
   }
 
   stopScanning(): void {

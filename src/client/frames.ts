@@ -19,8 +19,6 @@ export interface Connection extends Session {
   handshakeMethod(methodKey: number, buf: Buffer, at: number, size: number): Verdict;
   clientCloses(): void;
   closeOkReceived(): void;
-  /** connection.update-secret. */
-  updateSecret(frame: Buffer): Verdict;
   badFrame(bad: BadFrame): void;
 }
 
@@ -182,7 +180,7 @@ export class ClientFrames implements FrameSink {
       return NEXT;
     }
     if (methodKey === M.CONNECTION_UPDATE_SECRET)
-      return connection.updateSecret(buf.subarray(at, at + 8 + size));
+      return this.methods.updateSecret(buf.subarray(at, at + 8 + size));
     return connection.offend(offences.wrongState('running', methodKey));
   }
 }

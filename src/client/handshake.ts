@@ -218,7 +218,7 @@ export class ClientHandshake {
         ...error.why,
         text: error.why.text.replace('mechanism PLAIN', `mechanism ${this.login!.mechanism}`),
       };
-      const told = why !== null && (why.code !== 403 || this.login!.failureClose);
+      const told = why !== null && (why.code !== 403 || this.login!.properties.failureClose);
       this.client.ending.refuse('refused', told ? why : null, error.message);
     }
   }

@@ -48,6 +48,16 @@ export class Methods {
     return this.session.state === 'running' ? AGAIN : NEXT;
   }
 
+  /** connection.update-secret. */
+  updateSecret(frame: Buffer): Verdict {
+    const { session, promotion } = this;
+    if (!promotion.promote('connection.update-secret')) return session.state === 'running' ? AGAIN : NEXT;
+    promotion.spend();
+    this.runs.send();
+    promotion.upstream!.out.write(Buffer.from(frame));
+    return NEXT;
+  }
+
   handle(channel: ClientChannel, methodKey: number, buf: Buffer, at: number, size: number): Verdict {
     const { session } = this;
     const method = METHODS.get(methodKey);

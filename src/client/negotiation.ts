@@ -7,19 +7,24 @@ import { decodeTable, type Table } from '../amqp/table.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { BrokerProfile, Offer } from '../upstream/profile.ts';
 
-export interface Login {
-  mechanism: string;
-  /** What the application calls its connection, and itself. */
+/** What an application says of itself. */
+interface Properties {
+  /** What it calls its connection, and itself. */
   title: string;
   product: string;
+  /** The capabilities that it has announced. */
+  cancelNotify: boolean;
+  blockedNotify: boolean;
+  failureClose: boolean;
+}
+
+export interface Login {
+  mechanism: string;
+  properties: Properties;
   /** Null when the mechanism is not known or the response not what it prescribes. */
   credentials: Credentials | null;
   /** As it came; empty once it is not needed. */
   response: Buffer;
-  /** The capabilities the client announced. */
-  cancelNotify: boolean;
-  blockedNotify: boolean;
-  failureClose: boolean;
 }
 
 /** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
@@ -31,18 +36,13 @@ export const isProtocolHeader = (bytes: Buffer): boolean => HEADERS.includes(byt
 /** Characters of what an application calls itself that are kept. */
 const LONGEST_TITLE = 128;
 
-/** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
-export function readStartOk(args: Buffer, profile: BrokerProfile): Login | string {
-  const tableSize = 4 + args.readUInt32BE(0);
-  let properties: Table;
-  try {
-    properties = decodeTable(args, 0, tableSize);
-  } catch (error) {
-    return (error as Error).message;
-  }
-  const mechanism = frames.readShortstr(args, tableSize);
-  const response = tableSize + 1 + args[tableSize];
-  const bytes = Buffer.from(args.subarray(response + 4, response + 4 + args.readUInt32BE(response)));
+/** The last client properties, as bytes and read: those of the next client are often the same. */
+let lastBytes: Buffer = Buffer.alloc(0);
+let last: Properties;
+
+function readProperties(args: Buffer, size: number): Properties {
+  if (size === lastBytes.length && lastBytes.compare(args, 0, size) === 0) return last;
+  const properties = decodeTable(args, 0, size);
   const { capabilities } = properties;
   const can = (name: string): boolean =>
     typeof capabilities === 'object' && capabilities !== null && (capabilities as Table)[name] === true;
@@ -52,15 +52,34 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
     // a part of a text would keep the whole of it in memory
     return value.length <= LONGEST_TITLE ? value : Buffer.from(value.slice(0, LONGEST_TITLE)).toString();
   };
-  return {
-    mechanism,
+  last = {
     title: words('connection_name'),
     product: words('product'),
-    credentials: profile.mechanisms.includes(mechanism) ? readResponse(mechanism, bytes) : null,
-    response: bytes,
     cancelNotify: can('consumer_cancel_notify'),
     blockedNotify: can('connection.blocked'),
     failureClose: can('authentication_failure_close'),
+  };
+  lastBytes = Buffer.from(args.subarray(0, size));
+  return last;
+}
+
+/** Reads the (well-formed) arguments of start-ok; a string says what is wrong with them. */
+export function readStartOk(args: Buffer, profile: BrokerProfile): Login | string {
+  const tableSize = 4 + args.readUInt32BE(0);
+  let properties: Properties;
+  try {
+    properties = readProperties(args, tableSize);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const mechanism = frames.readShortstr(args, tableSize);
+  const response = tableSize + 1 + args[tableSize];
+  const bytes = Buffer.from(args.subarray(response + 4, response + 4 + args.readUInt32BE(response)));
+  return {
+    mechanism,
+    properties,
+    credentials: profile.mechanisms.includes(mechanism) ? readResponse(mechanism, bytes) : null,
+    response: bytes,
   };
 }
 
@@ -81,7 +100,7 @@ export class Negotiated {
   cancelNotify = false;
   blockedNotify = false;
 
-  login({ credentials, title, product, cancelNotify, blockedNotify }: Login): void {
+  login({ credentials, properties: { title, product, cancelNotify, blockedNotify } }: Login): void {
     this.title = title;
     this.product = product;
     this.user = credentials?.user ?? '';

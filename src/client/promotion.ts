@@ -24,15 +24,12 @@ const STAYING = new Set([SESSION, EXCLUSIVE, 'basic.consume']);
 
 export class Promotion {
   private readonly session: Session;
-  /** Has the channels that can leave their upstreams; true when none is on its way. */
-  private readonly moved: () => boolean;
   private state: State = SHARED;
   /** Why it has, or wants, one for itself. */
   private reason = '';
 
-  constructor(session: Session, moved: () => boolean) {
+  constructor(session: Session) {
     this.session = session;
-    this.moved = moved;
   }
 
   get lease(): PrivateLease | null {
@@ -75,7 +72,7 @@ export class Promotion {
 
   /** A channel may have left its upstream. */
   advance(): void {
-    if (this.moving && this.moved() && this.moving) this.request(() => this.session.goOn());
+    if (this.moving && this.session.moveAll() && this.moving) this.request(() => this.session.goOn());
   }
 
   /** To be asked again after a channel has moved: if that took no time, the client has gone on meanwhile. */

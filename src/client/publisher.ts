@@ -36,7 +36,6 @@ export class Publisher implements MessageSink {
   private readonly runs: Runs;
   private readonly discarded: DiscardedContent;
   /** Has bytes of earlier frames scanned again. */
-  private readonly rewind: (bytes: Buffer) => void;
   private readonly incomplete: IncompleteMessages;
   // the message in the chunk at hand that is not complete yet
   private messageOf: ClientChannel | null = null;
@@ -50,7 +49,6 @@ export class Publisher implements MessageSink {
     promotion: Promotion,
     runs: Runs,
     discarded: DiscardedContent,
-    rewind: (bytes: Buffer) => void,
   ) {
     this.session = session;
     this.incomplete = new IncompleteMessages(session);
@@ -58,7 +56,6 @@ export class Publisher implements MessageSink {
     this.promotion = promotion;
     this.runs = runs;
     this.discarded = discarded;
-    this.rewind = rewind;
   }
 
   /** What the scanner is told when a frame must wait, or when waiting has ended in an error already. */
@@ -294,7 +291,7 @@ export class Publisher implements MessageSink {
     const begun = this.incomplete.take(message);
     message.expect = METHOD;
     frames.renumber(begun, channel.id);
-    this.rewind(begun);
+    this.session.rewind(begun);
     if (this.channels.toPrivate(channel, 'a message larger than message_buffer')) this.session.goOn();
     return AGAIN;
   }

@@ -34,6 +34,10 @@ export interface Session extends ChannelOwner, PrivateHolder, TopologyOwner {
   offend(why: Offence): Verdict;
   /** Closes it because something cannot be had. */
   deny(denial: Denial): void;
+  /** Has the channels that can leave their upstreams; true when none is on its way. */
+  moveAll(): boolean;
+  /** Has bytes of earlier frames scanned again, before the one at hand. */
+  rewind(bytes: Buffer): void;
   /** A consumer of this client is on a shared upstream. */
   sharesConsumer(): void;
   /** Reads it no more until an upstream has taken what waits for it. */

@@ -24,14 +24,6 @@ function stakeholders(proxy: Proxy, scope: Scope): Client[] {
   });
 }
 
-/** By the route's name: whom it holds is as it was when it began, whatever a reload makes of the routes. */
-const holds = new WeakMap<Proxy, Map<string, { routes: ReadonlySet<Route> } | null>>();
-const holdsOf = (proxy: Proxy): Map<string, { routes: ReadonlySet<Route> } | null> => {
-  const known = holds.get(proxy) ?? new Map();
-  holds.set(proxy, known);
-  return known;
-};
-
 interface Held {
   scope: string;
   /** Nothing is under way there. */
@@ -52,7 +44,7 @@ export async function hold(
   const route = routeNamed(proxy, name);
   if (proxy.registry.paused) return null;
   const scope = whoGoesWith(proxy, route);
-  holdsOf(proxy).set(name, scope);
+  proxy.held.set(name, scope);
   proxy.registry.pause(scope?.routes);
   const quiet = await settled(proxy, scope, seconds, signal);
   return {
@@ -65,17 +57,16 @@ export async function hold(
 
 /** Closes those who hold on; how many. */
 export function evict(proxy: Proxy, name: string, why: string): number {
-  const left = stakeholders(proxy, holdsOf(proxy).get(name) ?? null);
+  const left = stakeholders(proxy, proxy.held.get(name) ?? null);
   for (const client of left) client.ending.kill(why);
   return left.length;
 }
 
 /** They go on; how many have waited. */
 export function release(proxy: Proxy, name: string): number {
-  const all = holdsOf(proxy);
-  const scope = all.get(name);
+  const scope = proxy.held.get(name);
   if (scope === undefined) return 0;
-  all.delete(name);
+  proxy.held.delete(name);
   const pools = [...proxy.registry.pools].filter(pool => poolIn(scope, pool));
   const waited = pools.reduce((n, pool) => n + pool.waiters.length, 0);
   proxy.registry.resume(scope?.routes);

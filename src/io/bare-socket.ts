@@ -1,11 +1,11 @@
 /**
- * A TCP connection that a listener has accepted, on the runtime's own handle: net.Socket and its streams cost a short client as
- * much as all the rest that is done for it. Private to the runtime, so `bareSockets` says whether everything is there as it
+ * A TCP connection on the runtime's own handle: net.Socket and its streams cost a short client as much as all the rest that is
+ * done for it, and who waits for a broker's answer some of that time. Private to the runtime, so `bareSockets` says whether everything is there as it
  * is known; where it is not, net.Socket serves.
  */
 import { Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { Reader, Wire } from './wire.ts';
+import type { Reader, Waiter, Wire } from './wire.ts';
 
 interface Request {
   oncomplete: (status: number) => void;
@@ -24,8 +24,8 @@ interface Handle {
   writeBuffer(request: Request, buffer: Buffer): number;
   writev(request: Request, buffers: Buffer[], allBuffers: true): number;
   shutdown(request: Request): number;
-  close(closed: () => void): void;
-  reset(closed: () => void): number;
+  close(closed: (this: Handle) => void): void;
+  reset(closed: (this: Handle) => void): number;
   getpeername(name: Name): number;
   getsockname(name: Name): number;
   setNoDelay(on: boolean): number;
@@ -108,6 +108,15 @@ export function acceptBare(
   return true;
 }
 
+/** The same connection as this socket's, which has just connected, and is nothing any more then; null where that cannot be. */
+export function bareOf(socket: Socket): BareSocket | null {
+  const owner = socket as unknown as { _handle: Handle | null };
+  const { _handle: handle } = owner;
+  if (runtime === null || !(handle instanceof runtime.TCP)) return null;
+  owner._handle = null;
+  return new BareSocket(handle);
+}
+
 /** One request serves all writes that the kernel takes at once. */
 let spare: Request | null = null;
 
@@ -124,7 +133,7 @@ export class BareSocket implements Wire {
   private readEnded = false;
   private writeFinished = false;
   private corked: Buffer[] | null = null;
-  private done: (() => void) | null = null;
+  private waiter: Waiter | null = null;
   private error: Error | null = null;
   private readonly peer: Name = {};
   private readonly own: Name = {};
@@ -189,8 +198,11 @@ export class BareSocket implements Wire {
     if (corked !== null && corked.length > 0) this.send(corked);
   }
 
-  write(bytes: Buffer, done?: () => void): void {
-    if (done !== undefined) this.done = done;
+  tell(waiter: Waiter): void {
+    this.waiter = waiter;
+  }
+
+  write(bytes: Buffer): void {
     if (this.corked === null) this.send(bytes);
     else this.corked.push(bytes);
   }
@@ -222,7 +234,7 @@ export class BareSocket implements Wire {
     this.writableLength -= size;
     if (this.destroyed) return;
     if (status < 0) this.destroy(failure('write', status));
-    else this.done?.();
+    else this.waiter?.written();
   }
 
   get writeQueueSize(): number {
@@ -251,7 +263,7 @@ export class BareSocket implements Wire {
     if (this.destroyed) return;
     this.destroyed = true;
     this.error = error;
-    this.handle.close(() => this.closed());
+    this.handle.close(onClosed);
   }
 
   resetAndDestroy(): void {
@@ -261,14 +273,14 @@ export class BareSocket implements Wire {
       return;
     }
     this.destroyed = true;
-    this.handle.reset(() => this.closed());
+    this.handle.reset(onClosed);
   }
 
-  private closed(): void {
+  closed(): void {
     const { reader, error } = this;
     this.reader = null;
     this.block = null;
-    this.done = null;
+    this.waiter = null;
     reader?.closed(error);
   }
 
@@ -302,6 +314,10 @@ export class BareSocket implements Wire {
 
 function onRead(this: Handle): Buffer | undefined {
   return this[OWNER].read(runtime!.streamBaseState[runtime!.kReadBytesOrError]);
+}
+
+function onClosed(this: Handle): void {
+  this[OWNER].closed();
 }
 
 function failure(call: string, error: number): Error {

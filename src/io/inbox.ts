@@ -4,16 +4,21 @@
  */
 import { type OnReadOpts, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { type Block, dropBlock, READ_SIZE, shared, sharedIsFree, takeBlock } from '../memory.ts';
+import { type Block, dropBlock, READ_SIZE, read, shared, sharedIsFree, takeBlock } from '../memory.ts';
 
 /** A socket that fills a whole buffer is busy and reads into blocks of its own, until it reads less than this. */
 const BUSY_BYTES = READ_SIZE / 4;
 
-const ignore = (): void => {};
+/** Gets what was read. */
+export interface Consumer {
+  /** Borrowed bytes (`memory.ts`). */
+  consume(chunk: Buffer): void;
+}
+
+const NOBODY: Consumer = { consume: () => {} };
 
 export class Inbox {
-  /** Gets what was read; borrowed bytes (`memory.ts`). */
-  consume: (chunk: Buffer) => void = ignore;
+  consumer = NOBODY;
   private block: Block | null = null;
   private lastRead = 0;
   private closed = false;
@@ -32,7 +37,7 @@ export class Inbox {
   /** So many bytes were read into the memory that `next` gave. */
   took(bytes: number, buffer: Buffer): void {
     this.lastRead = bytes;
-    this.consume(buffer.subarray(0, bytes));
+    this.consumer.consume(read(buffer, bytes));
     if (buffer === shared) sharedIsFree(bytes);
   }
 
@@ -43,7 +48,7 @@ export class Inbox {
   adopt(accepted: Socket): Socket {
     const { _handle: handle } = accepted as unknown as { _handle?: unknown };
     if (accepted instanceof TLSSocket || !handle) {
-      accepted.on('data', (chunk: Buffer) => this.consume(chunk));
+      accepted.on('data', (chunk: Buffer) => this.consumer.consume(chunk));
       return accepted;
     }
     (accepted as unknown as { _handle: unknown })._handle = null;
@@ -66,7 +71,7 @@ export class Inbox {
 
   close(): void {
     this.closed = true;
-    this.consume = ignore;
+    this.consumer = NOBODY;
     if (this.block !== null) dropBlock(this.block);
     this.block = null;
   }

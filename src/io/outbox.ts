@@ -4,17 +4,8 @@
  */
 import { keep, READ_SIZE, release } from '../memory.ts';
 import type { Traffic } from '../stats.ts';
-import type { Wire } from './wire.ts';
-
-const dirty: Outbox[] = [];
-let scheduled = false;
-
-function flushAll(): void {
-  scheduled = false;
-  // A flush may write to other outboxes (who waited for it to drain): they are appended and flushed in the same pass.
-  for (let i = 0; i < dirty.length; i++) dirty[i].flushMarked();
-  dirty.length = 0;
-}
+import { type Sender, turn } from './turn.ts';
+import type { Waiter, Wire } from './wire.ts';
 
 /** Below this, pieces are copied into one buffer: cheaper than a vectored write. */
 const JOIN_BELOW = 16_384;
@@ -23,7 +14,7 @@ const FLUSH_AT = READ_SIZE;
 
 let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
-export class Outbox {
+export class Outbox implements Sender, Waiter {
   private readonly socket: Wire;
   private readonly traffic: Traffic;
   private pieces: Buffer[] = [];
@@ -33,7 +24,8 @@ export class Outbox {
   private answering = false;
   /** What the kernel has not taken yet, oldest first, each with the value of `total` when it was written. */
   private unwritten: { pieces: Buffer[]; total: number }[] = [];
-  private readonly onWritten = (): void => this.written();
+  /** What a socket calls that has to be given a function with each write. */
+  private whenWritten: (() => void) | undefined;
   /** Told once all has gone out; null when nobody waits for that. */
   private onDrained: (() => void) | null = null;
   /** Bytes that have gone to the kernel or wait for it. */
@@ -42,6 +34,7 @@ export class Outbox {
   constructor(socket: Wire, traffic: Traffic) {
     this.socket = socket;
     this.traffic = traffic;
+    socket.tell?.(this);
   }
 
   /** Queues bytes that are borrowed from what was read. */
@@ -55,11 +48,7 @@ export class Outbox {
     this.bytes += piece.length;
     if (!this.marked && !this.answering) {
       this.marked = true;
-      dirty.push(this);
-      if (!scheduled) {
-        scheduled = true;
-        setImmediate(flushAll);
-      }
+      turn.add(this);
     }
     if (this.bytes >= FLUSH_AT) this.flush();
   }
@@ -114,11 +103,11 @@ export class Outbox {
     this.traffic.bytesOut += bytes;
     if (n > 1 && bytes <= JOIN_BELOW) this.writeJoint(pieces, bytes);
     else {
-      if (n === 1) socket.write(pieces[0], this.onWritten);
+      if (n === 1) socket.write(pieces[0], this.done);
       else {
         socket.cork();
         for (let i = 0; i < n - 1; i++) socket.write(pieces[i]);
-        socket.write(pieces[n - 1], this.onWritten);
+        socket.write(pieces[n - 1], this.done);
         socket.uncork();
       }
       if (socket.writableLength === 0) pieces.forEach(release);
@@ -137,12 +126,17 @@ export class Outbox {
       at += piece.copy(joint, at);
       release(piece);
     }
-    if (told) socket.write(joint.subarray(0, bytes), this.onWritten);
+    if (told) socket.write(joint.subarray(0, bytes), this.done);
     else socket.write(joint.subarray(0, bytes));
     if (socket.writableLength > 0) joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
   }
 
-  private written(): void {
+  private get done(): (() => void) | undefined {
+    if (this.socket.tell === undefined) this.whenWritten ??= () => this.written();
+    return this.whenWritten;
+  }
+
+  written(): void {
     const { unwritten } = this;
     const { taken } = this;
     while (unwritten.length > 0 && unwritten[0].total <= taken) unwritten.shift()!.pieces.forEach(release);

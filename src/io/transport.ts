@@ -9,9 +9,10 @@ import type { Traffic } from '../stats.ts';
 import { type Arrival, isLoopback, type Origin } from './arrival.ts';
 import { type Accepted, BareSocket } from './bare-socket.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { Inbox } from './inbox.ts';
+import { type Consumer, Inbox } from './inbox.ts';
 import { Outbox } from './outbox.ts';
 import { certificateFault, certificateName } from './peer-certificate.ts';
+import { turn } from './turn.ts';
 import { unacked } from './unacked.ts';
 import type { Reader } from './wire.ts';
 
@@ -42,7 +43,7 @@ const KEEPALIVE_S = 30;
 
 const ignore = (): void => {};
 
-export class Transport implements Reader {
+export class Transport implements Reader, Consumer {
   private readonly socket: Accepted;
   readonly out: Outbox;
   readonly heartbeat: Heartbeat;
@@ -87,7 +88,7 @@ export class Transport implements Reader {
     if (accepted instanceof BareSocket) return new Transport(accepted, inbox, traffic, accepted, origin);
     if (tls === null) {
       const socket = inbox.adopt(accepted);
-      if (first !== null) process.nextTick(() => inbox.consume(first)); // nothing is read before that
+      if (first !== null) process.nextTick(() => inbox.consumer.consume(first)); // nothing is read before that
       return new Transport(socket, inbox, traffic, socket, origin);
     }
     void accepted.remoteAddress; // looked up now, to be known after an early end, too
@@ -122,7 +123,7 @@ export class Transport implements Reader {
   start(user: TransportUser): void {
     this.user = user;
     const { socket, tcp, inbox } = this;
-    inbox.consume = chunk => this.consume(chunk);
+    inbox.consumer = this;
     if (socket instanceof BareSocket) {
       socket.readInto(this);
       return;
@@ -144,14 +145,16 @@ export class Transport implements Reader {
     });
   }
 
-  private consume(chunk: Buffer): void {
+  consume(chunk: Buffer): void {
     this.heartbeat.lastRead = clock.now;
     this.traffic.bytesIn += chunk.length;
     this.bytesIn += chunk.length;
     const { out, user } = this;
+    turn.readBegins();
     out.answers();
     user?.received(chunk);
     out.answered();
+    turn.readEnds();
   }
 
   // ---- told by the socket

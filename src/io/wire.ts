@@ -10,7 +10,8 @@ export interface Wire {
   readonly remotePort?: number | undefined;
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
-  /** `done` is called when the kernel has taken the bytes, if they have to wait for that. */
+  /** Has `waiter` told when bytes that had to wait for the kernel have been taken; sockets without it tell `done` of each write. */
+  tell?(waiter: Waiter): void;
   write(bytes: Buffer, done?: () => void): unknown;
   /** What is written up to `uncork` goes out together. */
   cork(): void;
@@ -22,6 +23,12 @@ export interface Wire {
   pause(): unknown;
   resume(): unknown;
   setKeepAlive(on: boolean, ms: number): unknown;
+}
+
+/** Who has written more than the kernel takes at once. */
+export interface Waiter {
+  /** It has taken some of it. */
+  written(): void;
 }
 
 /** What comes from a bare socket. */

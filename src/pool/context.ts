@@ -53,6 +53,8 @@ export interface PoolContext<Pool> {
   readonly stats: Stats;
   /** Takes a place for one more upstream of all pools; false when there is none (an idle one is asked to give way). */
   reserve(pool: Pool): boolean;
+  /** There is a place for one more, or will be: an idle one is asked to give way if need be. */
+  makesRoom(pool: Pool): boolean;
   /** There is no place for one more. */
   full(pool: Pool): boolean;
   /** The same for a login, in its turn; false when that has become `needless` meanwhile. Rejects with Denied. */

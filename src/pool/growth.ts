@@ -184,6 +184,7 @@ export class Growth {
   /** An upstream has ended; `gone` when its socket is closed, too. */
   ends(): void {
     this.ending++;
+    if (this.pool.upstreams.length === 0) this.forgetLimit();
   }
 
   gone(): void {

@@ -3,6 +3,18 @@ import type { Lease, LeaseHolder, Purpose } from '../upstream/lease.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { BEST, rank, UNFIT, type Want } from './placement.ts';
 
+/** How a pool lends, as it is now. */
+export interface Terms {
+  /** No upstream gets more channels. */
+  readonly newChannels: number;
+  /** The broker has blocked some upstreams. */
+  readonly alarm: boolean;
+  /** A new upstream is to be had: one that is not as good is not taken. */
+  readonly growsSoon: boolean;
+  /** An upstream that was named for a client that has left will do. */
+  readonly anyName: boolean;
+}
+
 export class Lending {
   /** Neither private, nor retired, nor known to be full. */
   private readonly upstreams = new Set<Upstream>();
@@ -15,26 +27,14 @@ export class Lending {
     this.upstreams.delete(upstream);
   }
 
-  /**
-   * A lease on the upstream that suits the purpose best; null when there is none, or none that is as good as a new one
-   * while one may be opened (`mayGrow`). None gets more than `maxChannels`. `alarm`: the broker has blocked some. `anyName`: one
-   * that was named for a client that has left will do.
-   */
-  lease(
-    holder: LeaseHolder,
-    purpose: Purpose,
-    confirm: boolean,
-    maxChannels: number,
-    alarm: boolean,
-    mayGrow: boolean,
-    anyName: boolean,
-  ): Lease | null {
-    const below = mayGrow ? UNFIT : Number.POSITIVE_INFINITY;
-    const want: Want = { purpose, home: holder.peer.channels.tenancy.home, alarm };
+  /** A lease on the upstream that suits the purpose best; null when there is none to be had on these terms. */
+  lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, terms: Terms): Lease | null {
+    const { newChannels: maxChannels } = terms;
+    const want: Want = { purpose, home: holder.peer.channels.tenancy.home, alarm: terms.alarm };
     let full: Set<Upstream> | null = null;
     for (;;) {
-      const upstream = this.best(want, below, full, anyName);
-      if (upstream === null) return null;
+      const upstream = this.best(want, full, terms);
+      if (upstream === null || (rank(upstream, want) >= UNFIT && terms.growsSoon)) return null;
       const lease = upstream.lease(holder, purpose, confirm, maxChannels);
       if (lease !== null) {
         if (upstream.busy === 1) upstream.consuming = purpose === 'consume';
@@ -46,12 +46,12 @@ export class Lending {
     }
   }
 
-  private best(want: Want, below: number, full: Set<Upstream> | null, anyName: boolean): Upstream | null {
+  private best(want: Want, full: Set<Upstream> | null, terms: Terms): Upstream | null {
     let found: Upstream | null = null;
-    let least = below;
+    let least = Number.POSITIVE_INFINITY;
     for (const upstream of this.upstreams) {
       if (full?.has(upstream)) continue;
-      if (!anyName && upstream.namedFor !== '' && upstream.busy === 0) continue;
+      if (upstream.namedFor !== '' && upstream.busy === 0 && !terms.anyName) continue;
       const value = rank(upstream, want);
       if (value >= least) continue;
       found = upstream;

@@ -10,14 +10,14 @@ import type { PoolContext, Way } from './context.ts';
 import { Demand, kindFor } from './demand.ts';
 import { type Denial, leaseTimeout, SHUTDOWN } from './denial.ts';
 import { type Grower, Growth } from './growth.ts';
-import { Lending } from './lending.ts';
+import { Lending, type Terms } from './lending.ts';
 import { type PrivateHolder, PrivateLease } from './private-lease.ts';
 import { isShared, Relief } from './relief.ts';
 import { Topologies } from './topologies.ts';
-import { mayHaveRestarted, mayKeep, outdated } from './upkeep.ts';
+import { isSpent, mayHaveRestarted, mayKeep, outdated } from './upkeep.ts';
 import { type Done, NO_WAIT, type Take, type Wait, Waiters } from './waiters.ts';
 
-export class Pool implements UpstreamOwner<Upstream>, Grower {
+export class Pool implements UpstreamOwner<Upstream>, Grower, Terms {
   readonly account: Account;
   readonly vhost: string;
   /** To its brokers. */
@@ -105,20 +105,22 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private take(holder: LeaseHolder, purpose: Purpose, confirm: boolean): Lease | null {
     if (this.waiters.held) return null;
-    const { newChannels: max, alarm, growth } = this;
-    const lease = this.lending.lease(holder, purpose, confirm, max, alarm, growth.soon, !this.opensMore);
+    const lease = this.lending.lease(holder, purpose, confirm, this);
     if (lease !== null) this.relief.lent(lease);
     return lease;
   }
 
-  /** One more upstream can be had soon. */
-  private get opensMore(): boolean {
-    return this.growth.soon && !this.context.full(this);
+  get anyName(): boolean {
+    return !this.growth.soon || this.context.full(this);
+  }
+
+  get growsSoon(): boolean {
+    return this.growth.soon && this.context.makesRoom(this);
   }
 
   /** The broker reads one, or will read a new one: who is on one that it has blocked is better off there. */
   get hasUnblocked(): boolean {
-    return this.growth.soon || this.upstreams.some(isShared);
+    return this.upstreams.some(isShared) || this.growsSoon;
   }
 
   /** Why no channel can be had while those who have them keep them: the broker's limit for the user. */
@@ -139,7 +141,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
 
   private takeUpstream(holder: PrivateHolder, title: string): PrivateLease | Denial | null {
     if (this.waiters.held) return null;
-    const upstream = this.lending.takeIdle(title, !this.opensMore);
+    const upstream = this.lending.takeIdle(title, this.anyName);
     if (upstream !== null) return new PrivateLease(upstream, holder, this);
     const { refusal } = this.growth;
     return refusal === null ? null : { cause: 'refused', why: refusal };
@@ -155,7 +157,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
     done?.();
     if (upstream.state !== 'live') return;
     upstream.unsettled = upstream.busy > 0;
-    if (upstream.retired) this.retire(upstream);
+    if (isSpent(upstream)) this.retire(upstream);
     else if (!upstream.unsettled) {
       this.lending.add(upstream);
       this.serve();
@@ -181,7 +183,7 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   }
 
   /** Channels that a new upstream would have to lend. */
-  private get newChannels(): number {
+  get newChannels(): number {
     return this.way.quota.full ? 0 : this.way.route.config.maxUpstreamChannels;
   }
 
@@ -241,28 +243,28 @@ export class Pool implements UpstreamOwner<Upstream>, Grower {
   channelFreed(upstream: Upstream): void {
     if (upstream.busy === 0) upstream.unsettled = false;
     if (upstream.holder === null && !upstream.unsettled) {
-      if (upstream.retired && upstream.busy === 0) upstream.close();
+      if (isSpent(upstream) && upstream.busy === 0) this.retire(upstream);
       else if (!upstream.retired && upstream.state === 'live') this.lending.add(upstream);
     }
     if (this.waiters.length > 0) this.serve();
     else if (upstream.busy === 0) this.context.upstreamIdle();
   }
 
+  channelStuck({ name: id, address: upstream }: Upstream, channel: number): void {
+    this.context.report('warn', this, `Upstream does not answer on channel ${channel}`, { id, upstream });
+  }
+
   channelsChanged(by: number): void {
-    const { quota } = this.way;
-    if (by > 0) quota.opened();
-    else quota.ended(-by, () => this.context.upstreamIdle()); // it counts for all pools of the user
+    this.way.quota.change(by, () => this.context.upstreamIdle()); // it counts for all pools of the user
   }
 
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void {
     const { upstreams, growth, stats } = this;
-    const at = upstreams.indexOf(upstream);
-    if (at >= 0) upstreams.splice(at, 1);
+    upstreams.splice(upstreams.indexOf(upstream), 1);
     stats.upstreams--;
     this.lending.delete(upstream);
     this.alarm = upstreams.some(({ blocked }) => blocked !== null);
     growth.ends();
-    if (upstreams.length === 0) growth.forgetLimit();
     if (!upstream.retired) {
       const { name: id, address } = upstream;
       const text = why?.text ?? 'the connection ended';

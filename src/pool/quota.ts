@@ -39,20 +39,16 @@ export class ChannelQuota {
     return this.open >= this.limit;
   }
 
-  opened(): void {
-    this.open++;
-  }
-
-  /** `n` channels have ended; `freed` is called when they count no more. */
-  ended(n: number, freed: () => void): void {
-    if (!this.learned) {
-      this.open -= n;
+  /** So many channels were opened, or have ended (less than 0); `freed` is called when those count no more. */
+  change(by: number, freed: () => void): void {
+    if (by > 0 || !this.learned) {
+      this.open += by;
       return;
     }
-    this.settling += n;
+    this.settling -= by;
     setTimeout(() => {
-      this.settling -= n;
-      this.open -= n;
+      this.settling += by;
+      this.open += by;
       freed();
     }, SETTLE_MS);
   }

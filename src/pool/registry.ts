@@ -160,14 +160,20 @@ export class Registry implements PoolContext<Pool> {
   }
 
   reserveOn(route: Route): boolean {
-    if (this.isPausedOn(route)) return false;
-    const full = this.places.full(route, this.config.maxUpstreamsTotal);
-    if (full !== undefined) {
-      this.askToGiveWay(full);
-      return false;
-    }
+    if (this.isPausedOn(route) || !this.hasPlace(route)) return false;
     this.places.take(route);
     return true;
+  }
+
+  makesRoom({ way }: Pool): boolean {
+    return this.hasPlace(way.route) || this.givingWay;
+  }
+
+  /** There is a place for one more; an idle one is asked to give way if not. */
+  private hasPlace(route: Route): boolean {
+    const full = this.places.full(route, this.config.maxUpstreamsTotal);
+    if (full !== undefined) this.askToGiveWay(full);
+    return full === undefined;
   }
 
   /** The upstream that was dialed in a place has ended, or could not be had. */
@@ -313,10 +319,8 @@ export class Registry implements PoolContext<Pool> {
 
   /** Upstreams to this broker, on all routes or one, end with their last lease. True if there were some. */
   leaveBroker(name: string, only: Route | null = null): boolean {
-    let any = false;
-    for (const pool of this.pools)
-      if ((only === null || pool.way.route === only) && pool.leaveBrokers(name)) any = true;
-    return any;
+    const pools = [...this.pools].filter(({ way }) => only === null || way.route === only);
+    return pools.filter(pool => pool.leaveBrokers(name)).length > 0;
   }
 
   /** A broker is up again: who waits need not wait for the next attempt. */

@@ -58,6 +58,10 @@ export function outdated<T extends Kept>(
   return old;
 }
 
+/** It is to end with its last lease. */
+export const isSpent = ({ retired, channels }: Pick<Upstream, 'retired' | 'channels'>): boolean =>
+  retired || channels.stuck > 0;
+
 /**
  * Milliseconds from shortly before a broker is seen to be lost until its cluster has got over that. RabbitMQ keeps, by channel, the
  * node that led a quorum queue when the channel first published there; one that is gone then takes nothing on that channel as

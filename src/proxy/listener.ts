@@ -19,6 +19,7 @@ export interface ListenerContext {
   readonly log: Logger;
   /** Whether it says where it listens. */
   readonly tells: boolean;
+  warn(text: string): void;
   readonly introductions: Introductions;
   /** Whether one more may come; it is counted if not. */
   hasRoom(): boolean;
@@ -68,7 +69,7 @@ export class Listener {
   reload(wanted: ListenerSettings): void {
     const { tls } = this.settings;
     if (wanted.tls !== tls)
-      this.context.log.warn(
+      this.context.warn(
         `[${wanted.heading}] tls changes at the next restart only: its socket is ${this.given ? "the service manager's" : 'that of all workers'}`,
       );
     const settings = { ...wanted, tls };
@@ -78,7 +79,7 @@ export class Listener {
       this.tls = secured(settings);
     } catch (error) {
       // a file that was taken away since it was checked, or that a socket handed over still needs
-      this.context.log.warn(`[${settings.heading}] keeps its certificate: ${inWords(error as Error)}`);
+      this.context.warn(`[${settings.heading}] keeps its certificate: ${inWords(error as Error)}`);
     }
   }
 

@@ -57,7 +57,7 @@ export class Listeners {
   private readonly context: ListenersContext;
   private list: Listener[] = [];
   private given: readonly GivenSocket[] = [];
-  /** Whether it says where it listens. */
+  /** Whether it says where it listens, and what is wrong with that. */
   tells = true;
   /** Where those listened that a reload has ended. */
   private readonly former: AddressInfo[] = [];
@@ -69,6 +69,11 @@ export class Listeners {
 
   get log(): Logger {
     return this.context.log;
+  }
+
+  /** What is the same for all workers is said by one of them. */
+  warn(text: string): void {
+    this.log[this.tells ? 'warn' : 'debug'](text);
   }
 
   hasRoom(): boolean {
@@ -127,8 +132,14 @@ export class Listeners {
     });
   }
 
+  /** One more was handed over, for a section that the settings name from now on. */
+  adopt(socket: GivenSocket): void {
+    this.given = [...this.given, socket];
+  }
+
   /** Takes over the settings: sections that are new or moved listen there from now on, those that have gone do so no more. */
-  reload(): void {
+  reload(tells: boolean): void {
+    this.tells = tells;
     const wanted = listenersOf(this.context.config);
     this.list = this.list.filter(listener => {
       const settings = wanted.find(({ name }) => name === listener.settings.name);
@@ -146,10 +157,10 @@ export class Listeners {
       const there = this.list.some(listener => listener.settings.name === settings.name);
       if (there || isDefault(settings)) continue;
       this.open(settings).catch((error: ListenError) =>
-        this.log.warn(`[${settings.heading}] does not listen: ${listenFailure(error).text}`),
+        this.warn(`[${settings.heading}] does not listen: ${listenFailure(error).text}`),
       );
     }
-    if (this.list.length === 0) this.log.warn(`No client can come in any more: ${NO_PLACE}`);
+    if (this.list.length === 0) this.warn(`No client can come in any more: ${NO_PLACE}`);
   }
 
   /** Closes them; who has connected already is taken in before, where the kernel would hang up on him. */

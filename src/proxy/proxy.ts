@@ -10,6 +10,7 @@ import { type Denial, SHUTDOWN } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
 import { Registry } from '../pool/registry.ts';
 import { Stats } from '../stats.ts';
+import { type BrokerNews, say } from '../upstream/broker-news.ts';
 import type { BrokerProfile } from '../upstream/profile.ts';
 import { Admission } from './admission.ts';
 import { Balance } from './balance.ts';
@@ -54,15 +55,24 @@ export class Proxy implements ClientContext, RouteOwner {
   /** Draining, or ending at once. */
   stopping = false;
   readonly routes: Routes;
+  /**
+   * Who is held still by the operator's wish until a route has other brokers, by its name, null for everybody: they are as they
+   * were when it began, whatever a reload makes of the routes.
+   */
+  readonly held = new Map<string, { routes: ReadonlySet<Route> } | null>();
   private readonly clients: Admission;
   private readonly balance = new Balance();
   private readonly sentinel = new Sentinel();
   private readonly listeners: Listeners;
   private readonly janitor: Janitor;
 
-  constructor(config: Config, log: Logger) {
+  /** Says what an operator should hear of brokers. */
+  private readonly tell: (news: BrokerNews) => void;
+
+  constructor(config: Config, log: Logger, tell = (news: BrokerNews) => say(news, log)) {
     this.config = config;
     this.log = log;
+    this.tell = tell;
     this.stats.totals.max = config.metricsPools;
     this.routes = new Routes(config, this);
     this.registry = new Registry(this, this.routes);
@@ -115,6 +125,11 @@ export class Proxy implements ClientContext, RouteOwner {
     for (const route of this.routes.all) route.begin();
   }
 
+  /** One more socket to listen on: see Listeners. */
+  adopt(socket: GivenSocket): void {
+    this.listeners.adopt(socket);
+  }
+
   private tellWays(): void {
     for (const { name, addresses, trustsAnybody } of this.routes.all) {
       const way = name === 'main' ? '' : ` by [route ${name}]`;
@@ -154,22 +169,17 @@ export class Proxy implements ClientContext, RouteOwner {
     this.registry.retake(route);
   }
 
-  brokerChanged({ down }: { readonly down: boolean }, text: string): void {
-    this.log.warn(text);
-    if (!down) this.registry.retryNow();
+  brokerTells(news: BrokerNews): void {
+    this.tell(news);
+    if (news.is === 'up') this.registry.retryNow();
   }
 
   isSelf(socket: Socket): boolean {
     return this.listeners.accepts(socket);
   }
 
-  brokerSays(text: string): void {
-    this.log.warn(text);
-  }
-
   brokerGone(route: Route, name: string): void {
-    if (this.registry.leaveBroker(name, route))
-      this.log.info(`Broker ${name} is gone: its name stands for others now`);
+    if (this.registry.leaveBroker(name, route)) this.tell({ name, is: 'left' });
   }
 
   // ---- what clients and pools ask for
@@ -227,14 +237,14 @@ export class Proxy implements ClientContext, RouteOwner {
     for (const { dialer } of this.routes.all) dialer.maintain();
   }
 
-  /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). */
-  reload(config: Config): void {
+  /** Takes a checked configuration; what cannot change live keeps its value (the caller says so). `tells`: see `listen`. */
+  reload(config: Config, tells = true): void {
     this.config = config;
     const changed = this.routes.configure(config);
     for (const route of changed) this.registry.leaveBrokers(route);
     if (changed.length === 0) this.registry.forgetLimits();
     this.registry.reroute();
-    this.listeners.reload();
+    this.listeners.reload(tells);
   }
 
   // ---- by the operator's wish

@@ -4,6 +4,7 @@ import type { Config } from '../config/options.ts';
 import type { Account } from '../pool/account.ts';
 import type { Route as PoolRoute } from '../pool/context.ts';
 import type { Stats } from '../stats.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
 import { Dialer } from '../upstream/dialer.ts';
 import { addressName } from '../upstream/names.ts';
 import { BrokerProfile } from '../upstream/profile.ts';
@@ -17,10 +18,8 @@ export interface RouteOwner {
   reserve(route: Route): boolean;
   release(route: Route): void;
   retake(route: Route): void;
-  /** A broker is down, or up again. */
-  brokerChanged(broker: { readonly down: boolean }, text: string): void;
+  brokerTells(news: BrokerNews): void;
   isSelf(socket: Socket): boolean;
-  brokerSays(text: string): void;
   /** A name does not stand for this address any more. */
   brokerGone(route: Route, name: string): void;
 }
@@ -41,9 +40,8 @@ export class Route implements PoolRoute<Account> {
     this.config = config;
     this.profile = new BrokerProfile(config.heartbeat);
     this.dialer = new Dialer(config, this.profile, owner.stats, {
-      brokerChanged: (broker, text) => owner.brokerChanged(broker, text),
+      brokerTells: news => owner.brokerTells(news),
       isSelf: socket => owner.isSelf(socket),
-      brokerSays: text => owner.brokerSays(text),
       brokerGone: name => owner.brokerGone(this, name),
     });
     const route = this;

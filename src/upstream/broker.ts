@@ -7,6 +7,7 @@
  * longer after each failure; who asks between two dials hears at once what is known. One that has greeted and then not
  * answered a login is down, too, until a login has worked: a greeting proves nothing then.
  */
+import { type BrokerNews, duration } from './broker-news.ts';
 
 /** What can be dialed, and where changes are told. */
 export interface BrokerContext<C> {
@@ -14,8 +15,7 @@ export interface BrokerContext<C> {
   connect(): Promise<C>;
   /** Nobody wants a connection that was opened to see whether it can be. */
   unwanted(connection: C): void;
-  /** It is down, or up again. */
-  changed(broker: { readonly down: boolean }, text: string): void;
+  tell(news: BrokerNews): void;
   /** Logins that were refused so far because no broker could be reached. */
   refusals(): number;
   /** Monotonic milliseconds. */
@@ -47,13 +47,6 @@ const KNOWN_MS = 500;
 const PATIENCE_MS = 300;
 /** Milliseconds between the loss of an upstream and the dial that shows that the broker lets nobody in. */
 const LEAVES_MS = 5000;
-
-/** 0.3 s, 12 s, 5 min: how long something takes, or has taken. */
-export function duration(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
-}
 
 export class Broker<C> {
   readonly name: string;
@@ -220,7 +213,7 @@ export class Broker<C> {
     else {
       const refusals = context.refusals();
       this.state = { is: 'down', since: at, why, at, failures: 1, greets, onTrial: false, refusals };
-      context.changed(this, `Broker ${this.name} is down: ${why}`);
+      context.tell({ name: this.name, is: 'down', why });
     }
     this.later();
   }
@@ -231,11 +224,9 @@ export class Broker<C> {
     this.stopTimer();
     this.state = { is: 'up', since: context.now() };
     if (state.is !== 'down') return;
+    const { since, failures, why } = state;
     const refused = context.refusals() - state.refusals;
-    const meanwhile =
-      `after ${duration(context.now() - state.since)} and ${state.failures} failed attempts` +
-      `, ${refused.toLocaleString('en')} logins refused (${state.why})`;
-    context.changed(this, `Broker ${this.name} is up again ${meanwhile}`);
+    context.tell({ name: this.name, is: 'up', ms: context.now() - since, failures, refused, why });
   }
 
   // ---- the next attempt
@@ -262,5 +253,6 @@ export class Broker<C> {
   close(): void {
     this.closed = true;
     this.stopTimer();
+    if (this.down) this.context.tell({ name: this.name, is: 'gone' });
   }
 }

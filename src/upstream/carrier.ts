@@ -58,7 +58,11 @@ export interface Carrier {
   /** It takes no new leases. */
   readonly retired: boolean;
   readonly state: string;
-  readonly channels: { readonly load: Load };
+  readonly channels: {
+    readonly load: Load;
+    /** While the broker does not read: whether this client may leave a channel that is in use until it does. */
+    mayLeave(client: string): boolean;
+  };
   /** Takes frames of a client that agreed on `frameMax`, in pieces (borrowed bytes). */
   forward(piece: Buffer, frameMax: number): void;
   readonly answers: Answers;
@@ -84,6 +88,8 @@ export interface UpstreamOwner<Upstream> {
   mayKeep(openedAt: number, now: number): boolean;
   /** A channel was parked, or is gone: another lease may be possible. */
   channelFreed(upstream: Upstream): void;
+  /** The broker does not answer on one of its channels: it is to be closed once nobody uses another. */
+  channelStuck(upstream: Upstream, channel: number): void;
   /** A channel was opened (+1) or has ended (-1). */
   channelsChanged(by: number): void;
   upstreamClosed(upstream: Upstream, why: CloseReason | null): void;

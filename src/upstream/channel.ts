@@ -4,15 +4,23 @@
  *   leased ──end, clean──▶ resetting ──barrier answered──▶ parked ──lease──▶ leased
  *      │                       └─barrier answered, cannot be parked─▶ closing
  *      └──end, dirty──▶ closing ──close-ok──▶ gone
+ *
+ * A barrier that is not answered, though what was asked later on other channels is, is followed by a close; if that is not
+ * answered either, the channel is stuck, and ends with its upstream.
  */
 import { Confirms } from '../amqp/confirms.ts';
-import type { CloseReason } from '../amqp/errors.ts';
+import { type CloseReason, reason } from '../amqp/errors.ts';
 import * as frames from '../amqp/frame.ts';
 import { clock } from '../clock.ts';
 import type { Carrier } from './carrier.ts';
 import { CLEAN, type Lease, type LeasedChannel } from './lease.ts';
 
-export type ChannelState = 'leased' | 'resetting' | 'parked' | 'closing' | 'gone';
+export type ChannelState = 'leased' | 'resetting' | 'parked' | 'closing' | 'stuck' | 'gone';
+
+/** Milliseconds in which a channel answers once the broker has read what it was asked. */
+const ANSWER_MS = 30_000;
+/** … and after which it is asked something else, on another channel, to see whether it has read that. */
+const PROBE_MS = 5000;
 
 /** What a channel tells those that it is one of. */
 export interface ChannelOwner {
@@ -27,6 +35,10 @@ export interface ChannelOwner {
   barrierAnswered(seconds: number): void;
   /** What `ask` asked is answered. */
   askAnswered(): void;
+  /** Asks the broker something that it answers at once, on another channel. */
+  probe(): void;
+  /** The broker does not answer here, and nobody waits for it any more. */
+  channelStuck(channel: UpstreamChannel): void;
 }
 
 export class UpstreamChannel implements LeasedChannel {
@@ -51,10 +63,18 @@ export class UpstreamChannel implements LeasedChannel {
   /** The broker has closed it, and waits for close-ok: in the middle of a message, or until it has answered our close. */
   private owesCloseOk = false;
   private barrierAt = 0;
+  /** The number of the question that it waits to have answered, 0 for none, and when it was asked, in coarse time … */
+  private question = 0;
+  private askedAt = 0;
+  /** … and since when the broker is known to have read it; 0 while it is not. */
+  private readAt = 0;
+  private opening = 0;
+  /** The client that has left it, and hears of it no more. */
+  leftBy = '';
   /** The proxy has asked something for the time that the answer takes. */
   asked = false;
-  /** The proxy has asked something to see whether the broker answers. */
-  private probed = false;
+  /** The number of what the proxy has asked to see whether the broker answers; 0 for none. */
+  private probed = 0;
 
   constructor(upstream: Carrier, owner: ChannelOwner, id: number) {
     this.upstream = upstream;
@@ -63,23 +83,25 @@ export class UpstreamChannel implements LeasedChannel {
   }
 
   open(): void {
-    this.upstream.answers.asked();
+    this.opening = this.upstream.answers.asked();
     this.upstream.out.write(frames.channelOpen(this.id));
   }
 
   begin(lease: Lease): void {
     this.state = 'leased';
+    this.leftBy = '';
     this.lease = lease;
     this.dropping = !this.opened;
   }
 
   openAnswered(): void {
-    this.upstream.answers.came();
+    this.upstream.answers.came(this.opening);
     this.opened = true;
     this.dropping = false;
   }
 
   detach(): void {
+    this.leftBy = this.lease?.peer.name ?? '';
     this.lease = null;
   }
 
@@ -102,13 +124,13 @@ export class UpstreamChannel implements LeasedChannel {
       this.swallowQosOk++;
       out.write(frames.qos(this.id, 0));
     }
-    this.upstream.answers.asked();
+    this.await();
     out.write(frames.barrier(this.id));
   }
 
   /** Nothing is due that an answer could be taken for, and no message is half-way. */
   get mayAsk(): boolean {
-    if (this.asked || this.probed || this.clientFlows > 0) return false;
+    if (this.asked || this.probed > 0 || this.clientFlows > 0) return false;
     return this.state === 'parked' || (this.state === 'leased' && this.lease?.streaming === false);
   }
 
@@ -120,21 +142,61 @@ export class UpstreamChannel implements LeasedChannel {
 
   /** Has the broker show that it answers; the channel may be lent meanwhile. */
   probe(): void {
-    this.probed = true;
-    this.upstream.answers.asked();
+    this.probed = this.upstream.answers.asked();
     this.upstream.out.write(frames.barrier(this.id));
   }
 
   private probeEnds(): void {
-    if (!this.probed) return;
-    this.probed = false;
-    this.upstream.answers.came();
+    if (this.probed > 0) this.upstream.answers.came(this.probed);
+    this.probed = 0;
   }
 
   close(): void {
     this.state = 'closing';
-    this.upstream.answers.asked();
+    this.await();
     this.upstream.out.write(frames.channelClose(this.id, { code: 200, text: 'OK', classId: 0, methodId: 0 }));
+  }
+
+  // ---- answers to it
+
+  private await(): void {
+    this.question = this.upstream.answers.asked();
+    this.askedAt = clock.now;
+    this.readAt = 0;
+  }
+
+  private answerCame(): void {
+    if (this.question !== 0) this.upstream.answers.came(this.question);
+    this.question = 0;
+  }
+
+  /** To be called now and then, with the coarse time: an answer that does not come is not waited for for ever. */
+  look(now: number): void {
+    const { question, upstream, owner } = this;
+    if (question === 0) return;
+    if (this.readAt === 0) {
+      if (upstream.answers.overtook(question)) this.readAt = now;
+      else if (upstream.answers.isLast(question) && now - this.askedAt > PROBE_MS) owner.probe();
+    } else if (now - this.readAt > ANSWER_MS) this.giveUp(now);
+  }
+
+  private giveUp(now: number): void {
+    this.upstream.answers.forgo();
+    if (this.state === 'resetting') {
+      this.close();
+      return;
+    }
+    const { lease } = this;
+    const text = `the broker has not answered the close of a channel for ${Math.round((now - this.askedAt) / 1000)} s`;
+    if (this.probed > 0) this.upstream.answers.forgo();
+    this.probed = 0;
+    this.question = 0;
+    this.state = 'stuck';
+    this.lease = null;
+    this.dropping = true;
+    this.owner.channelStuck(this);
+    lease?.ended({ how: 'lost', why: reason('CONNECTION_FORCED', text) });
+    this.owner.channelFreed();
   }
 
   /** The broker has answered a channel.flow: true when the client asked for it. */
@@ -144,7 +206,7 @@ export class UpstreamChannel implements LeasedChannel {
       this.owner.askAnswered();
       return false;
     }
-    if (this.probed) {
+    if (this.probed > 0) {
       this.probeEnds();
       return false;
     }
@@ -153,8 +215,8 @@ export class UpstreamChannel implements LeasedChannel {
       return true;
     }
     if (this.state !== 'resetting') return false;
-    const { upstream, owner, lease } = this;
-    upstream.answers.came();
+    const { owner, lease } = this;
+    this.answerCame();
     owner.barrierAnswered((performance.now() - this.barrierAt) / 1000);
     this.lease = null;
     this.dropping = true;
@@ -181,7 +243,7 @@ export class UpstreamChannel implements LeasedChannel {
       this.state = 'closing';
       this.owesCloseOk = true;
     } else {
-      if (this.state === 'resetting') upstream.answers.came();
+      this.answerCame();
       upstream.out.write(frames.channelCloseOk(this.id));
       this.owner.channelGone(this, lease?.dirty === true);
     }
@@ -202,7 +264,7 @@ export class UpstreamChannel implements LeasedChannel {
   closeAnswered(): void {
     const { lease, upstream } = this;
     this.probeEnds();
-    upstream.answers.came();
+    this.answerCame();
     this.lease = null;
     if (this.owesCloseOk) upstream.out.write(frames.channelCloseOk(this.id));
     this.owner.channelGone(this, this.owesCloseOk);

@@ -12,7 +12,6 @@ import { Load } from './load.ts';
 
 /** What the channels tell their upstream. */
 export interface ChannelsOwner extends Carrier {
-  /** Seconds after which an open channel is not parked again, Infinity for never. */
   /** A channel that was opened at that time of the coarse clock may wait for another lease. */
   mayKeep(openedAt: number, now: number): boolean;
   /** It takes no new leases. */
@@ -21,6 +20,8 @@ export interface ChannelsOwner extends Carrier {
   readonly barriers: { best: number };
   /** A channel was parked, or is gone. */
   channelFreed(): void;
+  /** The broker does not answer on this channel: it ends with the upstream. */
+  channelStuck(number: number): void;
   /** A channel was opened (+1), or has ended (-1). */
   channelsChanged(by: number): void;
 }
@@ -31,16 +32,24 @@ export interface ChannelsOwner extends Carrier {
  */
 const LINGER_MS = 10_000;
 
+/** Milliseconds between two looks after answers that do not come. */
+const LOOK_MS = 1000;
+
 export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel> {
   /** The broker's channel_max. */
   max = 2047;
+  /** Channels that may be lent, as of the last lease. */
+  private lendable = 0;
   /** Channels that are open, or about to be opened or closed. */
   count = 0;
   /** Messages that went over channels that are gone. */
   private publishedBefore = 0;
+  /** Those that end with the upstream only: the broker does not answer there. */
+  stuck = 0;
   /** Seconds that the last barrier took. */
   barrier = 0;
   readonly load: Load;
+  private lookedAt = 0;
   private readonly upstream: ChannelsOwner;
   private readonly stats: Stats;
   private readonly byNumber: (UpstreamChannel | undefined)[] = [];
@@ -69,7 +78,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
   }
 
   get busy(): number {
-    return this.count - this.parked;
+    return this.count - this.parked - this.stuck;
   }
 
   /** Those whose lease has ended, and that are on their way to be parked or closed. */
@@ -88,8 +97,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
 
   /** How many are in each state, for the operator. */
   get census(): Record<'leased' | 'settling' | 'parked', number> {
-    const { ending, parked, count } = this;
-    return { leased: count - parked - ending, settling: ending, parked };
+    const { busy, ending, parked, stuck } = this;
+    return { leased: busy - ending, settling: ending + stuck, parked };
   }
 
   // ---- leases
@@ -100,6 +109,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
    */
   lease(holder: LeaseHolder, purpose: Purpose, confirm: boolean, maxChannels: number): Lease | null {
     const { stats } = this;
+    if (maxChannels > 0) this.lendable = Math.min(maxChannels, this.max);
     // a plain one can still be put in confirm mode; one that is serves all but those whose first method is a publish (or
     // tx.select): the confirms that nobody asked for are kept from the client
     let channel = this.unpark(confirm) ?? (confirm || purpose !== 'publish' ? this.unpark(!confirm) : null);
@@ -148,6 +158,13 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     else if (this.count < this.max) this.open().close();
   }
 
+  /** Looks after answers that do not come. `now` as of the coarse clock. */
+  look(now: number): void {
+    if (now - this.lookedAt < LOOK_MS) return;
+    this.lookedAt = now;
+    for (const channel of this) channel.look(now);
+  }
+
   /** Asks the broker something for the time that the answer takes, on a channel that somebody may use; false when there is none. */
   private ask(): boolean {
     for (const channel of this)
@@ -172,6 +189,20 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.load.took(seconds);
     this.stats.barriers++;
     this.stats.barrierSeconds.add(seconds);
+  }
+
+  /**
+   * Whether this client may leave a channel here that is in use until the broker reads again: one of each, and half of all are
+   * for those who stay.
+   */
+  mayLeave(client: string): boolean {
+    let left = 0;
+    for (const { state, leftBy } of this) {
+      if (leftBy === '' || state === 'parked') continue;
+      if (leftBy === client) return false;
+      left++;
+    }
+    return left + 1 <= this.lendable / 2;
   }
 
   // ---- parked channels
@@ -225,7 +256,8 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
       parked.splice(parked.indexOf(channel), 1);
       this.countParked(-1);
     }
-    this.stats.channelsLeased--;
+    if (channel.state === 'stuck') this.stuck--;
+    else this.stats.channelsLeased--;
     if (channel.asked) this.load.unanswered();
     channel.state = 'gone';
     this.publishedBefore += channel.published;
@@ -234,6 +266,12 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     if (lingers) this.lingering.push({ number: channel.id, until: clock.now + LINGER_MS });
     else this.freeNumbers.push(channel.id);
     this.upstream.channelsChanged(-1);
+  }
+
+  channelStuck(channel: UpstreamChannel): void {
+    this.stuck++;
+    this.stats.channelsLeased--;
+    this.upstream.channelStuck(channel.id);
   }
 
   /** The connection is lost: gives the leases that end with it. */
@@ -251,6 +289,7 @@ export class UpstreamChannels implements ChannelOwner, Iterable<UpstreamChannel>
     this.parkedConfirm.length = 0;
     const { count } = this;
     this.count = 0;
+    this.stuck = 0;
     this.upstream.channelsChanged(-count);
     return leases;
   }

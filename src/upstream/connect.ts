@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Config } from '../config/options.ts';
+import { bareOf } from '../io/bare-socket.ts';
 import { Inbox } from '../io/inbox.ts';
 import { Transport } from '../io/transport.ts';
 import type { Stats } from '../stats.ts';
@@ -32,20 +33,20 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
     const { connectTimeout, upstreamHeartbeat: heartbeat } = config;
     const inbox = new Inbox();
     const { address, port, tls, name, host } = endpoint;
-    // TLS reads by itself
-    const onread = tls ? {} : { onread: inbox.onread };
-    const tcp = connectTcp({ host: address, port, noDelay: true, ...onread });
-    let socket = tcp;
+    const tcp = connectTcp({ host: address, port, noDelay: true });
+    let secured: Socket | null = null;
+    let transport: Transport | null = null;
     const done = (error: Error | null, upstream?: Upstream): void => {
       clearTimeout(timer);
       tcp.off('error', done);
-      socket.off('error', done);
+      secured?.off('error', done);
       if (upstream) {
         resolve(upstream);
         return;
       }
       tcp.on('error', () => {});
       tcp.destroy();
+      transport?.destroy();
       reject(new Error(explain(error!, host)));
     };
     const timer = setTimeout(
@@ -53,7 +54,10 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
       connectTimeout * 1000,
     );
     const connected = (): void => {
-      const transport = new Transport(socket, inbox, stats.upstreamTraffic, tcp);
+      transport =
+        secured !== null
+          ? new Transport(secured, inbox, stats.upstreamTraffic, tcp)
+          : new Transport(bareOf(tcp) ?? inbox.adopt(tcp), inbox, stats.upstreamTraffic);
       const upstream = new Upstream(transport, { name, profile, barriers, leaves, heartbeat }, stats);
       upstream
         .step(handshake => handshake.greet())
@@ -67,9 +71,9 @@ export function connectTo(endpoint: Endpoint, dialing: Dialing): Promise<Upstrea
       if (dialing.isSelf(tcp)) return done(new Error('it is this proxy itself: name the broker as upstream'));
       if (!tls) return connected();
       try {
-        socket = secure(tcp, host, config, connected);
-        socket.on('error', done);
-        inbox.adopt(socket);
+        secured = secure(tcp, host, config, connected);
+        secured.on('error', done);
+        inbox.adopt(secured);
       } catch (error) {
         done(error as Error);
       }

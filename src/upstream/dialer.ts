@@ -6,6 +6,7 @@ import type { Config } from '../config/options.ts';
 import type { Stats } from '../stats.ts';
 import { Barriers } from './barriers.ts';
 import { Broker } from './broker.ts';
+import type { BrokerNews } from './broker-news.ts';
 import { connectTo } from './connect.ts';
 import { type Endpoint, type Lookup, Names } from './names.ts';
 import type { BrokerProfile } from './profile.ts';
@@ -26,12 +27,9 @@ const LOOKUP_MS = 300;
 
 /** Who is told of changes. */
 export interface DialerOwner {
-  /** A broker is down, or up again. */
-  brokerChanged(broker: { readonly down: boolean }, text: string): void;
+  brokerTells(news: BrokerNews): void;
   /** It is one of our own listeners that was connected to. */
   isSelf(socket: Socket): boolean;
-  /** Something about a broker that is said once. */
-  brokerSays(text: string): void;
   /** A name does not stand for this address any more. */
   brokerGone(name: string): void;
 }
@@ -122,9 +120,10 @@ export class Dialer {
 
   private broker(endpoint: Endpoint): Broker<Upstream> {
     const { profile, stats, owner } = this;
-    const barriers = new Barriers(text => owner.brokerSays(`Broker ${endpoint.name} ${text}`));
-    const itself = new Set([endpoint.name]);
-    const broker: Broker<Upstream> = new Broker(endpoint.name, {
+    const { name } = endpoint;
+    const barriers = new Barriers(text => owner.brokerTells({ name, is: 'odd', text }));
+    const itself = new Set([name]);
+    const broker: Broker<Upstream> = new Broker(name, {
       connect: async () => {
         try {
           return await connectTo(endpoint, {
@@ -141,7 +140,7 @@ export class Dialer {
         }
       },
       unwanted: upstream => upstream.destroy(),
-      changed: (broker, text) => owner.brokerChanged(broker, text),
+      tell: news => owner.brokerTells(news),
       refusals: () => this.stats.refused.get('unreachable') ?? 0,
       now: () => performance.now(),
     });

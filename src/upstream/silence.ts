@@ -19,8 +19,11 @@ interface Watched {
   readonly answers: Answers;
   /** The broker has said that it does not read. */
   readonly blocked: string | null;
-  /** Asks something that the broker answers at once. */
-  readonly channels: { probe(): void };
+  readonly channels: {
+    /** Asks something that the broker answers at once. */
+    probe(): void;
+    look(now: number): void;
+  };
 }
 
 export class Silence {
@@ -61,6 +64,7 @@ export class Silence {
   /** To be called periodically: why the upstream is to be given up, or null. */
   check(now: number): string | null {
     const { ms } = this;
+    if (this.upstream.blocked === null) this.upstream.channels.look(now);
     if (ms <= SUSPECT_MS) {
       this.together = false;
       return null;

@@ -134,7 +134,6 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
   get busy(): number {
     return this.channels.busy;
   }
-
   mayKeep(openedAt: number, now: number): boolean {
     return this.owner?.mayKeep(openedAt, now) ?? true;
   }
@@ -153,6 +152,10 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
       this.consuming = false;
     }
     this.owner?.channelFreed(this);
+  }
+
+  channelStuck(number: number): void {
+    this.owner?.channelStuck(this, number);
   }
 
   /** It is silent though it owes an answer, or its broker is about to end it: another upstream is the better choice. */
@@ -289,11 +292,8 @@ export class Upstream implements ChannelsOwner, TransportUser, FrameSink {
 
   /** Closes politely: connection.close, then the socket when the broker has answered. */
   close(text = 'closed by amqproxy'): void {
-    if (this.state === 'closed' || this.state === 'closing') return;
-    if (this.state !== 'live') {
-      this.destroy();
-      return;
-    }
+    if (this.state === 'handshake') this.destroy();
+    if (this.state !== 'live') return;
     this.state = 'closing';
     this.retired = true;
     this.out.write(frames.connectionClose({ code: 200, text, classId: 0, methodId: 0 }));

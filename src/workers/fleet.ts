@@ -1,20 +1,22 @@
 /** Several workers that are one to the outside: started, replaced, steered and shown together. */
 import type { Logger } from 'pino';
-import { listenersOf } from '../config/listeners.ts';
 import type { Config } from '../config/options.ts';
 import type { Request, Result, StepName } from '../console/acts.ts';
 import { History } from '../console/history.ts';
 import { eventRows, type LiveView } from '../console/rows.ts';
 import type { Query, Rows } from '../console/subject.ts';
-import { type GivenSocket, isDefault } from '../proxy/listeners.ts';
+import { listenFailure } from '../exit.ts';
+import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import { EX, ServiceError } from '../service/errors.ts';
 import type { Standing } from '../service/status.ts';
+import type { Counted } from '../stats.ts';
 import { VERSION } from '../version.ts';
 import type { Whole } from '../whole.ts';
 import { count } from '../words.ts';
 import { Acts } from './acts.ts';
 import { Allotment } from './allotment.ts';
+import { Brokers } from './brokers.ts';
 import { ANSWER_MS, Gone, within } from './link.ts';
 import { Member } from './member.ts';
 import { mergedBuffers, mergedRoutes, mergedStanding } from './merge.ts';
@@ -46,13 +48,17 @@ interface Seat {
 export class Fleet implements Whole {
   config: Config;
   readonly log: Logger;
-  readonly stats = new Sum();
+  private readonly sum = new Sum();
   readonly history: History;
   stopping = false;
   private readonly seats: Seat[];
   private readonly acts: Acts;
+  private readonly brokers: Brokers;
   private readonly allotment = new Allotment();
   private sockets = new Sockets([], 0);
+  private reloading: Promise<void> = Promise.resolve();
+  /** Times that all workers were told of the settings, and of their sockets. */
+  private rounds = 0;
   private measured: Metrics | null = null;
   restarts = 0;
 
@@ -66,6 +72,7 @@ export class Fleet implements Whole {
       timer: null,
     }));
     this.acts = new Acts(workers);
+    this.brokers = new Brokers(log);
     this.history = new History(this, () => new Map());
   }
 
@@ -98,10 +105,11 @@ export class Fleet implements Whole {
     const seat = this.seats[index];
     const member = new Member(index, this.sockets.of(index), {
       reported: () => this.reported(),
+      brokerTells: (member, news) => this.brokers.heard(member.index, news),
       ended: (member, how) => this.ended(member, how),
     });
     seat.member = member;
-    const { config } = this;
+    const { config, rounds } = this;
     const order = {
       version: VERSION,
       index,
@@ -114,9 +122,9 @@ export class Fleet implements Whole {
       orders: this.acts.orders,
     };
     try {
-      await member.start(order, this.sockets.of(index));
+      await member.start(order);
       // a reload has come meanwhile
-      if (config !== this.config) await member.link.ask('configure', this.forWorkers(this.config));
+      if (rounds !== this.rounds) await this.configure(member);
     } catch (error) {
       member.kill();
       if (!(error instanceof Gone)) throw error;
@@ -131,6 +139,7 @@ export class Fleet implements Whole {
     const seat = this.seats[index];
     seat.member = null;
     this.allotment.end(member);
+    this.brokers.lose(index);
     if (report !== null) this.lose(seat, index, report);
     this.reported();
     // one that never listened is told of by who waits for its start
@@ -146,7 +155,7 @@ export class Fleet implements Whole {
   }
 
   private lose(seat: Seat, index: number, { tally, made }: Report): void {
-    this.stats.lose(tally);
+    this.sum.lose(tally);
     seat.made = { clients: made.clients + SKIPPED, upstreams: made.upstreams + SKIPPED };
     void this.measured?.lose(index);
   }
@@ -177,8 +186,12 @@ export class Fleet implements Whole {
   }
 
   private reported(): void {
-    this.stats.update(this.reports.map(({ tally }) => tally));
+    this.sum.update(this.reports.map(({ tally }) => tally));
     void this.allotment.balance(this.config.maxClients, this.members, this.seats.length);
+  }
+
+  get stats(): Counted {
+    return this.sum.now;
   }
 
   get buffers(): Buffers {
@@ -234,21 +247,39 @@ export class Fleet implements Whole {
   }
 
   /** Takes a checked configuration; resolves when all workers have it. */
-  async reload(config: Config): Promise<void> {
+  reload(config: Config): Promise<void> {
     this.config = config;
-    for (const settings of listenersOf(config))
-      if (!isDefault(settings) && this.sockets.lacks(settings))
-        this.log.warn(
-          `[${settings.heading}] listens there after the next restart only: there are several workers`,
-        );
-    const answers = this.members.map(({ link }) =>
-      within(ANSWER_MS, link.ask('configure', this.forWorkers(config))).catch((error: Error) => {
+    // one after the other: each may close sockets, and bind others
+    this.reloading = this.reloading.catch(() => {}).then(() => this.spread());
+    return this.reloading;
+  }
+
+  private async spread(): Promise<void> {
+    const { config } = this;
+    const close = this.sockets.leave(config);
+    await this.configureAll();
+    close();
+    // after that: they may listen where others have listened
+    const there = this.sockets.count;
+    for (const failure of await this.sockets.openMore(config))
+      this.log.warn(`[${failure.listener.heading}] does not listen: ${listenFailure(failure).text}`);
+    if (this.sockets.count > there) await this.configureAll();
+  }
+
+  private async configureAll(): Promise<void> {
+    this.rounds++;
+    const answers = this.members.map(member =>
+      within(ANSWER_MS, this.configure(member)).catch((error: Error) => {
         // one that ends now has it from its start when it is there again, one that is stuck when it goes on
         if (!(error instanceof Gone)) throw error;
       }),
     );
     await Promise.all(answers);
-    this.sockets.closeAllBut(config);
+  }
+
+  private configure(member: Member): Promise<void> {
+    const tells = member === this.members[0];
+    return member.configure(this.forWorkers(this.config), this.sockets.of(member.index), tells);
   }
 
   /** They listen on what they have from here, and on nothing else. */

@@ -1,8 +1,9 @@
 /** The main process's end of the way to one worker: questions and their answers, and what the worker tells by itself. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, SendHandle } from 'node:child_process';
 import type { Row } from '../console/history.ts';
 import { Absent, Refusal } from '../console/scope.ts';
 import { ServiceError } from '../service/errors.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
 import type { Answer, AskName, Report, ToMain, ToWorker, With } from './protocol.ts';
 
 /** The worker has ended before it answered, or does not answer in time. */
@@ -25,41 +26,50 @@ interface Question {
   part(rows: Row[]): void;
 }
 
+interface AskOptions {
+  /** Nobody waits for the answer any more. */
+  signal?: AbortSignal;
+  /** Gets rows as they come. */
+  part?: (rows: Row[]) => void;
+  /** Goes with it. */
+  handle?: SendHandle;
+}
+
 export class Link {
   private readonly child: ChildProcess;
   private readonly open = new Map<number, Question>();
   private asked = 0;
   private ended = false;
 
-  constructor(child: ChildProcess, report: (report: Report) => void) {
+  constructor(child: ChildProcess, hears: { report(report: Report): void; broker(news: BrokerNews): void }) {
     this.child = child;
     child.on('message', (message: ToMain) => {
-      if ('report' in message) report(message.report);
+      if ('report' in message) hears.report(message.report);
+      else if ('broker' in message) hears.broker(message.broker);
       else this.answered(message);
     });
   }
 
-  /** `signal`: nobody waits for the answer any more. `part` gets rows as they come. */
   ask<K extends AskName>(
     ask: K,
     argument: With<K>,
-    { signal, part = () => {} }: { signal?: AbortSignal; part?: (rows: Row[]) => void } = {},
+    { signal, part = () => {}, handle }: AskOptions = {},
   ): Promise<Answer<K>> {
     return new Promise((resolve, reject) => {
       if (this.ended) return reject(new Gone());
       const id = ++this.asked;
       this.open.set(id, { resolve: answer => resolve(answer as Answer<K>), reject, part });
       signal?.addEventListener('abort', () => this.open.has(id) && this.send({ cancel: id }), { once: true });
-      this.send({ id, ask, with: argument } as ToWorker);
+      this.send({ id, ask, with: argument } as ToWorker, handle);
     });
   }
 
-  private send(message: ToWorker): void {
+  private send(message: ToWorker, handle?: SendHandle): void {
     // one that is ending hears no more
-    if (this.child.connected) this.child.send(message, () => {});
+    if (this.child.connected) this.child.send(message, handle, {}, () => {});
   }
 
-  private answered(message: Exclude<ToMain, { report: Report }>): void {
+  private answered(message: Exclude<ToMain, { report: Report } | { broker: BrokerNews }>): void {
     const question = this.open.get(message.id);
     if (question === undefined) return;
     if ('part' in message) {

@@ -1,7 +1,10 @@
 /** One worker, as the main process knows it: from its start to its end. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { extname, join } from 'node:path';
+import type { Config } from '../config/options.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
+import { handleOf } from './handles.ts';
 import { Link } from './link.ts';
 import type { Order, Report, ToWorker } from './protocol.ts';
 
@@ -17,6 +20,7 @@ function environment(): NodeJS.ProcessEnv {
 
 interface Owner {
   reported(): void;
+  brokerTells(member: Member, news: BrokerNews): void;
   ended(member: Member, how: string): void;
 }
 
@@ -33,18 +37,24 @@ export class Member {
   private readonly child: ChildProcess;
   /** Resolves when it has ended. */
   readonly gone: Promise<void>;
+  /** Listening sockets that it has. */
+  private sockets: readonly GivenSocket[];
 
   constructor(index: number, sockets: readonly GivenSocket[], owner: Owner) {
     this.index = index;
+    this.sockets = sockets;
     this.child = fork(PROGRAM, [], {
       env: environment(),
       stdio: ['ignore', 1, 2, 'ipc', ...sockets.map(({ fd }) => fd)],
       serialization: 'advanced',
     });
-    this.link = new Link(this.child, report => {
-      this.report = report;
-      this.heardAt = performance.now();
-      owner.reported();
+    this.link = new Link(this.child, {
+      report: report => {
+        this.report = report;
+        this.heardAt = performance.now();
+        owner.reported();
+      },
+      broker: news => owner.brokerTells(this, news),
     });
     let over = false;
     let gone = (): void => {};
@@ -69,10 +79,19 @@ export class Member {
     return `Worker ${this.index + 1} (pid ${this.child.pid})`;
   }
 
-  async start(order: Omit<Order, 'sockets'>, sockets: readonly GivenSocket[]): Promise<void> {
-    const inherited = sockets.map((socket, i) => ({ ...socket, fd: FIRST_FD + i }));
-    await this.link.ask('start', { ...order, sockets: inherited });
+  async start(order: Omit<Order, 'sockets'>): Promise<void> {
+    const sockets = this.sockets.map((socket, i) => ({ ...socket, fd: FIRST_FD + i }));
+    await this.link.ask('start', { ...order, sockets });
     this.listens = true;
+  }
+
+  /** It gets the settings, and first those of its sockets that it has not got yet. `tells`: see there. */
+  async configure(config: Config, sockets: readonly GivenSocket[], tells: boolean): Promise<void> {
+    const more = sockets.filter(socket => !this.sockets.includes(socket));
+    this.sockets = sockets;
+    const { link } = this;
+    const adopted = more.map(({ fd, ...socket }) => link.ask('adopt', socket, { handle: handleOf(fd) }));
+    await Promise.all([...adopted, link.ask('configure', { config, tells })]);
   }
 
   /** Has it end all connections, and itself. */

@@ -7,6 +7,7 @@ import type { Failure } from '../exit.ts';
 import type { GivenSocket } from '../proxy/listeners.ts';
 import type { Buffers } from '../proxy/proxy.ts';
 import type { Standing } from '../service/status.ts';
+import type { BrokerNews } from '../upstream/broker-news.ts';
 import type { Tally } from './tally.ts';
 
 /** What a worker starts with. */
@@ -20,7 +21,7 @@ export interface Order {
   sockets: GivenSocket[];
   /** Its part of max_clients, if that is a limit. */
   clients: number;
-  /** It says where all listen. */
+  /** It says where all listen, and what is wrong with that. */
   tells: boolean;
   /** Somebody may ask for metrics. */
   measured: boolean;
@@ -52,7 +53,9 @@ export interface Report {
 /** What a worker is asked, with what, and what it answers. */
 export interface Asks {
   start: [argument: Order, answer: null];
-  configure: [argument: Config, answer: null];
+  configure: [argument: { config: Config; tells: boolean }, answer: null];
+  /** One more listening socket, whose handle comes with it, for a section that it is told of afterwards. */
+  adopt: [argument: Omit<GivenSocket, 'fd'>, answer: null];
   /** Its part of max_clients; the answer is what it keeps, which is more where there are more. */
   allot: [argument: number, answer: number];
   /** As JSON: what prom-client gives and takes. */
@@ -76,6 +79,7 @@ export type ToWorker =
 
 export type ToMain =
   | { report: Report }
+  | { broker: BrokerNews }
   | { id: number; part: Row[] }
   | { id: number; answer: unknown }
   /** An operator's wish that is not done; `absent`: what it names is not here. */

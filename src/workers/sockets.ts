@@ -21,9 +21,8 @@ declare module 'node:net' {
 
 interface Held {
   readonly name: string;
-  readonly own?: { readonly path: string | null };
   /** One for all, or one for each. */
-  readonly descriptors: readonly number[];
+  readonly sockets: readonly GivenSocket[];
   /** None: it was handed over, and stays as long as the process. */
   readonly bound: readonly BoundSocket[];
   readonly place: Place | null;
@@ -44,14 +43,14 @@ export class Sockets {
     for (const settings of listenersOf(config)) {
       const { name, place } = settings;
       const mine = this.given.filter(socket => socket.name === name);
-      this.held.push(...mine.map(({ fd }) => ({ name, descriptors: [fd], bound: [], place: null })));
+      this.held.push(...mine.map(({ fd }) => ({ name, sockets: [{ name, fd }], bound: [], place: null })));
       const elsewhere = isDefault(settings) && this.given.some(isDefault);
       if (mine.length > 0 || place === null || elsewhere) continue;
       try {
         await this.bind(settings, place);
       } catch (error) {
         this.close();
-        throw new ListenError(error as Error, settings, false);
+        throw error;
       }
     }
     if (this.held.length === 0)
@@ -60,9 +59,18 @@ export class Sockets {
       );
   }
 
-  private async bind({ name }: ListenerSettings, place: Place): Promise<void> {
+  private async bind(settings: ListenerSettings, place: Place): Promise<void> {
+    try {
+      await this.bindAt(settings.name, place);
+    } catch (error) {
+      throw new ListenError(error as Error, settings, false);
+    }
+  }
+
+  private async bindAt(name: string, place: Place): Promise<void> {
     const hold = (bound: BoundSocket[], path: string | null): void => {
-      this.held.push({ name, own: { path }, descriptors: bound.map(one => one.fd()), bound, place });
+      const sockets = bound.map(one => ({ name, fd: one.fd(), own: { path } }));
+      this.held.push({ name, sockets, bound, place });
     };
     if ('path' in place) {
       const { path } = place;
@@ -89,30 +97,45 @@ export class Sockets {
     }
   }
 
+  /** Sections, and addresses of them, that listen. */
+  get count(): number {
+    return this.held.length;
+  }
+
   /** For a worker: its descriptors here. */
   of(worker: number): readonly GivenSocket[] {
-    return this.held.map(({ name, own, descriptors }) => ({
-      name,
-      fd: descriptors[worker % descriptors.length],
-      ...(own === undefined ? {} : { own }),
-    }));
+    return this.held.map(({ sockets }) => sockets[worker % sockets.length]);
   }
 
-  /** Those of a section [listen NAME] that has none here, or is to listen elsewhere now. */
-  lacks({ name, place }: ListenerSettings): boolean {
-    const mine = this.held.filter(one => one.name === name);
-    return !mine.some(one => one.bound.length === 0 || isDeepStrictEqual(one.place, place));
-  }
-
-  has({ name }: NamedSection): boolean {
+  has({ name }: Pick<NamedSection, 'name'>): boolean {
     return this.held.some(one => one.name === name);
   }
 
-  /** A reload has ended sections: who connects there is refused once the workers have closed theirs. */
-  closeAllBut(config: Config): void {
-    const names = listenersOf(config).map(({ name }) => name);
-    for (const one of this.held) if (!names.includes(one.name)) close(one);
-    this.held = this.held.filter(({ name }) => names.includes(name));
+  /**
+   * A reload has ended sections [listen NAME], or they are to listen elsewhere: they are not here from now on. To be called is
+   * what closes them: who connects there is refused once the workers have closed theirs.
+   */
+  leave(config: Config): () => void {
+    const wanted = listenersOf(config);
+    const stays = ({ name, bound, place }: Held): boolean => {
+      const settings = wanted.find(one => one.name === name);
+      if (settings === undefined) return false;
+      return bound.length === 0 || isDefault(settings) || isDeepStrictEqual(place, settings.place);
+    };
+    const left = this.held.filter(one => !stays(one));
+    this.held = this.held.filter(stays);
+    return () => left.forEach(close);
+  }
+
+  /** Binds those of sections [listen NAME] that have none here; gives what cannot be had. */
+  async openMore(config: Config): Promise<ListenError[]> {
+    const failures: ListenError[] = [];
+    for (const settings of listenersOf(config)) {
+      const { place } = settings;
+      if (isDefault(settings) || this.has(settings) || place === null) continue;
+      await this.bind(settings, place).catch((error: ListenError) => failures.push(error));
+    }
+    return failures;
   }
 
   close(): void {

@@ -81,13 +81,16 @@ class Times implements Timed {
 }
 
 /** The sum over all workers, with what those have counted that are gone. */
-export class Sum implements Counted {
-  private now = addUp([]);
+export class Sum {
   private gone = addUp([]);
   private peak = 0;
-  readonly loginSeconds = new Times();
-  readonly leaseWaitSeconds = new Times();
-  readonly barrierSeconds = new Times();
+  private readonly times = {
+    loginSeconds: new Times(),
+    leaseWaitSeconds: new Times(),
+    barrierSeconds: new Times(),
+  };
+  /** As of the last word. */
+  now = this.told(addUp([]));
 
   /** A worker has gone with what it had; what it has counted stays. */
   lose(tally: Tally): void {
@@ -96,54 +99,13 @@ export class Sum implements Counted {
 
   /** The last word of each worker. */
   update(tallies: readonly Tally[]): void {
-    this.now = addUp([this.gone, ...tallies]);
-    this.peak = Math.max(this.peak, this.now.clients);
-    for (const name of TIMES) this[name].spread = new Spread(this.now.times[name]);
+    const all = addUp([this.gone, ...tallies]);
+    this.peak = Math.max(this.peak, all.clients);
+    for (const name of TIMES) this.times[name].spread = new Spread(all.times[name]);
+    this.now = this.told(all);
   }
 
-  get clients(): number {
-    return this.now.clients;
-  }
-  get clientsPeak(): number {
-    return this.peak;
-  }
-  get upstreams(): number {
-    return this.now.upstreams;
-  }
-  get upstreamsShared(): number {
-    return this.now.upstreamsShared;
-  }
-  get upstreamsPrivate(): number {
-    return this.now.upstreamsPrivate;
-  }
-  get upstreamsBusy(): number {
-    return this.now.upstreamsBusy;
-  }
-  get clientsApart(): number {
-    return this.now.clientsApart;
-  }
-  get channelsParked(): number {
-    return this.now.channelsParked;
-  }
-  get logins(): number {
-    return this.now.logins;
-  }
-  get loginsReused(): number {
-    return this.now.loginsReused;
-  }
-  get leases(): number {
-    return this.now.leases;
-  }
-  get messagesIn(): number {
-    return this.now.messagesIn;
-  }
-  get messagesOut(): number {
-    return this.now.messagesOut;
-  }
-  get clientTraffic(): { bytesIn: number; bytesOut: number } {
-    return this.now;
-  }
-  get refused(): ReadonlyMap<string, number> {
-    return this.now.refused;
+  private told(all: Tally): Counted {
+    return { ...all, ...this.times, clientsPeak: this.peak, clientTraffic: all };
   }
 }

@@ -1,7 +1,6 @@
 /** What a worker does when it is asked. */
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { Config } from '../config/options.ts';
 import { stepOf } from '../console/acts.ts';
 import { History, type Row } from '../console/history.ts';
 import { Most } from '../console/order.ts';
@@ -13,6 +12,8 @@ import { labelRows } from '../service/label-rows.ts';
 import { createMetrics } from '../service/metrics.ts';
 import { standingOf } from '../service/status.ts';
 import { clientNumbers, share, upstreamNumbers } from '../share.ts';
+import { type BrokerNews, lineOf } from '../upstream/broker-news.ts';
+import { descriptorOf } from './handles.ts';
 import { ofAll } from './merge.ts';
 import type { Act, Answer, AskName, Order, Report, With } from './protocol.ts';
 import { tallyOf } from './tally.ts';
@@ -26,6 +27,8 @@ export interface Asking {
   signal: AbortSignal;
   /** Sends a part of the answer; resolves when there may be more. */
   part(rows: Row[]): Promise<void>;
+  /** What came with it. */
+  handle: unknown;
 }
 
 export type Answers = {
@@ -38,9 +41,14 @@ export class Work implements Omit<Answers, 'start'> {
   private readonly registry: Registry | null;
   private readonly history: History;
 
-  constructor({ index, config, measured }: Order, log: Logger) {
+  /** `tell`: the main process says it, once for all workers. */
+  constructor({ index, config, measured }: Order, log: Logger, tell: (news: BrokerNews) => void) {
     this.worker = index + 1;
-    this.proxy = new Proxy(config, log);
+    this.proxy = new Proxy(config, log, news => {
+      const line = lineOf(news);
+      if (line !== null) log.debug(line);
+      tell(news);
+    });
     this.registry = measured ? createMetrics(this.proxy, labelRows(this.proxy)) : null;
     this.history = new History(this.proxy, () => poolCounts(this.proxy));
     this.history.start();
@@ -75,9 +83,14 @@ export class Work implements Omit<Answers, 'start'> {
     return `${this.proxy.ready()} ${scarce ? admitted : ''}`;
   }
 
-  configure(config: Config): null {
-    this.proxy.reload(config);
+  configure({ config, tells }: With<'configure'>): null {
+    this.proxy.reload(config, tells);
     this.proxy.log.level = config.logLevel;
+    return null;
+  }
+
+  adopt(socket: With<'adopt'>, { handle }: Asking): null {
+    this.proxy.adopt({ ...socket, fd: descriptorOf(handle) });
     return null;
   }
 

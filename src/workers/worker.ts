@@ -42,7 +42,7 @@ async function start(order: Order): Promise<null> {
   if (order.config.maxClients > 0) share.allot(order.clients);
   clientNumbers.last = order.made.clients;
   upstreamNumbers.last = order.made.upstreams;
-  work = new Work(order, log);
+  work = new Work(order, log, broker => void send({ broker }));
   await work.begin(order);
   await tell(work);
   return null;
@@ -85,11 +85,11 @@ function ask<K extends Exclude<AskName, 'start'>>(
   return answers[message.ask](message.with, asking);
 }
 
-async function answer(message: Extract<ToWorker, { ask: AskName }>): Promise<void> {
+async function answer(message: Extract<ToWorker, { ask: AskName }>, handle: unknown): Promise<void> {
   const { id } = message;
   const cancel = new AbortController();
   cancels.set(id, cancel);
-  const asking = { signal: cancel.signal, part: (rows: Row[]) => send({ id, part: rows }) };
+  const asking = { signal: cancel.signal, part: (rows: Row[]) => send({ id, part: rows }), handle };
   try {
     const answer = message.ask === 'start' ? await start(message.with) : await ask(work!, message, asking);
     await send({ id, answer });
@@ -107,12 +107,12 @@ function end(code: number): never {
   process.exit(code);
 }
 
-process.on('message', (message: ToWorker) => {
+process.on('message', (message: ToWorker, handle: unknown) => {
   if ('cancel' in message) cancels.get(message.cancel)?.abort();
   else if ('abort' in message) {
     work?.abort();
     end(0);
-  } else void answer(message);
+  } else void answer(message, handle);
 });
 
 process.on('disconnect', () => {

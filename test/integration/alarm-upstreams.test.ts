@@ -192,25 +192,75 @@ describe('connection.blocked', () => {
   });
 });
 
-describe('A client on an upstream that the broker has blocked, where there can be no other', () => {
-  const to = relayed(['max_upstreams = 1', 'lease_timeout = 3'], true);
+for (const settings of [
+  ['max_upstreams = 1'],
+  ['max_upstreams = 1', 'close = instant'],
+  ['max_upstreams_total = 1'],
+])
+  describe(`A client on an upstream that the broker has blocked, where there can be no other, ${settings.join(', ')}`, () => {
+    const to = relayed([...settings, 'max_upstream_channels = 10', 'lease_timeout = 1'], true);
 
-  it('takes one channel for all that it does there', async () => {
-    const queue = queueName('nowhere');
-    const client = await to.client(queue);
-    const [link] = to.relay.links;
-    to.relay.fromProxy = (_frame, { number }) => (number === link.number ? 'hold' : 'pass');
-    link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
-    await until('the alarm', async () => {
-      const { port } = to.relay;
-      return (await to.proxy.metric(`upstreams_blocked{upstream="127.0.0.1:${port}"}`)) === 1;
+    /** A client that has declared a queue, on a link that the broker has blocked since: it reads no more there. */
+    const blocked = async (queue: string): Promise<{ client: RawClient; link: Link }> => {
+      const client = await to.client(queue);
+      const [link] = to.relay.links;
+      to.relay.fromProxy = (_frame, { number }) => (number === link.number ? 'hold' : 'pass');
+      link.toProxy(f.method(0, 10, 60, f.w().shortstr('low on memory').take()));
+      await until('the alarm', async () => {
+        const { port } = to.relay;
+        return (await to.proxy.metric(`upstreams_blocked{upstream="127.0.0.1:${port}"}`)) === 1;
+      });
+      return { client, link };
+    };
+    const over = (link: Link): void => {
+      to.relay.release();
+      link.toProxy(f.method(0, 10, 61));
+    };
+    /** The answer came within a second. */
+    const comes = (client: RawClient, name: string): Promise<boolean> =>
+      client.next(name, 1).then(
+        () => true,
+        () => false,
+      );
+
+    it('takes one channel for all that it does there', async () => {
+      const queue = queueName('nowhere');
+      const { client, link } = await blocked(queue);
+      const before = await to.proxy.metric('channels_opened_total');
+      for (let n = 0; n < 50; n++) client.send(f.declare(1, `${queue}-${n}`, f.DURABLE | f.NO_WAIT));
+      await to.login();
+      expect(await to.proxy.metric('channels_opened_total')).to.be.at.most(before + 1);
+      over(link);
+      for (const n of [0, 49]) await client.ask(f.declare(1, `${queue}-${n}`, f.PASSIVE), 'queue.declare-ok');
     });
-    const before = await to.proxy.metric('channels_opened_total');
-    for (let n = 0; n < 50; n++) client.send(f.declare(1, `${queue}-${n}`, f.DURABLE | f.NO_WAIT));
-    await to.login();
-    expect(await to.proxy.metric('channels_opened_total')).to.be.at.most(before + 1);
-    to.relay.release();
-    link.toProxy(f.method(0, 10, 61));
-    for (const n of [0, 49]) await client.ask(f.declare(1, `${queue}-${n}`, f.PASSIVE), 'queue.declare-ok');
+
+    /** What somebody does there over and over, until it is not answered any more; the name of the answer. */
+    const LOOPS: Record<string, (queue: string, client: RawClient) => Promise<boolean>> = {
+      'opens and closes a channel': async (queue, client) => {
+        client.send(f.declare(1, queue, f.DURABLE | f.NO_WAIT), f.channelClose(1));
+        const answered = await comes(client, 'channel.close-ok');
+        if (answered) await client.open(1);
+        return answered;
+      },
+      'connects and leaves': async queue => {
+        const client = await to.login();
+        await client.open(1);
+        client.send(f.declare(1, queue, f.DURABLE | f.NO_WAIT), f.connectionClose());
+        return comes(client, 'connection.close-ok');
+      },
+    };
+    for (const [what, act] of Object.entries(LOOPS))
+      it(`and ${what} over and over, leaves channels for others`, async () => {
+        const queue = queueName('nowhere');
+        const { client, link } = await blocked(queue);
+        for (let n = 0; n < 30 && (await act(queue, client)); n++);
+        const neighbour = await to.login();
+        await neighbour.open(1);
+        neighbour.send(f.declare(1, queue, f.PASSIVE));
+        expect(await comes(neighbour, 'queue.declare-ok'), 'answered in the alarm').to.equal(false);
+        // longer than lease_timeout
+        expect(await neighbour.next('connection.close', 2).catch(() => null)).to.equal(null);
+        over(link);
+        await neighbour.answered('queue.declare-ok');
+      });
   });
-});

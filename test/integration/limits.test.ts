@@ -208,6 +208,23 @@ describe('One upstream in all pools (max_upstreams_total = 1)', () => {
   });
 });
 
+describe('One upstream in all pools, with consumers on it (max_upstreams_total = 1, consumers = shared)', () => {
+  const to = relayed(['max_upstreams_total = 1', 'consumers = shared', 'lease_timeout = 1'], true);
+
+  it('carries those who publish, too', async () => {
+    const queue = queueName('both');
+    const consumer = await to.client(queue);
+    await consumer.ask(f.qos(1, 1), 'basic.qos-ok');
+    await consumer.ask(f.consume(1, queue, 'tag'), 'basic.consume-ok');
+    const publisher = await to.login();
+    await publisher.open(1);
+    await publisher.ask(f.confirmSelect(1), 'confirm.select-ok');
+    await publisher.ask(f.publish(1, queue, 'x'), 'basic.ack');
+    expect((await consumer.next('basic.deliver'))?.channel).to.equal(1);
+    expect(to.relay.peak).to.equal(1);
+  });
+});
+
 describe('Two upstreams in all pools (max_upstreams_total = 2)', () => {
   const to = relayed(['max_upstreams_total = 2', 'lease_timeout = 5'], true);
 

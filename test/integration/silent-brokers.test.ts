@@ -89,6 +89,44 @@ describe('Silence of a broker', () => {
         expect(seen).not.to.include('channel.open');
       },
 
+    'on one channel for good is borne for a minute: who waits there hears 320, neighbours stay, and the upstream goes when the last of them has left':
+      async to => {
+        const clients = [0, 1, 2, 3].map(() => to.client(queueName('silent')));
+        const [neighbour, waiting, gone, patient] = await Promise.all(clients);
+        expect(to.relay.connections).to.equal(1);
+        const [link] = to.relay.links;
+        // the broker is as if it had not been asked
+        const mute = new Set<number>();
+        const forgets = new Set<number>();
+        to.relay.fromProxy = ({ name, channel, payload }, { number }) => {
+          if (number !== link.number) return 'pass';
+          if (name === 'queue.declare' && payload.includes('mute')) mute.add(channel);
+          if (name === 'queue.declare' && payload.includes('forgets')) forgets.add(channel);
+          if (name === 'channel.flow' && forgets.delete(channel)) return 'drop';
+          return mute.has(channel) && (name === 'channel.flow' || name === 'channel.close') ? 'drop' : 'pass';
+        };
+        const declare = (what: string): Buffer => f.declare(1, queueName(what), f.DURABLE | f.NO_WAIT);
+        waiting.send(declare('mute'), f.channelClose(1));
+        gone.send(declare('mute'), f.channelClose(1));
+        patient.send(declare('forgets'), f.channelClose(1));
+        await until('the channels to be silent', () => mute.size === 2);
+        gone.destroy();
+        const busy = setInterval(() => neighbour.send(f.qos(1, 1)), 500);
+        try {
+          const end = await waiting.next('connection.close', 120);
+          expect(closeOf(end!).code).to.equal(320);
+          expect(closeOf(end!).text).to.match(/the broker has not answered the close of a channel for \d+ s/);
+        } finally {
+          clearInterval(busy);
+        }
+        expect((await patient.next('channel.close-ok'))?.name).to.equal('channel.close-ok');
+        await neighbour.ask(f.declare(1, queueName('silent'), f.DURABLE), 'queue.declare-ok');
+        neighbour.send(f.connectionClose());
+        await until('the upstream to be given up', () => !to.relay.links.includes(link), 10);
+        expect(await to.proxy.metric('channels_leased')).to.equal(0);
+        expect(to.proxy.log).to.match(/WARN Upstream .*does not answer on channel \d+/);
+      },
+
     'as a whole is found out in seconds by who is owed no answer, too: who consumes, and who waits for confirms':
       async to => {
         const consumer = await to.client(queueName('silent'));

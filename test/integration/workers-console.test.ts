@@ -1,11 +1,6 @@
-/** What is seen and done over all workers together: console, metrics, limits, and everything a listener can be. */
-import { appendFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import { join } from 'node:path';
+/** What is seen and done over all workers together: console, metrics, and limits. */
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
-import { Authority } from '../support/certs.ts';
-import { tempDir } from '../support/cleanup.ts';
 import { Crew } from '../support/crew.ts';
 import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
 import { sharedBroker, sleep, until } from '../support/rabbitmq.ts';
@@ -242,68 +237,6 @@ describe('Limits of several workers', () => {
       expect(rows.filter(({ worker }) => worker === 2).length).to.equal(1);
     } finally {
       await crew.stop();
-    }
-  });
-});
-
-describe('Listeners of several workers', () => {
-  before(function () {
-    proxyOnly(this);
-  });
-
-  it('speak TLS, listen on Unix sockets, and in sections, whoever takes the client', async () => {
-    const dir = tempDir('workers');
-    const authority = new Authority();
-    const { cert, key } = authority.sign('server', 'DNS:localhost,IP:127.0.0.1');
-    const socket = join(dir, 'app.sock');
-    const crew = new Crew();
-    try {
-      await crew.start((await sharedBroker()).url, [
-        '[listen secure]',
-        'port = 0',
-        'address = 127.0.0.1',
-        'tls = yes',
-        `tls_cert = ${cert}`,
-        `tls_key = ${key}`,
-        '[listen app]',
-        `socket = ${socket}`,
-      ]);
-      const port = Number(/listening on 127\.0\.0\.1:(\d+) \(\[listen secure\]\)/.exec(crew.proxy.log)![1]);
-      expect(crew.proxy.log).to.include(`Proxy listening on ${socket} ([listen app])`);
-      for (let n = 0; n < 10; n++) (await crew.login({ tls: true }, port)).destroy();
-      for (let n = 0; n < 10; n++) {
-        const client = RawClient.over(connect(socket));
-        expect((await client.login())!.name).to.equal('connection.open-ok');
-        client.destroy();
-      }
-      // one that is new waits for a restart, and one that has gone is refused
-      appendFileSync(crew.file, '[listen later]\nport = 0\n');
-      crew.proxy.signal('SIGHUP');
-      await until('the warning', () =>
-        crew.proxy.log.includes(
-          '[listen later] listens there after the next restart only: there are several workers',
-        ),
-      );
-      (await crew.login()).destroy();
-    } finally {
-      await crew.stop();
-    }
-  });
-
-  it('that cannot be opened end the start, with what to do', async () => {
-    const [taken, late] = [new Crew(), new Crew()];
-    try {
-      const first = await taken.start((await sharedBroker()).url);
-      const error = await late.start((await sharedBroker()).url, [], ['-p', String(first.port)]).then(
-        () => '',
-        (error: Error) => error.message,
-      );
-      expect(error).to.match(
-        /cannot listen on 127\.0\.0\.1:\d+: the port is in use\. Stop what listens there/,
-      );
-    } finally {
-      await taken.stop();
-      await late.stop();
     }
   });
 });

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
 import { Crew, isThere } from '../support/crew.ts';
 import { proxyOnly, queueName, settingsFile } from '../support/fixture.ts';
+import { FrameRelay } from '../support/frame-relay.ts';
 import { AmqProxy } from '../support/proxy.ts';
 import { sharedBroker, until } from '../support/rabbitmq.ts';
 import { closeOf, publish, RawClient } from '../support/raw-client.ts';
@@ -126,6 +127,33 @@ describe('Several workers', () => {
         return events.some(({ facts }) => (facts as unknown as { worker: number }).worker === worker);
       });
     for (const client of clients) await works(client);
+  });
+
+  it('say once what each of them finds out of a broker', async () => {
+    const relay = await FrameRelay.start((await sharedBroker()).port);
+    const said = (level: string, what: string): number =>
+      crew.proxy.log.split('\n').filter(line => line.startsWith(`${level} Broker`) && line.includes(what))
+        .length;
+    try {
+      relay.fromProxy = ({ name }) => (name === 'channel.flow' ? 'drop' : 'pass');
+      await crew.start(relay.url, [], ['--log-level', 'debug']);
+      await crew.oneOnEach();
+      expect(said('DEBUG', 'does not answer channel.flow')).to.equal(2);
+      expect(said('WARN', 'does not answer channel.flow')).to.equal(1);
+      await relay.end();
+      await until('both to know it', () => said('DEBUG', 'is down: ') === 2);
+      const again = await FrameRelay.start((await sharedBroker()).port, relay.port);
+      try {
+        await until('both to know that, too', () => said('DEBUG', 'is up again after ') === 2, 20);
+        await until('the word of it', () => said('WARN', 'is up again after ') > 0);
+        expect(said('WARN', 'is down: ')).to.equal(1);
+        expect(said('WARN', 'is up again after ')).to.equal(1);
+      } finally {
+        await again.end();
+      }
+    } finally {
+      await crew.proxy?.stop();
+    }
   });
 
   it('end when the main process is killed', async () => {

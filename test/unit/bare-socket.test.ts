@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { acceptBare, type BareSocket, bareSockets } from '../../src/io/bare-socket.ts';
+import { acceptBare, type BareSocket, bareOf, bareSockets } from '../../src/io/bare-socket.ts';
 import type { Reader } from '../../src/io/wire.ts';
 import { until } from '../support/rabbitmq.ts';
 
@@ -99,20 +99,21 @@ describe('A bare socket', () => {
   it('tells when what had to wait has gone', async () => {
     client.pause();
     const block = Buffer.alloc(1 << 20, 'b');
-    let done = 0;
+    let told = 0;
+    socket.tell({ written: () => told++ });
     let written = 0;
     while (socket.writableLength === 0) {
       written += block.length;
-      socket.write(block, () => done++);
+      socket.write(block);
     }
-    socket.write(Buffer.from('the end'), () => done++);
+    socket.write(Buffer.from('the end'));
     expect(socket.writableLength).to.be.greaterThan(block.length - 1);
     expect(socket.writeQueueSize).to.be.greaterThan(0);
-    expect(done).to.equal(0);
+    expect(told).to.equal(0);
     client.resume();
     await until('all', () => received.length === written + 7);
     await until('that it has gone', () => socket.writableLength === 0);
-    expect(done).to.equal(2);
+    expect(told).to.equal(2);
     expect(received.subarray(-7).toString()).to.equal('the end');
   });
 
@@ -170,6 +171,26 @@ describe('A bare socket', () => {
     await until('the close', () => notes.isClosed);
     expect((notes.error as NodeJS.ErrnoException).code).to.equal('ECONNRESET');
     expect(socket.remoteAddress).to.equal('127.0.0.1');
+  });
+
+  it('can be one that we have connected: net.Socket has no part in it any more', async () => {
+    const listening = createServer({ allowHalfOpen: true }, peer =>
+      peer.on('data', bytes => peer.write(bytes)),
+    );
+    await once(listening.listen(0, '127.0.0.1'), 'listening');
+    const ours = connect((listening.address() as AddressInfo).port, '127.0.0.1');
+    const taken = await new Promise<BareSocket | null>(resolve =>
+      ours.once('connect', () => resolve(bareOf(ours))),
+    );
+    const echo = new Notes();
+    taken!.readInto(echo);
+    ours.destroy();
+    taken!.write(Buffer.from('to and fro'));
+    await until('it to come back', () => echo.text === 'to and fro');
+    expect(bareOf(ours)).to.equal(null);
+    taken!.destroy();
+    await until('the close', () => echo.isClosed);
+    listening.close();
   });
 
   it('takes nothing more once it has ended', async () => {

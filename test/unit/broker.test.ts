@@ -1,6 +1,7 @@
 /** The state of a broker, and races between attempts, with plain objects. */
 import { expect } from 'chai';
 import { Broker } from '../../src/upstream/broker.ts';
+import { lineOf } from '../../src/upstream/broker-news.ts';
 import { race } from '../../src/upstream/race.ts';
 import { until } from '../support/rabbitmq.ts';
 
@@ -26,7 +27,7 @@ function make() {
     unwanted: connection => {
       connection.unwanted = true;
     },
-    changed: ({ down }, text) => told.push(`${down ? 'down' : 'up'}: ${text}`),
+    tell: news => told.push(`${news.is}: ${lineOf(news)}`),
     refusals: () => refusals,
     now: () => clock.now,
   });

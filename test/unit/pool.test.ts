@@ -44,6 +44,7 @@ class FakeUpstream {
   readonly channels = {
     parked: 0,
     ending: 0,
+    stuck: 0,
     closeOld: () => {},
     load: new Load(NO_TRAFFIC, new Stats(), () => false),
   };
@@ -91,6 +92,7 @@ describe('A pool', () => {
       config: { ...defaults(), ...settings },
       stats,
       full: () => false,
+      makesRoom: () => true,
       reserve: () => true,
       place: async () => true,
       roomFor: async () => false,

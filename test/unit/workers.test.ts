@@ -5,6 +5,7 @@ import { evenly, part } from '../../src/share.ts';
 import { Spread } from '../../src/spread.ts';
 import { Stats } from '../../src/stats.ts';
 import { divided, unfair } from '../../src/workers/allotment.ts';
+import { Brokers } from '../../src/workers/brokers.ts';
 import { merged, mergedRoutes, mergedStanding } from '../../src/workers/merge.ts';
 import { Sum, tallyOf } from '../../src/workers/tally.ts';
 import { settingsOf } from '../support/settings.ts';
@@ -92,25 +93,25 @@ describe('Counters of several workers', () => {
     const all = new Sum();
     const [a, b] = [tallyOf(stats(3, 10)), tallyOf(stats(4, 20))];
     all.update([a, b]);
-    expect([all.clients, all.logins, all.refused.get('max_clients')]).to.deep.equal([7, 30, 2]);
+    expect([all.now.clients, all.now.logins, all.now.refused.get('max_clients')]).to.deep.equal([7, 30, 2]);
     all.lose(a);
     all.update([b]);
-    expect([all.clients, all.logins, all.refused.get('max_clients')]).to.deep.equal([4, 30, 2]);
-    expect(all.clientsPeak).to.equal(7);
-    expect(sum([...all.loginSeconds.spread.counts])).to.equal(2);
+    expect([all.now.clients, all.now.logins, all.now.refused.get('max_clients')]).to.deep.equal([4, 30, 2]);
+    expect(all.now.clientsPeak).to.equal(7);
+    expect(sum([...all.now.loginSeconds.spread.counts])).to.equal(2);
   });
 
   it('give quantiles of what came since the last time they were told', () => {
     const all = new Sum();
     const one = stats(0, 0);
     all.update([tallyOf(one)]);
-    expect(all.loginSeconds.quantile(0.5)).to.be.within(0.01, 0.012);
-    all.loginSeconds.clear();
-    expect(all.loginSeconds.quantile(0.5)).to.equal(0);
+    expect(all.now.loginSeconds.quantile(0.5)).to.be.within(0.01, 0.012);
+    all.now.loginSeconds.clear();
+    expect(all.now.loginSeconds.quantile(0.5)).to.equal(0);
     one.loginSeconds.add(1);
     all.update([tallyOf(one)]);
-    expect(all.loginSeconds.quantile(0.5)).to.be.within(1, 1.2);
-    expect(all.loginSeconds.spread).to.be.instanceOf(Spread);
+    expect(all.now.loginSeconds.quantile(0.5)).to.be.within(1, 1.2);
+    expect(all.now.loginSeconds.spread).to.be.instanceOf(Spread);
   });
 });
 
@@ -165,5 +166,55 @@ describe('Rows of several workers', () => {
       ['eu', false],
     ]);
     expect(mergedStanding([]).longestWait).to.equal(0);
+  });
+});
+
+describe('News of brokers from several workers', () => {
+  const make = () => {
+    const said: string[] = [];
+    const brokers = new Brokers({
+      info: line => said.push(`INFO ${line}`),
+      warn: line => said.push(`WARN ${line}`),
+    });
+    const down = (worker: number): void => brokers.heard(worker, { name: 'one', is: 'down', why: 'refused' });
+    const up = (worker: number, refused: number): void =>
+      brokers.heard(worker, { name: 'one', is: 'up', ms: 9, failures: 2, refused, why: 'refused' });
+    return { said, brokers, down, up };
+  };
+  const DOWN = 'WARN Broker one is down: refused';
+
+  it('are one: it is down with the first word of it, and up with the last, with what all have counted', () => {
+    const { said, down, up } = make();
+    for (const worker of [0, 1]) down(worker);
+    up(0, 3);
+    down(2);
+    for (const worker of [2, 1]) up(worker, 4);
+    expect(said[0]).to.equal(DOWN);
+    expect(said[1]).to.match(
+      /^WARN Broker one is up again after 0\.\d s and 6 failed attempts, 11 logins refused \(refused\)$/,
+    );
+    expect(said).to.have.length(2);
+    down(1);
+    expect(said[2], 'the next time').to.equal(DOWN);
+  });
+
+  it('do not wait for a worker that has ended, nor for what is named no more', () => {
+    const { said, brokers, down, up } = make();
+    for (const worker of [0, 1, 2]) down(worker);
+    brokers.lose(0);
+    brokers.heard(1, { name: 'one', is: 'gone' });
+    up(2, 0);
+    expect(said).to.have.length(2);
+    down(0);
+    brokers.lose(0);
+    expect(said, 'nobody has seen it up').to.deep.equal([DOWN, said[1], DOWN]);
+    down(0);
+    expect(said[3]).to.equal(DOWN);
+  });
+
+  it('that each tells once are said once, and again when one of them tells it again', () => {
+    const { said, brokers } = make();
+    for (const worker of [0, 1, 1, 0]) brokers.heard(worker, { name: 'one', is: 'left' });
+    expect(said).to.deep.equal(new Array(2).fill('INFO Broker one is gone: its name stands for others now'));
   });
 });
