@@ -79,6 +79,8 @@ interface Answer {
   output: string;
 }
 
+/** Milliseconds that a command may take: RabbitMQ has been seen to stand still for ever in one that joins a cluster. */
+const MOST_MS = 180_000;
 const OVER: Answer = { status: 70, output: 'rabbitmqctl itself has ended: ' };
 
 /** Where its modules are, for all brokers of this process. */
@@ -130,14 +132,21 @@ export class Rabbitmqctl {
   async run(...args: string[]): Promise<string> {
     const number = ++this.commands;
     const words = ['-q', ...args].map(arg => Buffer.from(arg).toString('base64'));
+    let timer: NodeJS.Timeout | undefined;
     const answer = new Promise<Answer>(resolve => {
       if (this.over) resolve(OVER);
       else this.waiting.set(number, resolve);
+      timer = setTimeout(
+        () => resolve({ status: 70, output: `no answer within ${MOST_MS / 1000} s` }),
+        MOST_MS,
+      );
     });
     this.shell.stdin.write(`${[number, ...words].join(' ')}\n`);
     // what it said before it ended says why
     const said = this.over ? 0 : this.errors.length;
     const { status, output } = await answer;
+    clearTimeout(timer);
+    this.waiting.delete(number);
     if (status !== 0)
       throw new Error(`rabbitmqctl ${args.join(' ')}: ${status}\n${output}${this.errors.slice(said)}`);
     return output;
