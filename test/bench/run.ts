@@ -112,12 +112,20 @@ const others = new Load();
 const upstreams = new Upstreams(sink, Number(values['broker-port']));
 const results: Result[] = [];
 const more: unknown[] = [];
+/** After each scenario: a run that is ended early leaves what it has. */
+function save(): void {
+  if (values.json)
+    write(values.json, `${JSON.stringify({ machine: machine(), peer, results, others: more }, null, 1)}\n`);
+  if (values.svg) write(values.svg, chart(results, peer));
+}
+
 console.log(`${Object.values(machine()).join(', ')}\n`);
 try {
   for (const scenario of scenarios) {
     const part = await run(scenario, upstreams, { load, others, sink });
     console.log(`${textTable(part)}\n`);
     results.push(...part);
+    save();
   }
   if (extras.includes('idle')) {
     const names = contenderNames.filter(name => name !== 'peer' || process.env.BENCH_PEER);
@@ -135,9 +143,7 @@ try {
     console.log(`${churnTable(churn)}\n`);
     more.push(churn);
   }
-  if (values.json)
-    write(values.json, `${JSON.stringify({ machine: machine(), peer, results, others: more }, null, 1)}\n`);
-  if (values.svg) write(values.svg, chart(results, peer));
+  save();
 } finally {
   load.end();
   others.end();
