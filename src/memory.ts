@@ -22,8 +22,8 @@ export interface Block {
 }
 
 export const shared = Buffer.allocUnsafeSlow(READ_SIZE);
-/** Beginnings of it that are needed again and again: to make one costs more than to find it. */
-const beginnings: Buffer[] = Array.from({ length: TINY }, (_, size) => shared.subarray(0, size));
+/** Beginnings of it, by their length, that are needed again and again: to make one costs more than to find it. */
+const beginnings: Buffer[] = [];
 const blocks = new WeakMap<ArrayBufferLike, Block>();
 /** By the logarithm of their size. */
 const free: Block[][] = Array.from({ length: 32 - Math.clz32(READ_SIZE) }, () => []);
@@ -56,7 +56,9 @@ export function dropBlock(block: Block): void {
 
 /** What was read into the shared buffer, or a block. */
 export const read = (memory: Buffer, size: number): Buffer =>
-  memory === shared && size < TINY ? beginnings[size] : memory.subarray(0, size);
+  memory === shared && size < TINY
+    ? (beginnings[size] ??= shared.subarray(0, size))
+    : memory.subarray(0, size);
 
 /** Whoever wanted the bytes that were read into the shared buffer has them. */
 export function sharedIsFree(bytes: number): void {

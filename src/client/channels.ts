@@ -47,7 +47,7 @@ export class ClientChannels {
   }
 
   /** The leases that it has. */
-  *leases(): Iterable<Lease> {
+  *leases(): Generator<Lease> {
     for (const { lease, lane } of this.byNumber.values()) {
       if (lease !== null) yield lease;
       if (lane !== null && lane.lease !== null) yield lane.lease;
@@ -297,7 +297,7 @@ export class ClientChannels {
    * nobody is to wait for that.
    */
   leaveAll(done: () => void): void {
-    if (this.session.config.close === 'instant' && [...this.leases()].every(lease => this.mayLeave(lease))) {
+    if (this.session.config.close === 'instant' && this.leases().every(lease => this.mayLeave(lease))) {
       this.abandonAll();
       done();
       return;

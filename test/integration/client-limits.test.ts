@@ -1,10 +1,9 @@
 /** max_clients and max_clients_per_user: never more, and nobody is refused while there is room. */
 import { expect } from 'chai';
-import { PROTOCOL_HEADER, Writer } from '../../src/amqp/frame.ts';
+import { PROTOCOL_HEADER } from '../../src/amqp/frame.ts';
+import * as f from '../differential/frames.ts';
 import { Fixture, proxyOnly, settingsFile } from '../support/fixture.ts';
 import { closeOf, type LoginOptions, RawClient } from '../support/raw-client.ts';
-
-const closeArgs = new Writer().short(200).shortstr('').short(0).short(0).take();
 
 describe('A limit on clients', () => {
   const to = new Fixture();
@@ -31,8 +30,7 @@ describe('A limit on clients', () => {
       expect([await login(), await login()]).to.deep.equal(['welcome', 'welcome']);
       for (let n = 0; n < 5; n++) expect(await login()).to.include(`${setting} (2) clients already`);
       const [first] = clients;
-      first.method(0, 'connection.close', closeArgs);
-      await first.next('connection.close-ok');
+      await first.call(f.connectionClose(), 'connection.close-ok');
       expect(await login(), 'in the place of one that was told that it is gone').to.equal('welcome');
       expect(await login()).to.include(`${setting} (2) clients already`);
     });
