@@ -49,6 +49,12 @@ interface Binding {
 
 const OWNER = Symbol('bare socket');
 const EOF = -4095;
+/**
+ * Whoever fills a buffer is read on in the next turn of the event loop: the runtime would read up to 32 of them in a row, milliseconds
+ * in which nobody else is served. It stops when it is given no room, and says so.
+ */
+const NO_ROOM = Buffer.allocUnsafeSlow(1).subarray(0, 0);
+const ENOBUFS = -105;
 const METHODS: (keyof Handle)[] = [
   'readStart',
   'readStop',
@@ -166,7 +172,7 @@ export class BareSocket implements Wire {
     if (error !== 0) this.destroy(failure('read', error));
   }
 
-  /** `size` bytes have come, or it is the negative number of an error. The memory for the next ones. */
+  /** `size` bytes have come, or it is the negative number of an error. The memory for the next ones in this turn. */
   read(size: number): Buffer | undefined {
     const { reader, block } = this;
     if (size === 0 || this.destroyed || reader === null || block === null) return undefined;
@@ -174,8 +180,9 @@ export class BareSocket implements Wire {
       this.bytesRead += size;
       reader.took(size, block);
       this.block = reader.next();
-      return this.block;
+      return size < block.length ? this.block : NO_ROOM;
     }
+    if (size === ENOBUFS) return block;
     this.reading = false;
     if (size !== EOF) this.destroy(failure('read', size));
     else {

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { clock } from '../clock.ts';
+import { READ_SIZE } from '../memory.ts';
 import type { Traffic } from '../stats.ts';
 import { type Arrival, isLoopback, type Origin } from './arrival.ts';
 import { type Accepted, BareSocket } from './bare-socket.ts';
@@ -34,6 +35,8 @@ export const PAUSE = {
   OUTPUT: 2,
   /** Too much waits to be taken by the peer of the other side. */
   OTHER_SIDE: 4,
+  /** It has had its share of this turn of the event loop. */
+  TURN: 8,
 } as const;
 
 /** Milliseconds a peer has to hang up once it has been told to. */
@@ -155,6 +158,13 @@ export class Transport implements Reader, Consumer {
     user?.received(chunk);
     out.answered();
     turn.readEnds();
+    if (chunk.length === READ_SIZE && !(this.socket instanceof BareSocket)) this.letOthers();
+  }
+
+  /** Who fills a buffer is read on in the next turn, or nobody else would be served for long; bare sockets see to that. */
+  private letOthers(): void {
+    this.pause(PAUSE.TURN);
+    setImmediate(() => this.resume(PAUSE.TURN));
   }
 
   // ---- told by the socket
@@ -223,9 +233,9 @@ export class Transport implements Reader, Consumer {
 
   // ---- reading
 
-  /** Nothing keeps it from being read. */
+  /** Nothing keeps it from being read, for longer than a turn. */
   get reading(): boolean {
-    return this.pauses === 0;
+    return (this.pauses & ~PAUSE.TURN) === 0;
   }
 
   pause(why: number): void {

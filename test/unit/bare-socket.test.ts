@@ -10,6 +10,7 @@ import { until } from '../support/rabbitmq.ts';
 class Notes implements Reader {
   readonly buffer = Buffer.alloc(64);
   text = '';
+  reads = 0;
   hasEnded = false;
   isClosed = false;
   error: Error | null = null;
@@ -19,6 +20,7 @@ class Notes implements Reader {
   }
 
   took(size: number, buffer: Buffer): void {
+    this.reads++;
     this.text += buffer.toString('latin1', 0, size);
   }
 
@@ -75,6 +77,33 @@ describe('A bare socket', () => {
     client.write('x'.repeat(1000));
     await until('all', () => notes.text.length === 1000);
     expect(socket.bytesRead).to.equal(1000);
+  });
+
+  it('reads one buffer in a turn of the event loop, so that others come between', async () => {
+    const { length } = notes.buffer;
+    client.write('x'.repeat(20 * length + 10));
+    while (notes.text.length < 20 * length) {
+      const before = notes.reads;
+      await new Promise(setImmediate);
+      expect(notes.reads - before).to.be.at.most(1);
+    }
+    await until('all', () => notes.text.length === 20 * length + 10);
+    expect(notes.error).to.equal(null);
+  });
+
+  it('does not read on in the next turn if it was paused with a full buffer', async () => {
+    const { length } = notes.buffer;
+    const { took } = notes;
+    notes.took = (size, buffer) => {
+      took.call(notes, size, buffer);
+      socket.pause();
+    };
+    client.write('x'.repeat(2 * length));
+    await until('the first', () => notes.reads > 0);
+    for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
+    expect(notes.reads).to.equal(1);
+    socket.resume();
+    await until('all', () => notes.text.length === 2 * length);
   });
 
   it('does not read while it is paused', async () => {
