@@ -108,16 +108,23 @@ export class Relief {
   }
 
   private relieve(upstream: Upstream): void {
+    const { load } = upstream.channels;
     const all = crowdOf(upstream);
     const crowd = all.filter(tenant => !tenant.departs(upstream));
     const { keeper, fillers, others } = relieve(sharesOf(upstream, crowd));
     if (keeper >= 0) crowd[keeper].settle(upstream);
     let staying = fillers.length + (keeper >= 0 ? 1 : 0);
-    for (const i of fillers) if (this.move(crowd[i], upstream, staying, keeper < 0)) staying--;
-    // who leaves a crowd is let go before the rest of it is divided again
-    if (others.length === 0 || (keeper < 0 && crowd.length < all.length)) return;
-    if (this.pool.upstreams.some(isCalm)) for (const i of others) crowd[i].leave(upstream);
-    else this.wanted ||= 1;
+    for (const i of fillers)
+      if (this.move(crowd[i], upstream, staying, keeper < 0)) {
+        staying--;
+        load.relieved();
+      }
+    // who leaves a crowd is let go, with what waits because of them, before the rest of it is divided
+    if (others.length === 0 || (keeper < 0 && (crowd.length < all.length || !load.lasts))) return;
+    if (this.pool.upstreams.some(isCalm)) {
+      for (const i of others) crowd[i].leave(upstream);
+      load.relieved();
+    } else this.wanted ||= 1;
   }
 
   /** Gives a client that fills an upstream another one; false when there is none. */

@@ -18,6 +18,8 @@ const SLACK_MS = 5;
 const SLACK_TIMES = 3;
 /** Ticks in a row without a sign of load, after which an upstream is busy no more. */
 const CALM_TICKS = 4;
+/** Ticks in a row with one, after which it is not for what those have left behind who have moved elsewhere. */
+const LASTING_TICKS = 4;
 
 interface Loaded {
   readonly out: Outbox;
@@ -49,6 +51,8 @@ export class Load {
   private least = Number.POSITIVE_INFINITY;
   private wasStuck = false;
   private calm = 0;
+  /** Ticks in a row with a sign of load, and nobody has left meanwhile. */
+  private loaded = 0;
 
   constructor(upstream: Loaded, stats: Stats, ask: () => boolean) {
     this.upstream = upstream;
@@ -124,9 +128,23 @@ export class Load {
     const slow = this.pace >= MUCH && isSlow(this.wait, usual);
     if (blocked === null && (stuck || slow)) {
       this.calm = 0;
+      this.loaded++;
       this.busyAt = now;
       this.become(true);
-    } else if (++this.calm >= CALM_TICKS || blocked !== null) this.become(false);
+      return;
+    }
+    this.loaded = 0;
+    if (++this.calm >= CALM_TICKS || blocked !== null) this.become(false);
+  }
+
+  /** Those who are there are too many for it. */
+  get lasts(): boolean {
+    return this.loaded >= LASTING_TICKS;
+  }
+
+  /** Somebody is to leave it: what waits there is not only of those who stay. */
+  relieved(): void {
+    this.loaded = 0;
   }
 
   private become(busy: boolean): void {

@@ -1,7 +1,7 @@
 /** Clients that publish as fast as they can, and their neighbours. */
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
-import { peopledBroker, proxyOnly, queueName } from '../support/fixture.ts';
+import { peopledBroker, proxyOnly } from '../support/fixture.ts';
 import { Flood } from '../support/flood.ts';
 import { Operator } from '../support/operator.ts';
 import type { AmqProxy } from '../support/proxy.ts';
@@ -111,23 +111,48 @@ describe('Many who publish little', function () {
   this.timeout(120_000);
   const operator = new Operator();
   let proxy: AmqProxy;
+  let clients: RawClient[] = [];
   before(async function () {
     proxyOnly(this);
     proxy = await operator.start((await peopledBroker()).url);
   });
   after(() => proxy?.stop());
 
-  it('need no more than two upstreams, and stay where they are', async () => {
-    const queue = queueName('light');
-    const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.start(proxy.port)));
+  afterEach(() => {
+    for (const client of clients) client.destroy();
+  });
+
+  async function arrive(): Promise<void> {
+    clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.start(proxy.port)));
     for (const client of clients) await client.open(1);
-    for (let round = 0; round < 30; round++) {
-      for (const client of clients) client.send(f.publish(1, queue, 'x'.repeat(1024)));
+  }
+  /** Ten messages a second each. */
+  async function work(rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round++) {
+      for (const client of clients) client.send(f.publish(1, 'nowhere', 'x'.repeat(1024)));
       await sleep(100);
     }
+  }
+
+  it('need no more than two upstreams, and stay where they are', async () => {
+    await arrive();
+    await work(30);
     expect(await proxy.metric('upstream_connections')).to.be.at.most(2);
     expect(await proxy.metric('moves_total')).to.equal(0);
     for (const client of clients) await client.ask(f.connectionClose(), 'connection.close-ok', 30);
-    for (const client of clients) client.destroy();
+  });
+
+  it('stay where they are when those move who fill the upstream', async () => {
+    await arrive();
+    const working = work(50);
+    await sleep(500);
+    const floods = [await Flood.begin(proxy.port), await Flood.begin(proxy.port)];
+    try {
+      await until('both apart', async () => (await proxy.metric('clients_apart')) === 2, 30);
+      await working;
+      expect(await proxy.metric('moves_total')).to.be.at.most(floods.length);
+    } finally {
+      for (const client of floods) client.destroy();
+    }
   });
 });
