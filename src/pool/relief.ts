@@ -31,6 +31,8 @@ export class Relief {
   private readonly pool: Relieved;
   /** Upstreams that would be used at once. */
   private wanted = 0;
+  /** One more was asked for in the last tick. */
+  private asked = false;
   /** Since the last look somebody has had to do with one that is crowded. */
   private missed = false;
   private askedAt = 0;
@@ -45,16 +47,20 @@ export class Relief {
     if (isCrowded(upstream) && upstream !== peer.channels.tenancy.home) this.missed = true;
   }
 
-  /** There is one more. */
+  /** There is one more: whoever was to have it need not wait for the next tick. */
   grown(): void {
     this.patience = 0;
+    if (!this.asked || this.pool.alarm) return;
+    this.part();
+    this.wanted = 0;
   }
 
   /** `now` as of the coarse clock. */
   tick(now: number): void {
     this.judge(now);
     if (!this.pool.alarm) this.part();
-    if (this.wanted > 0) this.grow(now);
+    this.asked = this.wanted > 0;
+    if (this.asked) this.grow(now);
     this.wanted = 0;
     this.missed = false;
   }
