@@ -108,6 +108,9 @@ const FILLS_OF_ALL = 1 / 32;
 /** What it does at least in a tick: some forty small messages a second. */
 const FILLS = 32 * 1024;
 
+/** More others than these are more to move than one who fills it, even if they do nothing now: each channel is opened anew. */
+const FEW = 8;
+
 /** Divides the clients of a busy upstream. */
 export function relieve(crowd: readonly Share[]): Division {
   const all = crowd.reduce((sum, { pace }) => sum + pace, 0);
@@ -121,7 +124,7 @@ export function relieve(crowd: readonly Share[]): Division {
   if (fillers.length === 0) return { keeper: -1, fillers: [], others: others.filter((_, i) => i % 2 === 1) };
   const stays = fillers.find(i => crowd[i].fixed) ?? fillers.find(i => crowd[i].settled);
   // where others are at work it is less to move those who fill it
-  const shared = others.some(i => crowd[i].pace > 0);
+  const shared = others.length > FEW || others.some(i => crowd[i].pace > 0);
   const keeper = stays ?? (shared ? -1 : fillers[0]);
   return {
     keeper,

@@ -11,8 +11,6 @@ import type { Stats } from '../stats.ts';
 
 /** Bytes in a tick below which nobody need be asked: half a megabyte a second is what any broker takes. */
 const MUCH = 128 * 1024;
-/** Bytes that the kernel does not take: more than a burst leaves behind. */
-const STUCK = 1024 * 1024;
 /** Milliseconds that a barrier may take longer than the best one, and the times as long. */
 const SLACK_MS = 5;
 const SLACK_TIMES = 3;
@@ -123,7 +121,7 @@ export class Load {
   judge(usual: number, now: number): void {
     const { out, blocked } = this.upstream;
     const { refused } = out;
-    const stuck = refused > 0 && (this.wasStuck || refused >= STUCK);
+    const stuck = refused > 0 && this.wasStuck; // once is what a burst leaves behind
     this.wasStuck = refused > 0;
     const slow = this.pace >= MUCH && isSlow(this.wait, usual);
     if (blocked === null && (stuck || slow)) {

@@ -108,6 +108,11 @@ describe('A busy upstream', () => {
     });
   });
 
+  it('is left by the one that fills it where many others have something there, though they do nothing now', () => {
+    const crowd = [...Array.from({ length: 200 }, () => share(0)), share(9e6)];
+    expect(relieve(crowd)).to.deep.equal({ keeper: -1, fillers: [200], others: [] });
+  });
+
   it('stays with the client that has it already, whoever has come since', () => {
     const relief = relieve([share(9e6), share(8e6, { settled: true }), share(10)]);
     expect(relief).to.deep.equal({ keeper: 1, fillers: [0], others: [2] });

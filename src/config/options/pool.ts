@@ -95,7 +95,7 @@ export const POOL = {
   upstreamBuffer: main('upstream_buffer', {
     group: 'Pool',
     type: size(64 * KIB, 1024 * MIB),
-    default: 4 * MIB,
+    default: 256 * KIB,
     live: true,
     help: 'Bytes that may wait to be taken by one upstream before those who publish to it are paused.',
   }),
