@@ -1,5 +1,5 @@
 # Benchmarks. They need HAProxy as the yardstick; Debian has it.
-.PHONY: bench bench-old bench-readme bench-quick haproxy
+.PHONY: bench bench-old bench-readme bench-quick bench-workers haproxy
 
 haproxy:
 	@packaging/install-debs haproxy
@@ -16,3 +16,6 @@ bench-readme: deps ## Puts the figures and the chart of the last `make bench` in
 
 bench-quick: deps broker-debs haproxy ## The working tree against the last commit: fails on a clear loss of speed
 	@$(NODE) test/bench/quick.ts
+
+bench-workers: build ## What several workers do compared with one, each held to a fifth of a core, as root [WORKERS=1,2,4 ROUNDS=9]
+	@BENCH_BUILT=1 $(if $(filter 0,$(shell id -u)),,sudo -E) $(NODE) test/bench/workers.ts

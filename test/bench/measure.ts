@@ -8,7 +8,7 @@ export function cpuSeconds(pid: number): number {
 }
 
 /** A process, and those that it has started. */
-function family(pid: number): number[] {
+export function family(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   return [pid, ...children.split(' ').filter(Boolean).map(Number)];
 }
