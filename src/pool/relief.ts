@@ -31,7 +31,7 @@ export class Relief {
   private readonly pool: Relieved;
   /** Upstreams that would be used at once. */
   private wanted = 0;
-  /** One more was asked for in the last tick. */
+  /** One more was wanted in the last tick. */
   private asked = false;
   /** Since the last look somebody has had to do with one that is crowded. */
   private missed = false;
