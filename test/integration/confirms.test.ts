@@ -13,8 +13,11 @@ const GOODBYES: Record<string, [Buffer, string]> = {
   'has closed its channel': [f.channelClose(1), 'channel.close-ok'],
   'has closed its connection': [f.connectionClose(), 'connection.close-ok'],
 };
-/** As when a queue has lost its majority: the first publish from now on is never confirmed, later ones are, one by one. */
-const confirmAllButOne = (to: Relayed): void => {
+/**
+ * As when a queue has lost its majority: the first publish from now on is never confirmed, later ones are, one by one.
+ * The result resolves when its confirm has been withheld: the broker may confirm two in one frame if the second comes before.
+ */
+const confirmAllButOne = (to: Relayed): (() => Promise<unknown>) => {
   let stuck = false;
   to.relay.fromBroker = ({ name, channel, payload }) => {
     if (name !== 'basic.ack') return 'pass';
@@ -24,6 +27,7 @@ const confirmAllButOne = (to: Relayed): void => {
     }
     return f.ack(channel, Number(payload.readBigUInt64BE(4)));
   };
+  return () => until('the confirm to be withheld', () => stuck);
 };
 
 for (const [how, [goodbye, goodbyeOk]] of Object.entries(GOODBYES))
@@ -36,9 +40,10 @@ for (const [how, [goodbye, goodbyeOk]] of Object.entries(GOODBYES))
       queue = queueName('stuck');
       const first = await to.client(queue);
       await first.call(f.confirmSelect(1), 'confirm.select-ok');
-      confirmAllButOne(to);
+      const withheld = confirmAllButOne(to);
       first.send(f.publish(1, queue, 'never confirmed'));
       await first.call(goodbye, goodbyeOk);
+      await withheld();
       next = await to.login();
       await next.open(1);
       await next.call(f.confirmSelect(1), 'confirm.select-ok');
