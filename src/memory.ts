@@ -67,12 +67,13 @@ export function sharedIsFree(bytes: number): void {
 
 /** The same bytes, to be had until they are released. */
 export function keep(piece: Buffer): Buffer {
+  const { length } = piece;
+  if (length < TINY) return copy(piece); // wherever it is: to ask for that costs as much
   const memory = piece.buffer;
   if (memory === shared.buffer) return copy(piece);
   const block = blocks.get(memory);
   if (block === undefined) return piece;
-  const { length } = piece;
-  if (length < TINY || (length < SMALL && block.bytes.length === READ_SIZE)) return copy(piece);
+  if (length < SMALL && block.bytes.length === READ_SIZE) return copy(piece);
   block.users++;
   return piece;
 }

@@ -41,20 +41,20 @@ for (const [letters, size] of [
 const u32 = (buf: Buffer, at: number): number =>
   ((buf[at] << 24) | (buf[at + 1] << 16) | (buf[at + 2] << 8) | buf[at + 3]) >>> 0;
 
-/** Ends of the tables and arrays around the value at hand; arrays as negative numbers. */
+/** Ends of the tables and arrays around the value at hand; arrays as negative numbers. It is never shortened: that costs more than the walk. */
 const nest: number[] = [];
 
 /** True when buf[at..end) is exactly the fields of a table, however deep they are nested. */
 function isFields(buf: Buffer, at: number, end: number): boolean {
-  nest.length = 0;
-  nest.push(end);
+  let depth = 0;
+  nest[0] = end;
   for (;;) {
-    const top = nest[nest.length - 1];
+    const top = nest[depth];
     const stop = Math.abs(top);
     if (at > stop) return false;
     if (at === stop) {
-      nest.pop();
-      if (nest.length === 0) return true;
+      if (depth === 0) return true;
+      depth--;
       continue;
     }
     if (top > 0) at += 1 + buf[at]; // the name
@@ -75,9 +75,9 @@ function isFields(buf: Buffer, at: number, end: number): boolean {
     if (type === 0x53 || type === 0x78)
       at += size; // S, x
     else if (type === 0x46)
-      nest.push(at + size); // F
+      nest[++depth] = at + size; // F
     else if (type === 0x41)
-      nest.push(-at - size); // A
+      nest[++depth] = -at - size; // A
     else return false;
   }
 }

@@ -48,8 +48,7 @@ const INPUT_MAX = 65_536;
 const HANDSHAKE_FRAME_MAX = 65_536;
 
 export class Client implements Connection, Newcomer, TransportUser {
-  /** By which the operator and the log know it. */
-  readonly name = `c${share.number(clientNumbers.next())}`;
+  private readonly number = share.number(clientNumbers.next());
   readonly transport: Transport;
   readonly out: Transport['out'];
   readonly negotiated = new Negotiated();
@@ -94,6 +93,11 @@ export class Client implements Connection, Newcomer, TransportUser {
   }
 
   // ---- who it is
+
+  /** By which the operator and the log know it. */
+  get name(): string {
+    return `c${this.number}`;
+  }
 
   get config(): Config {
     return this.context.config;

@@ -53,7 +53,7 @@ export class ClientFrames implements FrameSink {
     const { is: state } = channel.state;
     if (state !== 'bound' && state !== 'unbound') return this.notOpen(channel, type, buf, at, size);
     if (type === frames.FRAME_METHOD) {
-      if (size < 4) return connection.offend(offences.unknownFrame(type, payloadOf(buf, at, size)));
+      if (size < 4) return connection.offend(unknown(type, buf, at, size));
       const methodKey = buf.readInt32BE(at + 7);
       const { expect } = channel.message;
       if (expect !== METHOD) return connection.offend(offences.unexpectedFrame(expect));
@@ -62,7 +62,7 @@ export class ClientFrames implements FrameSink {
     }
     if (type === frames.FRAME_HEADER) return publisher.header(channel, buf, at, size);
     if (type === frames.FRAME_BODY) return publisher.body(channel, buf, at, size);
-    return connection.offend(offences.misplacedFrame(type, payloadOf(buf, at, size)));
+    return connection.offend(misplaced(type, buf, at, size));
   }
 
   bodyBegins(number: number, buf: Buffer, at: number, end: number, size: number): Verdict {
@@ -89,10 +89,9 @@ export class ClientFrames implements FrameSink {
 
   private unopened(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
     const { connection, channels } = this;
-    const payload = payloadOf(buf, at, size);
-    if (type === frames.FRAME_HEARTBEAT) return connection.offend(offences.misplacedFrame(type, payload));
+    if (type === frames.FRAME_HEARTBEAT) return connection.offend(misplaced(type, buf, at, size));
     if (type !== frames.FRAME_METHOD) return connection.offend(offences.unexpectedFrame(METHOD));
-    if (size < 4) return connection.offend(offences.unknownFrame(type, payload));
+    if (size < 4) return connection.offend(unknown(type, buf, at, size));
     const methodKey = buf.readInt32BE(at + 7);
     const method = METHODS.get(methodKey);
     if (method === undefined) return connection.offend(offences.SILENCE);
@@ -127,9 +126,8 @@ export class ClientFrames implements FrameSink {
     const { connection, discarded } = this;
     if (type === frames.FRAME_HEADER) return discarded.header(channel, buf, at, size);
     if (type === frames.FRAME_BODY) return discarded.body(channel, buf, at, size);
-    const payload = payloadOf(buf, at, size);
-    if (type !== frames.FRAME_METHOD) return connection.offend(offences.misplacedFrame(type, payload));
-    if (size < 4) return connection.offend(offences.unknownFrame(type, payload));
+    if (type !== frames.FRAME_METHOD) return connection.offend(misplaced(type, buf, at, size));
+    if (size < 4) return connection.offend(unknown(type, buf, at, size));
     const { expect } = channel.message;
     if (expect !== METHOD) return connection.offend(offences.unexpectedFrame(expect));
     const methodKey = buf.readInt32BE(at + 7);
@@ -146,7 +144,6 @@ export class ClientFrames implements FrameSink {
 
   private connectionFrame(type: number, number: number, buf: Buffer, at: number, size: number): Verdict {
     const { connection } = this;
-    const payload = payloadOf(buf, at, size);
     const methodKey = type === frames.FRAME_METHOD && size >= 4 ? buf.readInt32BE(at + 7) : 0;
     if (connection.state === 'closing' || connection.state === 'leaving') {
       if (number !== 0) return NEXT;
@@ -159,19 +156,19 @@ export class ClientFrames implements FrameSink {
     }
     if (connection.state === 'closed') return STOP;
     if (type === frames.FRAME_HEARTBEAT) {
-      if (size > 0) return connection.offend(offences.unknownFrame(type, payload));
-      return number === 0 ? NEXT : connection.offend(offences.misplacedFrame(type, payload));
+      if (size > 0) return connection.offend(unknown(type, buf, at, size));
+      return number === 0 ? NEXT : connection.offend(misplaced(type, buf, at, size));
     }
     if (type !== frames.FRAME_METHOD)
       return connection.offend(
         type === frames.FRAME_HEADER && size < 12
-          ? offences.unknownFrame(type, payload)
-          : offences.misplacedFrame(type, payload),
+          ? unknown(type, buf, at, size)
+          : misplaced(type, buf, at, size),
       );
-    if (size < 4) return connection.offend(offences.unknownFrame(type, payload));
+    if (size < 4) return connection.offend(unknown(type, buf, at, size));
     const method = METHODS.get(methodKey);
     if (method === undefined) return connection.offend(offences.SILENCE);
-    if (number !== 0) return connection.offend(offences.misplacedFrame(type, payload)); // before connection.open-ok
+    if (number !== 0) return connection.offend(misplaced(type, buf, at, size)); // before connection.open-ok
     const fault = offences.badArguments(method, buf, at + 11, at + 7 + size, 0);
     if (fault !== null) return connection.offend(fault);
     if (connection.state !== 'running') return connection.handshakeMethod(methodKey, buf, at, size);
@@ -187,3 +184,9 @@ export class ClientFrames implements FrameSink {
 
 const payloadOf = (buf: Buffer, at: number, size: number): Buffer =>
   buf.subarray(at + frames.FRAME_HEAD, Math.min(buf.length, at + frames.FRAME_HEAD + size));
+
+const misplaced = (type: number, buf: Buffer, at: number, size: number): offences.Offence =>
+  offences.misplacedFrame(type, payloadOf(buf, at, size));
+
+const unknown = (type: number, buf: Buffer, at: number, size: number): offences.Offence =>
+  offences.unknownFrame(type, payloadOf(buf, at, size));

@@ -76,7 +76,7 @@ export class ClientHandshake {
   private offer: Offer;
   /** Who it is will be asked when the vhost is known, by which it takes a route. */
   private unproven = false;
-  private headerBytes: Buffer = Buffer.alloc(0);
+  private headerBytes: Buffer = NOTHING;
   /** When the protocol header was complete. */
   private began = 0;
 
@@ -106,10 +106,10 @@ export class ClientHandshake {
       this.client.ending.refuseHeader(bytes);
       return;
     }
-    this.headerBytes = Buffer.alloc(0);
+    this.headerBytes = NOTHING;
     this.began = performance.now();
     this.state = 'start';
-    const rest = bytes.subarray(8);
+    const rest = bytes.length > 8 ? bytes.subarray(8) : NOTHING;
     if (this.context.profile.met) {
       this.start();
       this.client.scan(rest, false);
@@ -129,17 +129,20 @@ export class ClientHandshake {
 
   /** A method on channel 0 before connection.open-ok. */
   method(methodKey: number, buf: Buffer, at: number, size: number): Verdict {
-    const args = buf.subarray(at + 11, at + 7 + size);
-    if (this.state === 'start' && methodKey === M.CONNECTION_START_OK) return this.startOk(args);
+    const args = at + 11;
+    const end = at + 7 + size;
+    if (this.state === 'start' && methodKey === M.CONNECTION_START_OK)
+      return this.startOk(buf.subarray(args, end));
     if (this.state === 'tune' && methodKey === M.CONNECTION_TUNE_OK) {
-      const fault = negotiation.readTuneOk(args, this.offer, this.client.negotiated);
+      const fault = negotiation.readTuneOk(buf, args, this.offer, this.client.negotiated);
       if (fault !== null && this.offer.isRabbit) return this.client.ending.offend(fault);
-      if (fault !== null) return this.judged(loginResponse(this.account!), Buffer.from(args));
+      if (fault !== null)
+        return this.judged(loginResponse(this.account!), Buffer.from(buf.subarray(args, end)));
       this.state = 'open';
       return NEXT;
     }
     if (this.state === 'open' && methodKey === M.CONNECTION_OPEN) {
-      this.client.negotiated.vhost = frames.readShortstr(args, 0);
+      this.client.negotiated.vhost = frames.readShortstr(buf, args);
       this.state = 'opening';
       this.openVhost();
       return this.waits ? STOP : NEXT;
@@ -158,7 +161,7 @@ export class ClientHandshake {
     if (credentials === null) {
       // so ends RabbitMQ what it cannot read
       if (context.profile.isRabbit) return client.ending.offend(SILENCE);
-      return this.judged([login.mechanism, login.response], null);
+      return this.judged([login.mechanism, Buffer.from(login.response)], null);
     }
     this.account = context.registry.account(credentials);
     login.credentials = null; // the pools have them

@@ -9,6 +9,12 @@ export const HEADER = 1;
 export const BODY = 2;
 
 const NOTHING = Buffer.alloc(0);
+/** The first of something: who sends one message only need not have it kept. */
+const ONCE = Buffer.alloc(0);
+
+/** What is kept of buf[at..end), to know it again, after what was kept `before`. */
+export const remembered = (before: Buffer, buf: Buffer, at: number, end: number): Buffer =>
+  before === NOTHING ? ONCE : Buffer.from(buf.subarray(at, end));
 
 /** Changed by the publisher and its parts only. */
 export class IncomingMessage {

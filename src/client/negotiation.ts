@@ -23,15 +23,16 @@ export interface Login {
   properties: Properties;
   /** Null when the mechanism is not known or the response not what it prescribes. */
   credentials: Credentials | null;
-  /** As it came; empty once it is not needed. */
+  /** As it came: borrowed bytes; empty once it is not needed. */
   response: Buffer;
 }
 
 /** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
-const HEADERS = ['\0\0\x09\x01', '\x01\x01\0\x09', '\x01\x01\x08\0', '\x01\x01\x09\x01'].map(
-  version => `AMQP${version}`,
-);
-export const isProtocolHeader = (bytes: Buffer): boolean => HEADERS.includes(bytes.toString('latin1', 0, 8));
+const AMQP = 0x41_4d_51_50;
+const VERSIONS = [0x00_00_09_01, 0x01_01_00_09, 0x01_01_08_00, 0x01_01_09_01];
+/** Whether it begins with one of them; eight bytes at least, or it does not. */
+export const isProtocolHeader = (bytes: Buffer): boolean =>
+  bytes.length >= 8 && bytes.readUInt32BE(0) === AMQP && VERSIONS.includes(bytes.readUInt32BE(4));
 
 /** Characters of what an application calls itself that are kept. */
 const LONGEST_TITLE = 128;
@@ -74,7 +75,7 @@ export function readStartOk(args: Buffer, profile: BrokerProfile): Login | strin
   }
   const mechanism = frames.readShortstr(args, tableSize);
   const response = tableSize + 1 + args[tableSize];
-  const bytes = Buffer.from(args.subarray(response + 4, response + 4 + args.readUInt32BE(response)));
+  const bytes = args.subarray(response + 4, response + 4 + args.readUInt32BE(response));
   return {
     mechanism,
     properties,
@@ -109,30 +110,36 @@ export class Negotiated {
   }
 }
 
-/** Reads tune-ok; why the client's wish cannot be, if it cannot (rabbit_reader: validate_negotiated_integer_value). */
-export function readTuneOk(args: Buffer, profile: Offer, negotiated: Negotiated): CloseReason | null {
-  const channelMax = args.readUInt16BE(0);
-  const frameMax = args.readUInt32BE(2);
+const tooHigh = (name: string, value: number, offered: number): CloseReason | null =>
+  offered > 0 && (value === 0 || value > offered)
+    ? reason(
+        'NOT_ALLOWED',
+        `negotiated ${name} = ${value}${value === 0 ? ' (no limit)' : ''} is higher than the maximum allowed value (${offered})`,
+        M.CONNECTION_TUNE_OK,
+      )
+    : null;
+
+/** Reads the arguments of tune-ok at buf[args]; why the client's wish cannot be, if it cannot (rabbit_reader: validate_negotiated_integer_value). */
+export function readTuneOk(
+  buf: Buffer,
+  args: number,
+  profile: Offer,
+  negotiated: Negotiated,
+): CloseReason | null {
+  const channelMax = buf.readUInt16BE(args);
+  const frameMax = buf.readUInt32BE(args + 2);
   if (frameMax > 0 && frameMax < frames.FRAME_MIN_SIZE)
     return reason(
       'NOT_ALLOWED',
       `negotiated frame_max = ${frameMax} is lower than the minimum allowed value (${frames.FRAME_MIN_SIZE})`,
       M.CONNECTION_TUNE_OK,
     );
-  for (const [name, value, offered] of [
-    ['frame_max', frameMax, profile.frameMax],
-    ['channel_max', channelMax, profile.channelMax],
-  ] as const)
-    if (offered > 0 && (value === 0 || value > offered))
-      return reason(
-        'NOT_ALLOWED',
-        value === 0
-          ? `negotiated ${name} = 0 (no limit) is higher than the maximum allowed value (${offered})`
-          : `negotiated ${name} = ${value} is higher than the maximum allowed value (${offered})`,
-        M.CONNECTION_TUNE_OK,
-      );
+  const fault =
+    tooHigh('frame_max', frameMax, profile.frameMax) ??
+    tooHigh('channel_max', channelMax, profile.channelMax);
+  if (fault !== null) return fault;
   negotiated.channelMax = channelMax || 65535;
   negotiated.frameMax = frameMax || profile.frameMax || 131072;
-  negotiated.heartbeat = args.readUInt16BE(6);
+  negotiated.heartbeat = buf.readUInt16BE(args + 6);
   return null;
 }

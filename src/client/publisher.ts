@@ -13,7 +13,7 @@ import type { ClientChannel } from './channel.ts';
 import type { ClientChannels } from './channels.ts';
 import type { DiscardedContent } from './discarded.ts';
 import { IncompleteMessages } from './incomplete.ts';
-import { BODY, HEADER, METHOD } from './message.ts';
+import { BODY, HEADER, METHOD, remembered } from './message.ts';
 import * as offences from './offences.ts';
 import type { Promotion } from './promotion.ts';
 import type { Runs } from './runs.ts';
@@ -116,7 +116,7 @@ export class Publisher implements MessageSink {
         if (!this.channels.toPrivate(channel, 'basic.publish immediate')) return this.waiting();
         this.promotion.spend();
       }
-      message.checkedPublish = Buffer.from(buf.subarray(at + 11, at + 7 + size));
+      message.checkedPublish = remembered(message.checkedPublish, buf, at + 11, at + 7 + size);
       message.shape = null;
     }
     let { lease } = channel;
@@ -139,7 +139,7 @@ export class Publisher implements MessageSink {
     if (fault !== null) return session.offend(fault);
     if (size < 14 || !sameBytes(message.checkedProperties, buf, at + 19, size - 12)) {
       if (!isProperties(buf, at + 19, end)) return session.offend(offences.INTERNAL_ERROR);
-      message.checkedProperties = Buffer.from(buf.subarray(at + 19, end));
+      message.checkedProperties = remembered(message.checkedProperties, buf, at + 19, end);
       message.repeats = false;
       message.shape = null;
     }

@@ -1,7 +1,6 @@
 /**
  * A TCP connection on the runtime's own handle: net.Socket and its streams cost a short client as much as all the rest that is
- * done for it, and who waits for a broker's answer some of that time. Private to the runtime, so `bareSockets` says whether everything is there as it
- * is known; where it is not, net.Socket serves.
+ * done for it. Private to the runtime, so `bareSockets` says whether all is there as it is known; where not, net.Socket serves.
  */
 import { Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
@@ -24,8 +23,8 @@ interface Handle {
   writeBuffer(request: Request, buffer: Buffer): number;
   writev(request: Request, buffers: Buffer[], allBuffers: true): number;
   shutdown(request: Request): number;
-  close(closed: (this: Handle) => void): void;
-  reset(closed: (this: Handle) => void): number;
+  close(): void;
+  reset(): number;
   getpeername(name: Name): number;
   getsockname(name: Name): number;
   setNoDelay(on: boolean): number;
@@ -33,9 +32,11 @@ interface Handle {
   [OWNER]: BareSocket;
 }
 
-interface Name {
-  address?: string;
-  port?: number;
+/** An end of a connection. It has all that the runtime sets from the start: to add properties costs more than to ask the kernel. */
+class Name {
+  address: string | undefined = undefined;
+  family: string | undefined = undefined;
+  port: number | undefined = undefined;
 }
 
 interface Binding {
@@ -141,8 +142,8 @@ export class BareSocket implements Wire {
   private corked: Buffer[] | null = null;
   private waiter: Waiter | null = null;
   private error: Error | null = null;
-  private readonly peer: Name = {};
-  private readonly own: Name = {};
+  private peer: Name | null = null;
+  private own: Name | null = null;
 
   constructor(handle: Handle) {
     this.handle = handle;
@@ -270,7 +271,8 @@ export class BareSocket implements Wire {
     if (this.destroyed) return;
     this.destroyed = true;
     this.error = error;
-    this.handle.close(onClosed);
+    this.handle.close();
+    tellSoon(this);
   }
 
   resetAndDestroy(): void {
@@ -280,7 +282,8 @@ export class BareSocket implements Wire {
       return;
     }
     this.destroyed = true;
-    this.handle.reset(onClosed);
+    this.handle.reset();
+    tellSoon(this);
   }
 
   closed(): void {
@@ -293,25 +296,32 @@ export class BareSocket implements Wire {
 
   // ---- facts
 
-  private name(into: Name, how: 'getpeername' | 'getsockname'): Name {
-    if (into.address === undefined && !this.destroyed) this.handle[how](into);
-    return into;
+  private get remote(): Name {
+    this.peer ??= new Name();
+    if (this.peer.address === undefined && !this.destroyed) this.handle.getpeername(this.peer);
+    return this.peer;
+  }
+
+  private get local(): Name {
+    this.own ??= new Name();
+    if (this.own.address === undefined && !this.destroyed) this.handle.getsockname(this.own);
+    return this.own;
   }
 
   get remoteAddress(): string | undefined {
-    return this.name(this.peer, 'getpeername').address;
+    return this.remote.address;
   }
 
   get remotePort(): number | undefined {
-    return this.name(this.peer, 'getpeername').port;
+    return this.remote.port;
   }
 
   get localAddress(): string | undefined {
-    return this.name(this.own, 'getsockname').address;
+    return this.local.address;
   }
 
   get localPort(): number | undefined {
-    return this.name(this.own, 'getsockname').port;
+    return this.local.port;
   }
 
   setKeepAlive(on: boolean, ms: number): void {
@@ -323,9 +333,14 @@ function onRead(this: Handle): Buffer | undefined {
   return this[OWNER].read(runtime!.streamBaseState[runtime!.kReadBytesOrError]);
 }
 
-function onClosed(this: Handle): void {
-  this[OWNER].closed();
+/** Those that are told, once whoever has closed them is done: the runtime would begin anew for each. */
+const gone: BareSocket[] = [];
+
+function tellSoon(socket: BareSocket): void {
+  if (gone.push(socket) === 1) queueMicrotask(tellGone);
 }
+
+const tellGone = (): void => gone.splice(0).forEach(socket => void socket.closed());
 
 function failure(call: string, error: number): Error {
   const code = getSystemErrorName(error);

@@ -12,12 +12,15 @@ const JOIN_BELOW = 16_384;
 /** So much goes out at once, while it is in the processor's cache and so that its memory is soon free. */
 const FLUSH_AT = READ_SIZE;
 
+/** Most often there is one piece at a time: an array that grows from nothing would take room for many. */
+const NONE: Buffer[] = [];
+
 let joint = Buffer.allocUnsafeSlow(JOIN_BELOW);
 
 export class Outbox implements Sender, Waiter {
   private readonly socket: Wire;
   private readonly traffic: Traffic;
-  private pieces: Buffer[] = [];
+  private pieces = NONE;
   private bytes = 0;
   private marked = false;
   /** What was read from the same socket is being handled. */
@@ -44,7 +47,8 @@ export class Outbox implements Sender, Waiter {
 
   /** Queues bytes and takes them over: nobody may change them, and if they were kept, they are released. */
   write(piece: Buffer): void {
-    this.pieces.push(piece);
+    if (this.pieces === NONE) this.pieces = [piece];
+    else this.pieces.push(piece);
     this.bytes += piece.length;
     if (!this.marked && !this.answering) {
       this.marked = true;
@@ -93,7 +97,7 @@ export class Outbox implements Sender, Waiter {
     const { pieces, socket, bytes } = this;
     const n = pieces.length;
     if (n === 0) return;
-    this.pieces = [];
+    this.pieces = NONE;
     this.bytes = 0;
     this.total += bytes;
     if (socket.destroyed || socket.writableEnded) {
@@ -160,7 +164,7 @@ export class Outbox implements Sender, Waiter {
   /** The socket is closed: nothing that was queued is needed any more. */
   close(): void {
     this.pieces.forEach(release);
-    this.pieces = [];
+    this.pieces = NONE;
     this.bytes = 0;
     for (const { pieces } of this.unwritten) pieces.forEach(release);
     this.unwritten = [];

@@ -36,13 +36,14 @@ export class Account<P extends AccountPool = AccountPool> {
   constructor(key: string, user: string, secret: Buffer | null) {
     this.key = key;
     this.user = user;
-    this.secret = secret;
+    this.secret = secret && Buffer.from(secret); // what came may be borrowed
     this.expires = secret === null ? Number.POSITIVE_INFINITY : expiryOf(secret);
   }
 
   /** A live upstream, or one that has just logged in, proves that the brokers of a route take the login. */
   provenAt(route: object): boolean {
-    if (Date.now() >= this.expires) return false; // only the broker may say how exact it is
+    // only the broker may say how exact it is
+    if (this.expires < Number.POSITIVE_INFINITY && Date.now() >= this.expires) return false;
     if (this.tuned?.route === route && this.tuned.upstream.waitsAt('tuned')) return true;
     for (const pool of this.pools.values()) if (pool.way.route === route && pool.live) return true;
     return false;

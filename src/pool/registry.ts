@@ -12,7 +12,7 @@ import { Logins } from './logins.ts';
 import { Places } from './places.ts';
 import { Pool } from './pool.ts';
 import { countsUser, SETTLE_MS } from './quota.ts';
-import { loginKey } from './secrets.ts';
+import { isSame, loginKey } from './secrets.ts';
 import { idlest } from './upkeep.ts';
 import { Ways } from './ways.ts';
 
@@ -71,14 +71,14 @@ export class Registry implements PoolContext<Pool> {
   // ---- what clients ask for
 
   account({ user, secret }: Credentials): Account<Pool> {
-    const key = loginKey(user, secret);
-    let account = this.accounts.get(key);
-    if (account === undefined) {
-      account = new Account(key, user, secret);
+    let account = this.newest.get(user);
+    if (account === undefined || !isSame(account.secret, secret)) {
+      const key = loginKey(user, secret);
+      account = this.accounts.get(key) ?? new Account(key, user, secret);
       this.accounts.set(key, account);
+      this.newest.set(user, account);
     }
     account.uses++;
-    this.newest.set(user, account);
     return account;
   }
 

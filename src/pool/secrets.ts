@@ -1,5 +1,5 @@
 /** Secrets as keyed hashes: a pool is found by what only somebody with the secret can give, and nothing is stored to steal. */
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const processKey = randomBytes(32);
 
@@ -11,6 +11,10 @@ export function loginKey(user: string, secret: Buffer | null): string {
   const digest = secret === null ? 'none' : hash('sha256', Buffer.concat([processKey, secret]), 'base64');
   return `${digest}\0${user}`;
 }
+
+/** Whether these are the same, in a time that tells no more about them than their length. */
+export const isSame = (one: Buffer | null, other: Buffer | null): boolean =>
+  one === null || other === null ? one === other : one.length === other.length && timingSafeEqual(one, other);
 
 /** Longer ones are no tokens. */
 const TOKEN_MAX = 65_536;

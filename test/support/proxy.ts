@@ -101,12 +101,14 @@ export class AmqProxy {
       command,
       fds,
     );
-    await until('amqproxy to listen', () => {
+    const listens = (): RegExpExecArray | null => {
       if (proxy.exitCode !== null) throw new Error(`amqproxy has ended:\n${proxy.log}`);
       const match = /Proxy listening on [\d.]+:(\d+)/.exec(proxy.log);
       if (match) proxy.port = Number(match[1]);
       return match;
-    });
+    };
+    // a busy machine may take long over a start
+    await until('amqproxy to listen', listens, 60);
     return proxy;
   }
 
