@@ -1,6 +1,6 @@
 /**
  * What several workers do compared with one, where the machine has not the cores: each worker is held to a part of one, so that
- * load, workers and sink fit. WORKERS=1,2 ROUNDS=7 SHARE=0.2
+ * load, workers and sink fit, and has as many clients as the one. WORKERS=1,2 ROUNDS=7 SHARE=0.2
  */
 import { type Contender, startContender } from './contenders.ts';
 import { CpuLimit } from './cpu-limit.ts';
@@ -11,21 +11,22 @@ import { measureRound, type Round } from './round.ts';
 import type { Scenario } from './scenarios.ts';
 
 const { WORKERS = '1,2', ROUNDS = '7', SHARE = '0.2' } = process.env;
+/** With the clients of one worker. */
 const CASES: Scenario[] = [
   {
     name: 'workers-cycle',
-    title: 'connect-publish-close, 128 clients',
+    title: 'connect-publish-close, 64 clients for each worker',
     unit: 'cycles',
     upstream: 'sink',
-    job: { kind: 'cycle', clients: 128, body: 1024 },
+    job: { kind: 'cycle', clients: 64, body: 1024 },
     countedBy: 'load',
   },
   {
     name: 'workers-publish',
-    title: 'publish 1 KiB, 32 clients',
+    title: 'publish 1 KiB, 16 clients for each worker',
     unit: 'messages',
     upstream: 'sink',
-    job: { kind: 'publish', clients: 32, body: 1024 },
+    job: { kind: 'publish', clients: 16, body: 1024 },
     countedBy: 'sink',
   },
 ];
@@ -40,13 +41,15 @@ const sink = await Sink.start();
 const parts = { load: new Load(), others: new Load(), sink };
 const upstream = { port: sink.port, pid: sink.pid, published: null };
 
-const measure = (scenario: Scenario, contender: Contender, seconds: number): Promise<Round> =>
-  measureRound(scenario, contender, parts, upstream, { warmUp: 1, seconds });
+function measure(one: Scenario, contender: Contender, workers: number, seconds: number): Promise<Round> {
+  const job = { ...one.job, clients: one.job.clients * workers };
+  return measureRound({ ...one, job }, contender, parts, upstream, { warmUp: 1, seconds });
+}
 
 /** At full speed first, so that its code is compiled. */
 async function start(workers: number): Promise<Crew> {
   const contender = await startContender('amqproxy', upstream, workers === 1 ? [] : [`workers = ${workers}`]);
-  for (const scenario of CASES) await measure(scenario, contender, 2);
+  for (const scenario of CASES) await measure(scenario, contender, workers, 2);
   const [main, ...children] = family(contender.pid!);
   const pids = workers === 1 ? [main] : children;
   return { workers, contender, limits: pids.map(pid => new CpuLimit(pid, Number(SHARE))) };
@@ -59,7 +62,7 @@ try {
     const rounds: Round[][] = crews.map(() => []);
     for (let round = 0; round < Number(ROUNDS); round++)
       for (const i of round % 2 ? crews.keys().toArray().reverse() : crews.keys())
-        rounds[i].push(await measure(scenario, crews[i].contender, 3));
+        rounds[i].push(await measure(scenario, crews[i].contender, crews[i].workers, 3));
     console.log(`${scenario.title}; each worker has ${SHARE} of a core`);
     for (const [i, { workers }] of crews.entries()) {
       const ratios = rounds[i].map(({ rate }, n) => rate / rounds[0][n].rate);
