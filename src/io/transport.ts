@@ -153,7 +153,7 @@ export class Transport implements Reader, Consumer {
     this.traffic.bytesIn += chunk.length;
     this.bytesIn += chunk.length;
     const { out, user } = this;
-    turn.readBegins();
+    turn.readBegins(chunk.length);
     out.answers();
     user?.received(chunk);
     out.answered();

@@ -13,6 +13,9 @@ const ENOUGH = 4;
 /** Reads that are taken to be alone before it is looked again whether they are. */
 const LOOK = 32;
 
+/** It takes a while to handle so many bytes: what others have brought goes out before. */
+const LONG = 32_768;
+
 /** In the place of who has been told, who is not to be kept by that. */
 const NOBODY: Sender = { flushMarked: () => {} };
 
@@ -48,7 +51,9 @@ export class Turn {
     setImmediate(this.end);
   }
 
-  readBegins(): void {
+  /** So many bytes were read. */
+  readBegins(bytes: number): void {
+    if (bytes >= LONG && this.count > 0) this.flush();
     this.handling = true;
   }
 

@@ -11,8 +11,9 @@ describe('What reads bring for others', () => {
     sent = [];
   });
 
-  const read = (...names: string[]): void => {
-    turn.readBegins();
+  const read = (...names: string[]): void => readOf(100, ...names);
+  const readOf = (bytes: number, ...names: string[]): void => {
+    turn.readBegins(bytes);
     for (const name of names) turn.add({ flushMarked: () => void sent.push(name) });
     turn.readEnds();
   };
@@ -47,6 +48,17 @@ describe('What reads bring for others', () => {
     expect(sent).to.deep.equal([]);
     await nextTurn();
     expect(sent).to.deep.equal(['one', 'another']);
+  });
+
+  it('goes out before somebody else’s much is handled, and that at the end of the turn', async () => {
+    read('one');
+    read('another');
+    expect(sent).to.deep.equal([]);
+    readOf(100_000, 'much');
+    expect(sent).to.deep.equal(['one', 'another']);
+    read('a third');
+    await nextTurn();
+    expect(sent).to.deep.equal(['one', 'another', 'much', 'a third']);
   });
 
   it('and what is written for any other reason, at the end of the turn', async () => {
