@@ -16,6 +16,8 @@ class Share {
   private count = 1;
   /** Clients that the main process has allotted for now. */
   private clients: number | null = null;
+  /** Told of the next part that is allotted. */
+  private readonly waiting = new Set<() => void>();
 
   /** It is worker `index` (from 0) of `count`. */
   begin(index: number, count: number): void {
@@ -25,6 +27,27 @@ class Share {
 
   allot(clients: number): void {
     this.clients = clients;
+    for (const tell of [...this.waiting]) tell();
+  }
+
+  /** So many clients wait for a larger part. */
+  get wanting(): number {
+    return this.waiting.size;
+  }
+
+  /** Resolves when max_clients has been divided anew, at most after so many milliseconds; null where nobody else could have room. */
+  newPart(ms: number): Promise<void> | null {
+    const { waiting } = this;
+    if (this.clients === null || ms <= 0) return null;
+    return new Promise(resolve => {
+      const tell = (): void => {
+        clearTimeout(timer);
+        waiting.delete(tell);
+        resolve();
+      };
+      const timer = setTimeout(tell, ms);
+      waiting.add(tell);
+    });
   }
 
   /** What there is here of a limit. */

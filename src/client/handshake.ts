@@ -18,6 +18,7 @@ import { type Denial, Denied } from '../pool/denial.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Registry } from '../pool/registry.ts';
 import { routeIsFull } from '../pool/route-limits.ts';
+import { share } from '../share.ts';
 import type { Stats } from '../stats.ts';
 import { Refused } from '../upstream/handshake.ts';
 import type { BrokerProfile, Offer } from '../upstream/profile.ts';
@@ -65,6 +66,8 @@ export interface Newcomer {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** Milliseconds in which the workers can have divided max_clients anew, several times over. */
+const ROOM_MS = 1000;
 
 export class ClientHandshake {
   state: HandshakeState = 'header';
@@ -77,6 +80,8 @@ export class ClientHandshake {
   /** Who it is will be asked when the vhost is known, by which it takes a route. */
   private unproven = false;
   private headerBytes: Buffer = NOTHING;
+  /** Until when it waits for room, once there was none. */
+  private roomBy: number | null = null;
   /** When the protocol header was complete. */
   private began = 0;
 
@@ -230,11 +235,22 @@ export class ClientHandshake {
     this.client.ending.refuse(cause, why, why.text);
   }
 
+  /** One worker may have room where another has none, and gives it up when it is told. */
+  private denied(denial: Denial): void {
+    this.roomBy ??= performance.now() + ROOM_MS;
+    const newPart = denial.cause === 'max_clients' ? share.newPart(this.roomBy - performance.now()) : null;
+    if (newPart === null) this.refuse(denial);
+    else
+      void newPart.then(() => {
+        if (this.state === 'opening') this.openVhost();
+      });
+  }
+
   private openVhost(): void {
     const { client, context } = this;
     const denied = client.admission();
     if (denied !== null) {
-      this.refuse(denied);
+      this.denied(denied);
       return;
     }
     const account = this.account!;

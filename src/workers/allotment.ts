@@ -1,6 +1,6 @@
 /**
- * max_clients, divided among the workers by need: each has room for those who are there and for an even part of those who may
- * still come. What one has and another needs goes over to that one; together they never have more than the limit.
+ * max_clients, divided among the workers by need: each has room for those who are there, for those who wait there for room as far
+ * as that goes, and for an even part of those who may still come. What one has and another needs goes over to that one; together they never have more than the limit.
  */
 import { evenly } from '../share.ts';
 import { ANSWER_MS, within } from './link.ts';
@@ -8,19 +8,36 @@ import type { Member } from './member.ts';
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
-/** Parts for those who use so much: what is left is divided evenly. */
-export function divided(limit: number, used: readonly number[]): number[] {
-  const spare = Math.max(0, limit - sum(used));
-  return used.map((n, i) => n + evenly(spare, i, used.length));
+/** What a worker has use for: clients that are there, and those that wait for room. */
+export interface Need {
+  readonly admitted: number;
+  readonly waiting: number;
 }
 
-/** Whether somebody has less than half the room that would be fair, or all have more than there is. */
-export function unfair(limit: number, used: readonly number[], has: readonly number[]): boolean {
-  const fair = divided(limit, used);
-  return sum(has) > limit || used.some((n, i) => (has[i] - n) * 2 < fair[i] - n);
+/** Parts for those who need so much: what is left is divided evenly. */
+export function divided(limit: number, needs: readonly Need[]): number[] {
+  let spare = Math.max(0, limit - sum(needs.map(({ admitted }) => admitted)));
+  const parts = needs.map(({ admitted, waiting }) => {
+    const granted = Math.min(waiting, spare);
+    spare -= granted;
+    return admitted + granted;
+  });
+  return parts.map((part, i) => part + evenly(spare, i, parts.length));
 }
 
-const usedBy = ({ report }: Member): number => report?.admitted ?? 0;
+/** Whether somebody could have room for who waits, or has less than half the room that would be fair, or all have more than there is. */
+export function unfair(limit: number, needs: readonly Need[], has: readonly number[]): boolean {
+  const fair = divided(limit, needs);
+  return (
+    sum(has) > limit ||
+    needs.some(
+      ({ admitted, waiting }, i) =>
+        (has[i] - admitted) * 2 < fair[i] - admitted || (waiting > 0 && has[i] < fair[i]),
+    )
+  );
+}
+
+const NOBODY: Need = { admitted: 0, waiting: 0 };
 
 export class Allotment {
   /** What each has. */
@@ -42,11 +59,11 @@ export class Allotment {
   /** Divides anew among `count` workers where that is needed; the parts of those that are to come back are left. */
   async balance(limit: number, members: readonly Member[], count: number): Promise<void> {
     if (limit === 0 || this.balancing) return;
-    const absent = Array.from({ length: count - members.length }, () => 0);
-    const used = [...members.map(usedBy), ...absent];
-    const fair = divided(limit, used);
+    const absent = Array.from({ length: count - members.length }, () => NOBODY);
+    const needs = [...members.map(({ report }) => report ?? NOBODY), ...absent];
+    const fair = divided(limit, needs);
     const has = (): number[] => members.map(member => this.parts.get(member) ?? 0);
-    if (!unfair(limit, used, [...has(), ...fair.slice(members.length)])) return;
+    if (!unfair(limit, needs, [...has(), ...fair.slice(members.length)])) return;
     this.balancing = true;
     const allot = async (member: Member, clients: number): Promise<void> => {
       const most = Math.max(clients, this.parts.get(member) ?? 0);

@@ -43,6 +43,8 @@ export interface Report {
   tally: Tally;
   /** Clients that have one of the places that max_clients bounds. */
   admitted: number;
+  /** Clients that wait for room, which another worker may have. */
+  waiting: number;
   buffers: Buffers;
   standing: Standing;
   ready: boolean;

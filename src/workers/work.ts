@@ -67,6 +67,7 @@ export class Work implements Omit<Answers, 'start'> {
     return {
       tally: tallyOf(proxy.stats),
       admitted: proxy.admitted,
+      waiting: share.wanting,
       buffers: proxy.buffers,
       standing: standingOf(proxy),
       ready: proxy.ready(),
@@ -80,7 +81,7 @@ export class Work implements Omit<Answers, 'start'> {
     const { admitted, config } = this.proxy;
     const allotted = share.ofClients(config.maxClients);
     const scarce = config.maxClients > 0 && allotted - admitted <= Math.max(1, allotted / 4);
-    return `${this.proxy.ready()} ${scarce ? admitted : ''}`;
+    return `${this.proxy.ready()} ${scarce ? admitted : ''} ${share.wanting}`;
   }
 
   configure({ config, tells }: With<'configure'>): null {

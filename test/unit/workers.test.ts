@@ -4,7 +4,7 @@ import { workersOf } from '../../src/config/workers.ts';
 import { evenly, part } from '../../src/share.ts';
 import { Spread } from '../../src/spread.ts';
 import { Stats } from '../../src/stats.ts';
-import { divided, unfair } from '../../src/workers/allotment.ts';
+import { divided, type Need, unfair } from '../../src/workers/allotment.ts';
 import { Brokers } from '../../src/workers/brokers.ts';
 import { merged, mergedRoutes, mergedStanding } from '../../src/workers/merge.ts';
 import { Sum, tallyOf } from '../../src/workers/tally.ts';
@@ -60,24 +60,35 @@ describe('Limits of several workers', () => {
     expect(part(0, 1, 3)).to.equal(0);
   });
 
-  it('by need: who is there has room, and what is left is divided', () => {
-    expect(divided(10, [6, 0])).to.deep.equal([8, 2]);
-    expect(divided(10, [10, 0])).to.deep.equal([10, 0]);
+  /** Workers with so many clients, and some that wait. */
+  const needs = (admitted: number[], waiting: number[] = []): Need[] =>
+    admitted.map((n, i) => ({ admitted: n, waiting: waiting[i] ?? 0 }));
+
+  it('by need: who is there has room, then who waits for it, and what is left is divided', () => {
+    expect(divided(10, needs([6, 0]))).to.deep.equal([8, 2]);
+    expect(divided(10, needs([10, 0]))).to.deep.equal([10, 0]);
     // lowered below what is in use
-    expect(divided(4, [6, 1])).to.deep.equal([6, 1]);
+    expect(divided(4, needs([6, 1]))).to.deep.equal([6, 1]);
+    expect(divided(7, needs([0, 6], [0, 1]))).to.deep.equal([0, 7]);
+    expect(divided(7, needs([0, 4], [0, 9]))).to.deep.equal([0, 7]);
+    expect(divided(10, needs([2, 4], [1, 1]))).to.deep.equal([4, 6]);
     for (const used of [
       [0, 0, 0],
       [1, 2, 3],
       [9, 0, 1],
     ])
-      expect(sum(divided(10, used))).to.equal(10);
+      for (const waiting of [[], [0, 3, 0], [5, 5, 5]])
+        expect(sum(divided(10, needs(used, waiting)))).to.equal(10);
   });
 
   it('are divided anew only where somebody is short of room', () => {
-    expect(unfair(100, [10, 0], [50, 50])).to.equal(false);
-    expect(unfair(100, [40, 0], [50, 50])).to.equal(true);
-    expect(unfair(100, [40, 0], [70, 30])).to.equal(false);
-    expect(unfair(60, [40, 0], [70, 30])).to.equal(true);
+    expect(unfair(100, needs([10, 0]), [50, 50])).to.equal(false);
+    expect(unfair(100, needs([40, 0]), [50, 50])).to.equal(true);
+    expect(unfair(100, needs([40, 0]), [70, 30])).to.equal(false);
+    expect(unfair(60, needs([40, 0]), [70, 30])).to.equal(true);
+    expect(unfair(7, needs([0, 6]), [1, 6])).to.equal(false);
+    expect(unfair(7, needs([0, 6], [0, 1]), [1, 6])).to.equal(true);
+    expect(unfair(7, needs([1, 6], [0, 1]), [1, 6])).to.equal(false);
   });
 });
 
