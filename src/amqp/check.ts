@@ -3,6 +3,7 @@
  * that connection for. Pure: bytes in, verdict out. What is checked is what RabbitMQ checks (rabbit_framing,
  * rabbit_binary_parser), no more.
  */
+import { uint32 } from './frame.ts';
 
 /** True when buf[at..end) is UTF-8 as RabbitMQ sees it: RFC 3629, and surrogates and code points up to U+13FFFF as well. */
 export function isUtf8(buf: Buffer, at: number, end: number): boolean {
@@ -38,10 +39,10 @@ for (const [letters, size] of [
 ] as const)
   for (const letter of letters) FIXED[letter.charCodeAt(0)] = size;
 
-const u32 = (buf: Buffer, at: number): number =>
-  ((buf[at] << 24) | (buf[at + 1] << 16) | (buf[at + 2] << 8) | buf[at + 3]) >>> 0;
-
-/** Ends of the tables and arrays around the value at hand; arrays as negative numbers. It is never shortened: that costs more than the walk. */
+/**
+ * Ends of the tables and arrays around the value at hand; arrays as negative numbers. It is never shortened: that costs more
+ * than the walk.
+ */
 const nest: number[] = [];
 
 /** True when buf[at..end) is exactly the fields of a table, however deep they are nested. */
@@ -69,7 +70,7 @@ function isFields(buf: Buffer, at: number, end: number): boolean {
       continue;
     }
     if (at + 4 > stop) return false;
-    const size = u32(buf, at);
+    const size = uint32(buf, at);
     at += 4;
     if (at + size > stop) return false;
     if (type === 0x53 || type === 0x78)
@@ -85,7 +86,7 @@ function isFields(buf: Buffer, at: number, end: number): boolean {
 /** Where the field table at `at` ends, -1 if it is malformed. */
 export function tableEnd(buf: Buffer, at: number, end: number): number {
   if (at + 4 > end) return -1;
-  const stop = at + 4 + u32(buf, at);
+  const stop = at + 4 + uint32(buf, at);
   return stop <= end && isFields(buf, at + 4, stop) ? stop : -1;
 }
 
@@ -130,12 +131,12 @@ export function argumentFault(spec: string, buf: Buffer, at: number, end: number
       }
       case 0x58: // X
         if (at + 4 > end) return 'length';
-        at += 4 + u32(buf, at);
+        at += 4 + uint32(buf, at);
         break;
       case 0x54: {
         // T
         if (at + 4 > end) return 'length';
-        const stop = at + 4 + u32(buf, at);
+        const stop = at + 4 + uint32(buf, at);
         if (stop > end) return 'length';
         if (!isFields(buf, at + 4, stop)) fault ??= 'table';
         at = stop;

@@ -255,8 +255,8 @@ export class ClientChannels {
    * upstream, one after the other would be in use until then.
    */
   mayLeave({ upstream }: Lease): boolean {
-    const { pool, name } = this.session;
-    return upstream.blocked === null || upstream.channels.mayLeave(name) || pool.hasUnblocked;
+    const { session } = this;
+    return upstream.blocked === null || upstream.channels.mayLeave(session.name) || session.pool.hasUnblocked;
   }
 
   /** Gives back what a quiet client does not need: its clean channels on shared upstreams. */

@@ -237,13 +237,16 @@ export class ClientHandshake {
 
   /** One worker may have room where another has none, and gives it up when it is told. */
   private denied(denial: Denial): void {
-    this.roomBy ??= performance.now() + ROOM_MS;
-    const newPart = denial.cause === 'max_clients' ? share.newPart(this.roomBy - performance.now()) : null;
-    if (newPart === null) this.refuse(denial);
-    else
-      void newPart.then(() => {
-        if (this.state === 'opening') this.openVhost();
-      });
+    const now = performance.now();
+    this.roomBy ??= now + ROOM_MS;
+    const newPart = denial.cause === 'max_clients' ? share.newPart(this.roomBy - now) : null;
+    if (newPart === null) {
+      this.refuse(denial);
+      return;
+    }
+    void newPart.then(() => {
+      if (this.state === 'opening') this.openVhost();
+    });
   }
 
   private openVhost(): void {

@@ -27,10 +27,10 @@ export interface Login {
   response: Buffer;
 }
 
-/** "AMQP" 0 0 9 1, and the two older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
 const AMQP = 0x41_4d_51_50;
+/** What may follow "AMQP": 0 0 9 1, and the older spellings of the same that RabbitMQ takes (rabbit_reader:handshake). */
 const VERSIONS = [0x00_00_09_01, 0x01_01_00_09, 0x01_01_08_00, 0x01_01_09_01];
-/** Whether it begins with one of them; eight bytes at least, or it does not. */
+/** Whether these bytes begin with a whole header. */
 export const isProtocolHeader = (bytes: Buffer): boolean =>
   bytes.length >= 8 && bytes.readUInt32BE(0) === AMQP && VERSIONS.includes(bytes.readUInt32BE(4));
 
@@ -119,7 +119,10 @@ const tooHigh = (name: string, value: number, offered: number): CloseReason | nu
       )
     : null;
 
-/** Reads the arguments of tune-ok at buf[args]; why the client's wish cannot be, if it cannot (rabbit_reader: validate_negotiated_integer_value). */
+/**
+ * Reads the arguments of tune-ok at buf[args]; why the client's wish cannot be, if it cannot
+ * (rabbit_reader: validate_negotiated_integer_value).
+ */
 export function readTuneOk(
   buf: Buffer,
   args: number,

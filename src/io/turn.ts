@@ -3,6 +3,8 @@
  * socket goes out together. With one at a time, as soon as its read has been handled: the end of the turn costs another look
  * at the event loop.
  */
+import { READ_SIZE } from '../memory.ts';
+
 export interface Sender {
   /** Sends what it has. */
   flushMarked(): void;
@@ -12,10 +14,8 @@ export interface Sender {
 const ENOUGH = 4;
 /** Reads that are taken to be alone before it is looked again whether they are. */
 const LOOK = 32;
-
 /** It takes a while to handle so many bytes: what others have brought goes out before. */
-const LONG = 32_768;
-
+const LONG = READ_SIZE / 4;
 /** In the place of who has been told, who is not to be kept by that. */
 const NOBODY: Sender = { flushMarked: () => {} };
 

@@ -1,6 +1,7 @@
 /**
- * max_clients, divided among the workers by need: each has room for those who are there, for those who wait there for room as far
- * as that goes, and for an even part of those who may still come. What one has and another needs goes over to that one; together they never have more than the limit.
+ * max_clients, divided among the workers by need: each has room for those who are there, for those who wait there as far as
+ * that goes, and for an even part of those who may still come. What one has and another needs goes over to that one; together
+ * they never have more than the limit.
  */
 import { evenly } from '../share.ts';
 import { ANSWER_MS, within } from './link.ts';
