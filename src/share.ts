@@ -38,7 +38,7 @@ class Share {
   /** Resolves when max_clients has been divided anew, at most after so many milliseconds; null where nobody else could have room. */
   newPart(ms: number): Promise<void> | null {
     const { waiting } = this;
-    if (this.clients === null || ms <= 0) return null;
+    if (this.count === 1 || ms <= 0) return null;
     return new Promise(resolve => {
       const tell = (): void => {
         clearTimeout(timer);

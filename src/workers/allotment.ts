@@ -3,7 +3,7 @@
  * that goes, and for an even part of those who may still come. What one has and another needs goes over to that one; together
  * they never have more than the limit.
  */
-import { evenly } from '../share.ts';
+import { evenly, part } from '../share.ts';
 import { ANSWER_MS, within } from './link.ts';
 import type { Member } from './member.ts';
 
@@ -23,7 +23,7 @@ export function divided(limit: number, needs: readonly Need[]): number[] {
     spare -= granted;
     return admitted + granted;
   });
-  return parts.map((part, i) => part + evenly(spare, i, parts.length));
+  return parts.map((clients, i) => clients + evenly(spare, i, parts.length));
 }
 
 /** Whether somebody could have room for who waits, or has less than half the room that would be fair, or all have more than there is. */
@@ -44,30 +44,44 @@ export class Allotment {
   /** What each has. */
   private readonly parts = new Map<Member, number>();
   private balancing = false;
+  /** It was to be looked at while it was being divided. */
+  private missed = false;
 
   /** For one that starts, in a place of so many: of what nobody has an even part. */
   begin(member: Member, limit: number, count: number): number {
     const free = Math.max(0, limit - sum([...this.parts.values()]));
-    const part = Math.min(free, Math.max(1, evenly(limit, member.index, count)));
-    this.parts.set(member, part);
-    return part;
+    const clients = Math.min(free, part(limit, member.index, count));
+    if (limit > 0) this.parts.set(member, clients);
+    return clients;
   }
 
   end(member: Member): void {
     this.parts.delete(member);
   }
 
-  /** Divides anew among `count` workers where that is needed; the parts of those that are to come back are left. */
-  async balance(limit: number, members: readonly Member[], count: number): Promise<void> {
-    if (limit === 0 || this.balancing) return;
+  /**
+   * Divides anew among `count` workers where that is needed; the parts of those that are to come back are left. True if it is to
+   * be looked at again: somebody has reported meanwhile.
+   */
+  async balance(limit: number, members: readonly Member[], count: number): Promise<boolean> {
+    if (limit === 0) return false;
+    if (this.balancing) {
+      this.missed = true;
+      return false;
+    }
+    // where there was no limit until now each takes an even part by itself
+    for (const member of members)
+      if (!this.parts.has(member)) this.parts.set(member, part(limit, member.index, count));
     const absent = Array.from({ length: count - members.length }, () => NOBODY);
     const needs = [...members.map(({ report }) => report ?? NOBODY), ...absent];
     const fair = divided(limit, needs);
     const has = (): number[] => members.map(member => this.parts.get(member) ?? 0);
-    if (!unfair(limit, needs, [...has(), ...fair.slice(members.length)])) return;
+    if (!unfair(limit, needs, [...has(), ...fair.slice(members.length)])) return false;
     this.balancing = true;
+    this.missed = false;
     const allot = async (member: Member, clients: number): Promise<void> => {
-      const most = Math.max(clients, this.parts.get(member) ?? 0);
+      if (!this.parts.has(member)) return; // it has ended
+      const most = Math.max(clients, this.parts.get(member)!);
       this.parts.set(member, most);
       // nobody knows what one has that does not answer: the more of both
       const kept = await within(ANSWER_MS, member.link.ask('allot', clients)).catch(() => most);
@@ -78,11 +92,12 @@ export class Allotment {
       for (const [i, member] of members.entries()) if (fair[i] < has()[i]) await allot(member, fair[i]);
       for (const [i, member] of members.entries()) {
         const free = limit - sum([...this.parts.values()]);
-        const part = has()[i] + Math.min(free, fair[i] - has()[i]);
-        if (part > has()[i]) await allot(member, part);
+        const more = Math.min(free, fair[i] - has()[i]);
+        if (more > 0) await allot(member, has()[i] + more);
       }
     } finally {
       this.balancing = false;
     }
+    return this.missed;
   }
 }

@@ -187,7 +187,13 @@ export class Fleet implements Whole {
 
   private reported(): void {
     this.sum.update(this.reports.map(({ tally }) => tally));
-    void this.allotment.balance(this.config.maxClients, this.members, this.seats.length);
+    this.divide();
+  }
+
+  private divide(): void {
+    void this.allotment
+      .balance(this.config.maxClients, this.members, this.seats.length)
+      .then(again => again && this.divide());
   }
 
   get stats(): Counted {

@@ -1,4 +1,5 @@
 /** What is seen and done over all workers together: console, metrics, and limits. */
+import { appendFileSync } from 'node:fs';
 import { expect } from 'chai';
 import * as f from '../differential/frames.ts';
 import { Crew } from '../support/crew.ts';
@@ -172,30 +173,47 @@ describe('Limits of several workers', () => {
     proxyOnly(this);
   });
 
+  /** Where max_clients is 7: seven that come at once are let in, more are refused. All of them leave. */
+  const sevenAtOnce = async (crew: Crew): Promise<void> => {
+    const all = await Promise.all(Array.from({ length: 7 }, () => crew.login()));
+    await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const one = await RawClient.connect(crew.proxy.port);
+        const close = closeOf((await one.login())!);
+        expect([close.code, close.text]).to.deep.equal([
+          530,
+          'NOT_ALLOWED - amqproxy has max_clients (7) clients already',
+        ]);
+        one.destroy();
+      }),
+    );
+    for (const client of all) client.destroy();
+    await until('them to be gone', async () => (await crew.rows('clients')).length === 0);
+  };
+
   it('on clients hold for all together, and nobody is refused while there is room, in a burst either', async () => {
     const crew = new Crew();
     try {
       const proxy = await crew.start((await sharedBroker()).url, ['max_clients = 7']);
-      const burst = (): Promise<RawClient[]> => Promise.all(Array.from({ length: 7 }, () => crew.login()));
-      for (let round = 0; round < 4; round++) {
-        const all = await burst();
-        await Promise.all(
-          Array.from({ length: 10 }, async () => {
-            const one = await RawClient.connect(proxy.port);
-            const close = closeOf((await one.login())!);
-            expect([close.code, close.text]).to.deep.equal([
-              530,
-              'NOT_ALLOWED - amqproxy has max_clients (7) clients already',
-            ]);
-            one.destroy();
-          }),
-        );
-        for (const client of all) client.destroy();
-        await until('them to be gone', async () => (await crew.rows('clients')).length === 0);
-      }
+      for (let round = 0; round < 4; round++) await sevenAtOnce(crew);
       expect(await proxy.metric('clients_limit')).to.equal(7);
     } finally {
       await crew.stop();
+    }
+  });
+
+  it('on clients that a reload has set do so from the first client on', async () => {
+    for (let round = 0; round < 3; round++) {
+      const crew = new Crew();
+      try {
+        const proxy = await crew.start((await sharedBroker()).url);
+        appendFileSync(crew.file, '[main]\nmax_clients = 7\n');
+        proxy.signal('SIGHUP');
+        await until('the reload', () => proxy.log.includes('Reloaded: max_clients 0 -> 7'));
+        await sevenAtOnce(crew);
+      } finally {
+        await crew.stop();
+      }
     }
   });
 
